@@ -1,0 +1,49 @@
+"""Other libraries' messages in our files, with their task: tau2's loguru, litellm's loggers."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from loguru import Message
+
+_TALKATIVE = ("httpx", "httpx2", "httpcore", "httpcore2", "openai", "anthropic", "urllib3", "asyncio", "matplotlib")
+_OWN_HANDLERS = ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy")
+
+
+def quiet_libraries() -> None:
+    """Let clients' loggers speak from WARNING on, and litellm's through ours instead of to the screen."""
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for name in _OWN_HANDLERS:
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = True
+
+
+def silence_loguru() -> None:
+    """Keep loguru's messages off the screen until there is a file for them."""
+    from loguru import logger
+
+    logger.remove()
+
+
+def bridge_loguru(level: int) -> None:
+    """Send what is logged through loguru to standard logging, from `level` on, and nowhere else."""
+    from loguru import logger
+
+    logger.remove()
+    logger.add(_forward, level=level, format="{message}")
+
+
+def _forward(message: Message) -> None:
+    record = message.record
+    exception = record["exception"]
+    # loguru formats in the calling thread, so the task context is the right one
+    logging.getLogger(record["name"] or "loguru").log(
+        record["level"].no,
+        "%s",
+        record["message"],
+        exc_info=(exception.type, exception.value, exception.traceback) if exception else None,  # type: ignore[arg-type]  # loguru's triple may hold None
+    )

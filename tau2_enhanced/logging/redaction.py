@@ -1,0 +1,63 @@
+"""Secrets never reach a file or a screen: known values and known forms are replaced by `[redacted]`.
+
+A secret becomes known when it is used (`protect`) or stands in the environment under a telling name
+(`protect_environment`). Forms that are secrets wherever they stand (`sk-…`, bearer tokens, credentials
+in URLs) need not be known.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import threading
+from collections.abc import Mapping
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
+
+REDACTED = "[redacted]"
+
+_TELLING_NAME = re.compile(r"(API_?KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|PRIVATE_KEY)S?($|_)", re.IGNORECASE)
+_TELLING_PARAMETER = re.compile(r"key|token|secret|password|sig", re.IGNORECASE)
+_FORMS = r"\bsk-[A-Za-z0-9_-]{12,}|(?<=\bBearer )[A-Za-z0-9._~+/-]{6,}=*|(?<=://)[^/\s:@\"']+:[^/\s@\"']+(?=@)"
+_SHORTEST_FROM_ENVIRONMENT = 8
+_SHORTEST_USED = 4
+_NOT_SECRET = {"EMPTY", "none", "null", "dummy", "true", "false", "gold"}
+
+_lock = threading.Lock()
+_known: set[str] = set()
+_pattern = re.compile(_FORMS)
+
+
+def protect(*secrets: str | None) -> None:
+    """From now on, `scrub` replaces these values, also where they are escaped in JSON or in a URL."""
+    global _pattern
+    with _lock:
+        for secret in secrets:
+            if secret and len(secret) >= _SHORTEST_USED and secret not in _NOT_SECRET:
+                _known.update((secret, json.dumps(secret)[1:-1], quote(secret, safe="")))
+        literals = "|".join(re.escape(value) for value in sorted(_known, key=len, reverse=True))
+        _pattern = re.compile(f"{literals}|{_FORMS}" if literals else _FORMS)
+
+
+def protect_environment(environment: Mapping[str, str] = os.environ) -> None:
+    """Protect what the environment holds under names like `OPENAI_API_KEY` or `HF_TOKEN`."""
+    protect(
+        *(
+            value
+            for name, value in environment.items()
+            if _TELLING_NAME.search(name) and len(value) >= _SHORTEST_FROM_ENVIRONMENT
+        )
+    )
+
+
+def protect_url(url: str) -> None:
+    """Protect the credentials of a URL: its password, and query values under telling names."""
+    parts = urlsplit(url)
+    if parts.password:
+        protect(parts.password, unquote(parts.password))
+    protect(*(value for name, value in parse_qsl(parts.query) if _TELLING_PARAMETER.search(name)))
+
+
+def scrub(text: str) -> str:
+    """`text` without any secret."""
+    return _pattern.sub(REDACTED, text)

@@ -1,0 +1,184 @@
+"""One thread writes every log file, so that logging never holds up a task.
+
+The calling thread pays for one enqueue. Whatever has gathered is written and flushed together, so a
+line can be read a few milliseconds after its event.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import IO
+
+from tau2_enhanced.logging.context import current_context
+from tau2_enhanced.logging.events import ExecutionEvent, format_time, to_line
+from tau2_enhanced.logging.logfmt import quote
+from tau2_enhanced.logging.redaction import scrub
+
+_BATCH = 500
+_NOT_ON_SCREEN = {"tau2", "LiteLLM", "LiteLLM Router", "LiteLLM Proxy"}
+"""Libraries whose messages are for the files alone."""
+_formatter = logging.Formatter()
+
+ConsoleSink = Callable[[logging.LogRecord, str], None]
+"""Shows one record, given as its finished line."""
+
+
+class _Flush:
+    """Asks the writer to say when everything before it has been written."""
+
+    def __init__(self) -> None:
+        self.done = threading.Event()
+
+
+class _Stop:
+    """Ends the writer."""
+
+
+class DomainFiles:
+    """`tau2_DOMAIN.log` with everything and `eval_DOMAIN.log` with the events alone, in one folder.
+
+    What belongs to no domain (the run's start and end) goes into the files of all.
+    """
+
+    def __init__(self, folder: Path, domains: Iterable[str]) -> None:
+        self._files: dict[str, tuple[IO[str], IO[str]]] = {}
+        for domain in domains:
+            self._files[domain] = (
+                _open_at_line_start(folder / f"tau2_{domain}.log"),
+                _open_at_line_start(folder / f"eval_{domain}.log"),
+            )
+
+    def write(self, domain: str | None, line: str, is_event: bool) -> None:
+        files = [self._files[domain]] if domain in self._files else list(self._files.values())
+        for everything, events in files:
+            everything.write(line)
+            if is_event:
+                events.write(line)
+
+    def flush(self) -> None:
+        for pair in self._files.values():
+            for file in pair:
+                file.flush()
+
+    def close(self) -> None:
+        for pair in self._files.values():
+            for file in pair:
+                with suppress(OSError):
+                    file.close()
+
+
+def _open_at_line_start(path: Path) -> IO[str]:
+    """Open for appending; a line that a killed run left cut is ended first, so that none is glued to it."""
+    file = path.open("a+b")
+    if file.tell():
+        file.seek(-1, os.SEEK_END)
+        if file.read(1) != b"\n":
+            file.write(b"\n")
+    return io.TextIOWrapper(file, encoding="utf-8", errors="backslashreplace")
+
+
+class LogWriter(logging.Handler):
+    """The handler that enqueues and the thread that writes.
+
+    A folder that can no longer be written is said once on stderr; the run goes on.
+    """
+
+    def __init__(self, files: DomainFiles, console: ConsoleSink | None, console_level: int) -> None:
+        super().__init__()
+        self._files = files
+        self.console = console
+        self._console_level = console_level
+        self._queue: SimpleQueue[logging.LogRecord | _Flush | _Stop] = SimpleQueue()
+        self._complained = False
+        self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
+        self._thread.start()
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Take the record without the handler's lock: the queue is safe from many threads."""
+        context = current_context()
+        if isinstance(record.msg, ExecutionEvent):
+            record.msg.stamp(context)
+        elif record.args:
+            # the arguments may change before the writer comes to them
+            record.msg, record.args = record.getMessage(), None
+        record.tau2_task = (context.domain, context.task, context.trial, context.step)
+        self._queue.put(record)
+        return True
+
+    def flush(self, timeout: float = 5.0) -> None:
+        """Return when everything logged before has been written, at most after `timeout` seconds."""
+        if self._thread.is_alive():
+            mark = _Flush()
+            self._queue.put(mark)
+            mark.done.wait(timeout)
+
+    def close(self) -> None:
+        """Write what is left and close the files."""
+        if self._thread.is_alive():
+            self._queue.put(_Stop())
+            self._thread.join(timeout=5.0)
+        super().close()
+
+    def _run(self) -> None:
+        running = True
+        while running:
+            items = [self._queue.get()]
+            with suppress(Empty):
+                while len(items) < _BATCH:
+                    items.append(self._queue.get_nowait())
+            marks = []
+            for item in items:
+                if isinstance(item, logging.LogRecord):
+                    self._write(item)
+                elif isinstance(item, _Flush):
+                    marks.append(item)
+                else:
+                    running = False
+            self._guarded(self._files.flush)
+            for mark in marks:
+                mark.done.set()
+        self._files.close()
+
+    def _write(self, record: logging.LogRecord) -> None:
+        try:
+            event = record.msg if isinstance(record.msg, ExecutionEvent) else None
+            line = scrub(to_line(event) if event is not None else _message_line(record))
+            domain = event.domain if event is not None else record.tau2_task[0]  # type: ignore[attr-defined]  # set in handle
+            self._guarded(lambda: self._files.write(domain, line + "\n", event is not None))
+            shown = record.levelno >= self._console_level and record.name.partition(".")[0] not in _NOT_ON_SCREEN
+            if self.console is not None and shown:
+                self.console(record, line)
+        except Exception as error:  # a record that can't be written must not end the log of all others
+            self._complain(f"a log record could not be written: {error!r}")
+
+    def _guarded(self, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except OSError as error:
+            self._complain(f"the log can't be written: {error.strerror or error}")
+
+    def _complain(self, text: str) -> None:
+        if not self._complained:
+            self._complained = True
+            print(scrub(text), file=sys.stderr)
+
+
+def _message_line(record: logging.LogRecord) -> str:
+    """`[LEVEL] time task=… thread=… trial=… step=… text`, further lines indented."""
+    _, task, trial, step = record.tau2_task  # type: ignore[attr-defined]  # set in handle
+    names = {"task": task, "thread": record.threadName, "trial": trial, "step": step}
+    where = " ".join(f"{name}={quote(str(value))}" for name, value in names.items() if value is not None)
+    text = record.getMessage()
+    if record.exc_info and record.exc_info[0] is not None:
+        text += "\n" + _formatter.formatException(record.exc_info)
+    text = text.replace("\r", "\\r").rstrip("\n").replace("\n", "\n    ")
+    return f"[{record.levelname}] {format_time(datetime.fromtimestamp(record.created))} {where} {text}"

@@ -1,0 +1,74 @@
+"""What every provider's client takes and gives: one protocol, and plain data on both sides.
+
+Conversations and tools have the shape of OpenAI's chat completions, which most servers speak; a client
+for another wire format translates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+ChatMessage = dict[str, Any]
+ToolSchema = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One question to a model."""
+
+    model: str
+    messages: Sequence[ChatMessage]
+    tools: Sequence[ToolSchema] = ()
+    tool_choice: str | None = None
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    """Sampling parameters, as the provider names them: temperature, seed, max_tokens, …"""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    timeout_s: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class RequestedCall:
+    """A tool call as the model wrote it; `arguments` is its JSON text, broken or not."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one call; None where the provider did not say."""
+
+    input_tokens: int | None = None
+    """All tokens of the prompt, those read from a cache included."""
+    output_tokens: int | None = None
+    cached_tokens: int | None = None
+    """Those of `input_tokens` that were read from the provider's cache."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A model's answer."""
+
+    content: str | None
+    tool_calls: Sequence[RequestedCall]
+    usage: Usage
+    raw: dict[str, Any]
+    """The provider's own form of the answer, kept in the message's `raw_data`."""
+
+
+class Client(Protocol):
+    """A connection to one server. Used from many threads at once."""
+
+    call_type: str
+
+    def check(self, model: str) -> None:
+        """Raise UserMistake if the server can't be reached, refuses the key or has no such model."""
+
+    def complete(self, request: Request) -> Reply:
+        """One attempt at an answer. Raises a ModelCallError."""
+
+    def close(self) -> None:
+        """Give the connections back."""

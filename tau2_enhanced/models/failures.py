@@ -1,0 +1,85 @@
+"""What can go wrong with a model call, sorted by what it means for the simulation.
+
+ModelCallError
+├── CallFailed               the infrastructure's fault: no verdict, `--resume` runs the simulation again
+│   ├── TransientFailure     rate limit, 5xx, dropped connection: worth another attempt
+│   ├── DeadlinePassed       no answer within the call's time limit
+│   ├── AuthenticationFailed the key is missing, wrong or not allowed to use the model
+│   ├── RequestRefused       the server calls the request itself wrong
+│   └── JudgeFailed          the judge's answer can't be read, three times over
+└── ModelFailure             the model's own fault: reward 0, counted, never run again
+    ├── ContextOverflow      the conversation no longer fits the model
+    ├── BrokenArguments      a tool call whose arguments are no JSON object, three times over
+    └── EmptyAnswer          neither text nor a tool call, three times over
+"""
+
+from __future__ import annotations
+
+from tau2_enhanced.errors import Tau2EnhancedError
+from tau2_enhanced.logging.redaction import scrub
+
+
+class ModelCallError(Tau2EnhancedError):
+    """A model gave no usable answer. The text repeats no secret."""
+
+    error_type = "model_call_error"
+
+    def __init__(self, text: str) -> None:
+        super().__init__(scrub(text))
+
+
+class CallFailed(ModelCallError):
+    """No answer, through no fault of the model."""
+
+    error_type = "call_failed"
+
+
+class TransientFailure(CallFailed):
+    """May succeed when tried again."""
+
+    def __init__(self, text: str, *, error_type: str, retry_after_s: float | None = None) -> None:
+        super().__init__(text)
+        self.error_type = error_type
+        self.retry_after_s = retry_after_s
+
+
+class DeadlinePassed(CallFailed):
+    error_type = "deadline_passed"
+
+
+class AuthenticationFailed(CallFailed):
+    error_type = "authentication"
+
+
+class RequestRefused(CallFailed):
+    """A 4xx answer; `parameter` names the argument that the model does not take, where the server says so."""
+
+    error_type = "bad_request"
+
+    def __init__(self, text: str, *, parameter: str | None = None) -> None:
+        super().__init__(text)
+        self.parameter = parameter
+
+
+class ModelFailure(ModelCallError):
+    """The model's own failure."""
+
+    error_type = "model_failure"
+
+
+class ContextOverflow(ModelFailure):
+    error_type = "context_overflow"
+
+
+class BrokenArguments(ModelFailure):
+    error_type = "broken_arguments"
+
+
+class EmptyAnswer(ModelFailure):
+    error_type = "empty_answer"
+
+
+class JudgeFailed(CallFailed):
+    """The judge's answer could not be read, three times over; the conversation itself is fine."""
+
+    error_type = "judge_failed"

@@ -1,0 +1,162 @@
+"""OpenAI, vLLM and every other server that speaks chat completions, through the `openai` SDK.
+
+The SDK's own retries are off (ours are counted and logged), its answer is read as JSON and not built
+into objects, and its pool is as wide as the run's concurrency.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import httpx2
+import openai
+
+from tau2_enhanced.errors import UserMistake
+from tau2_enhanced.logging.redaction import scrub
+from tau2_enhanced.models.client import Reply, Request, RequestedCall, Usage
+from tau2_enhanced.models.failures import (
+    AuthenticationFailed,
+    CallFailed,
+    ContextOverflow,
+    DeadlinePassed,
+    RequestRefused,
+    TransientFailure,
+)
+
+_CONNECT_TIMEOUT_S = 10.0
+_CHECK_TIMEOUT_S = 15.0
+_OVERFLOW = re.compile(
+    r"context_length_exceeded|maximum context length|context window|maximum model length|"
+    r"(prompt|input) is too long|reduce the length of the (messages|input)",
+    re.IGNORECASE,
+)
+_REFUSED_PARAMETER = re.compile(r"[Uu]nsupported (?:parameter|value)|not supported|does not support|[Uu]nrecognized")
+
+
+class OpenAIClient:
+    """One server, one connection pool."""
+
+    def __init__(self, call_type: str, base_url: str | None, api_key: str, max_connections: int) -> None:
+        self.call_type = call_type
+        self._client = openai.OpenAI(
+            api_key=api_key,
+            base_url=base_url,
+            max_retries=0,
+            http_client=openai.DefaultHttpxClient(
+                limits=httpx2.Limits(max_connections=max_connections, max_keepalive_connections=max_connections),
+            ),
+        )
+        self._where = scrub(str(self._client.base_url)).rstrip("/")
+
+    def check(self, model: str) -> None:
+        try:
+            served = self._client.with_options(timeout=_CHECK_TIMEOUT_S).models.with_raw_response.list()
+            names = {entry["id"] for entry in json.loads(served.text).get("data", [])}
+        except openai.APIStatusError as error:
+            if error.status_code in (401, 403):
+                raise UserMistake(f"{self._where} refuses the API key (HTTP {error.status_code})") from None
+            if error.status_code in (404, 405, 501):
+                return  # a server without a list of models; its first call will tell
+            raise UserMistake(f"{self._where} answers HTTP {error.status_code}: {_first_line(error)}") from None
+        except openai.APIError as error:
+            raise UserMistake(f"{self._where} can't be reached: {_cause(error)}") from None
+        except (ValueError, TypeError, KeyError, AttributeError):
+            raise UserMistake(f"{self._where} does not answer as an OpenAI-compatible server") from None
+        if names and model not in names and not model.startswith("ft:"):
+            some = ", ".join(sorted(names)[:5]) + (", …" if len(names) > 5 else "")
+            raise UserMistake(f"{self._where} has no model {model!r}; it has {some}")
+
+    def complete(self, request: Request) -> Reply:
+        body: dict[str, Any] = {"messages": request.messages, **request.arguments}
+        if request.tools:
+            body["tools"] = request.tools
+            body["tool_choice"] = request.tool_choice or "auto"
+        try:
+            # in extra_body the SDK sends messages and tools as they are, without walking through them
+            answer = self._client.chat.completions.with_raw_response.create(
+                model=request.model,
+                messages=[],
+                extra_body=body,
+                extra_headers=dict(request.headers),
+                timeout=httpx2.Timeout(request.timeout_s, connect=_CONNECT_TIMEOUT_S, pool=None),
+            )
+            return read_reply(json.loads(answer.text))
+        except openai.APIError as error:
+            raise _failure(error) from None
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise TransientFailure(
+                f"{self._where} answered no chat completion: {error!r}", error_type="bad_response"
+            ) from None
+
+    def close(self) -> None:
+        self._client.close()
+
+
+def read_reply(body: Mapping[str, Any]) -> Reply:
+    """A chat completion's body as a reply. Raises LookupError, TypeError or ValueError where it is none."""
+    choice = body["choices"][0]
+    message = choice["message"]
+    calls = [
+        RequestedCall(
+            id=call.get("id") or f"call_{index}",
+            name=call["function"]["name"],
+            arguments=call["function"].get("arguments") or "{}",
+        )
+        for index, call in enumerate(message.get("tool_calls") or [])
+    ]
+    usage = body.get("usage") or {}
+    return Reply(
+        content=message.get("content"),
+        tool_calls=calls,
+        usage=Usage(
+            input_tokens=usage.get("prompt_tokens"),
+            output_tokens=usage.get("completion_tokens"),
+            cached_tokens=(usage.get("prompt_tokens_details") or {}).get("cached_tokens"),
+        ),
+        raw=choice,
+    )
+
+
+def _failure(error: openai.APIError) -> Exception:
+    """The SDK's exception as ours."""
+    if isinstance(error, openai.APITimeoutError):
+        if isinstance(error.__cause__, httpx2.ConnectTimeout):
+            return TransientFailure("the connection could not be made in time", error_type="connection")
+        return DeadlinePassed("no answer within the call's time limit")
+    if isinstance(error, openai.APIConnectionError):
+        return TransientFailure(f"connection lost: {_cause(error)}", error_type="connection")
+    if not isinstance(error, openai.APIStatusError):
+        return TransientFailure(_first_line(error), error_type="bad_response")
+    status, text = error.status_code, f"HTTP {error.status_code}: {_first_line(error)}"
+    if status in (401, 403):
+        return AuthenticationFailed(text)
+    if status in (408, 409, 429) or status >= 500:
+        kind = "rate_limit" if status == 429 else f"http_{status}"
+        return TransientFailure(text, error_type=kind, retry_after_s=_retry_after(error.response.headers))
+    if error.code == "context_length_exceeded" or _OVERFLOW.search(str(error.body) + str(error)):
+        return ContextOverflow(text)
+    if status in (400, 422):
+        refused = error.param if error.param and _REFUSED_PARAMETER.search(str(error)) else None
+        return RequestRefused(text, parameter=refused)
+    return CallFailed(text)
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds that the server asks to wait. An HTTP date, which no model server sends, is not read."""
+    for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        try:
+            return max(0.0, float(headers[name]) * scale)
+        except (KeyError, ValueError):
+            continue
+    return None
+
+
+def _first_line(error: openai.APIError) -> str:
+    return scrub(str(error.message).strip().partition("\n")[0][:300])
+
+
+def _cause(error: openai.APIError) -> str:
+    return scrub(str(error.__cause__ or error.message).strip().partition("\n")[0][:300])

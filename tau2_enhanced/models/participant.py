@@ -1,0 +1,253 @@
+"""A role's model at work: one question in, one usable answer out, every attempt recorded."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tau2_enhanced.logging import current_context, emit, get_logger
+from tau2_enhanced.logging.events import EvaluatorEvent, LLMCallEvent, ModelCallEvent, UserSimEvent
+from tau2_enhanced.models.client import ChatMessage, Client, Reply, Request, RequestedCall, ToolSchema, Usage
+from tau2_enhanced.models.failures import BrokenArguments, EmptyAnswer, JudgeFailed, ModelCallError, RequestRefused
+from tau2_enhanced.models.prices import PriceBook
+from tau2_enhanced.models.resolve import ModelSpec
+from tau2_enhanced.models.retry import Attempts, complete_with_retries
+
+TRIES = 3
+"""How often a model may answer one question with nothing usable before that is its failure."""
+
+_EVENTS: Mapping[str, type[ModelCallEvent]] = {"agent": LLMCallEvent, "user": UserSimEvent, "judge": EvaluatorEvent}
+_RENAMED = {"max_tokens": "max_completion_tokens"}
+_THINKING = re.compile(r"\s*<think>.*?</think>\s*", re.DOTALL)
+_FENCED = re.compile(r"```(?:json)?\s*(.*?)\s*```", re.DOTALL)
+
+_logger = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolRequest:
+    """A tool call with its arguments read."""
+
+    id: str
+    name: str
+    arguments: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A usable answer: text, tool calls or both."""
+
+    content: str | None
+    tool_calls: Sequence[ToolRequest]
+    usage: Usage
+    cost_usd: float | None
+    """Of every attempt that was answered, unusable answers included; None where a price is unknown."""
+    raw: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Used:
+    """What one role's model has used so far in a simulation."""
+
+    calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    cost_usd: float | None = 0.0
+    """None as soon as one call's cost is unknown."""
+    seconds: float = 0.0
+
+    def add(self, usage: Usage, cost_usd: float | None, seconds: float) -> None:
+        self.calls += 1
+        self.input_tokens += usage.input_tokens or 0
+        self.output_tokens += usage.output_tokens or 0
+        self.cached_tokens += usage.cached_tokens or 0
+        self.cost_usd = None if self.cost_usd is None or cost_usd is None else self.cost_usd + cost_usd
+        self.seconds += seconds
+
+
+class Participant:
+    """The model of one role, shared by all simulations of a run."""
+
+    def __init__(
+        self,
+        role: str,
+        spec: ModelSpec,
+        client: Client,
+        prices: PriceBook,
+        *,
+        retries: int = 3,
+        timeout_s: float = 600.0,
+    ) -> None:
+        self.role = role
+        self.spec = spec
+        self._client = client
+        self._prices = prices
+        self._retries = retries
+        self._timeout_s = timeout_s
+        self._refused: set[str] = set()
+        self._event = _EVENTS[role]
+        self._waiting = f"{role} {spec.name}"
+
+    def answer(
+        self,
+        messages: Sequence[ChatMessage],
+        tools: Sequence[ToolSchema],
+        tool_choice: str | None,
+        arguments: Mapping[str, Any],
+        headers: Mapping[str, str],
+        used: Used,
+    ) -> Answer:
+        """A usable answer to the conversation. What it cost is added to `used`, failed tries included.
+
+        Raises a CallFailed where the infrastructure gave none, a ModelFailure where the model did not.
+        """
+        cost: float | None = 0.0
+        for last in (False,) * (TRIES - 1) + (True,):
+            sent = self._without_refused({**arguments, **self.spec.arguments})
+            request = Request(self.spec.name, messages, tools, tool_choice, sent, headers, self._timeout_s)
+            with current_context().waiting(self._waiting):
+                try:
+                    reply, try_cost = self._call(request, used)
+                except RequestRefused as refusal:
+                    if not self._drop(refusal.parameter, sent):
+                        raise
+                    return self.answer(messages, tools, tool_choice, arguments, headers, used)
+            cost = None if cost is None or try_cost is None else cost + try_cost
+            try:
+                return self._read(reply, cost)
+            except (BrokenArguments, EmptyAnswer, JudgeFailed) as failure:
+                if last:
+                    raise
+                _logger.warning("%s: %s, asking again", self.spec.name, failure)
+        raise AssertionError("unreachable")
+
+    def _call(self, request: Request, used: Used) -> tuple[Reply, float | None]:
+        clock = current_context().clock
+        attempts = Attempts()
+        event = self._event(model=self.spec.name, call_type=self._client.call_type)
+        try:
+            reply = complete_with_retries(self._client, request, attempts, retries=self._retries, now_ms=clock.ms)
+        except ModelCallError as failure:
+            event.error_type = failure.error_type
+            _logger.error("%s %s: %s", self.role, self.spec.name, failure)
+            raise
+        else:
+            cost = self._prices.cost_usd(self.spec.provider, self.spec.name, reply.usage)
+            event.has_tool_calls = bool(reply.tool_calls)
+            event.input_tokens = reply.usage.input_tokens
+            event.output_tokens = reply.usage.output_tokens
+            event.cached_tokens = reply.usage.cached_tokens
+            event.cost_usd = None if cost is None else round(cost, 10)
+            used.add(reply.usage, cost, attempts.duration_ms / 1000)
+            return reply, cost
+        finally:
+            event.start_ms = round(attempts.start_ms, 3)
+            event.duration_ms = round(attempts.duration_ms, 3)
+            event.attempts = attempts.count
+            event.retry_wait_ms = round(attempts.retry_wait_ms, 3)
+            emit(event)
+
+    def _read(self, reply: Reply, cost: float | None) -> Answer:
+        content = without_thinking(reply.content)
+        calls = [ToolRequest(call.id, call.name, read_arguments(call)) for call in reply.tool_calls]
+        if self.role == "judge":
+            content = read_judgement(content)
+        elif not calls and not (content and content.strip()):
+            raise EmptyAnswer("the answer holds neither text nor a tool call")
+        return Answer(content, calls, reply.usage, cost, reply.raw)
+
+    def _without_refused(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        kept = {name: value for name, value in arguments.items() if name not in self._refused and value is not None}
+        for name, other in _RENAMED.items():
+            if name in self._refused and name in arguments and other not in self._refused:
+                kept[other] = arguments[name]
+        return kept
+
+    def _drop(self, parameter: str | None, sent: Mapping[str, Any]) -> bool:
+        """Leave out, from now on, a parameter that the model refuses; False where that can't help."""
+        if parameter is None or parameter not in sent:
+            return False
+        if parameter not in self._refused:
+            self._refused.add(parameter)
+            _logger.warning("%s does not take %s: it is left out from here on", self.spec.name, parameter)
+        return True
+
+
+def without_thinking(content: str | None) -> str | None:
+    """The text without the reasoning that a server left in it: nobody else may see that."""
+    return content if content is None or "<think>" not in content else _THINKING.sub("", content)
+
+
+def read_arguments(call: RequestedCall) -> dict[str, Any]:
+    """A tool call's arguments. Raises BrokenArguments unless they are a JSON object."""
+    try:
+        arguments = json.loads(call.arguments)
+    except (ValueError, RecursionError):
+        arguments = None
+    if not isinstance(arguments, dict):
+        raise BrokenArguments(f"the arguments of {call.name} are no JSON object: {call.arguments[:200]!r}")
+    return arguments
+
+
+def read_judgement(content: str | None) -> str:
+    """The judge's JSON, taken out of a code fence where it stands in one. Raises JudgeFailed."""
+    text = content or ""
+    fenced = _FENCED.search(text)
+    for candidate in (text, fenced[1] if fenced else ""):
+        try:
+            results = json.loads(candidate)["results"]
+        except (ValueError, LookupError, TypeError):
+            continue
+        if results and all(_is_check(result) for result in results):
+            return candidate
+    raise JudgeFailed(f"the judge's answer can't be read: {text[:200]!r}")
+
+
+def _is_check(result: object) -> bool:
+    return (
+        isinstance(result, dict)
+        and isinstance(result.get("metExpectation"), bool)
+        and isinstance(result.get("expectedOutcome"), str)
+        and isinstance(result.get("reasoning"), str)
+    )
+
+
+@dataclass
+class SimulationModels:
+    """The participants of one simulation and what each has used."""
+
+    participants: Mapping[str, Participant]
+    headers: Callable[[str], Mapping[str, str]] = field(repr=False)
+    """The request headers for a role."""
+    used: dict[str, Used] = field(default_factory=dict)
+    _shown: dict[str, int] = field(default_factory=dict, repr=False)
+
+    def answer(
+        self,
+        role: str,
+        messages: Sequence[ChatMessage],
+        tools: Sequence[ToolSchema],
+        tool_choice: str | None,
+        arguments: Mapping[str, Any],
+    ) -> Answer:
+        """`Participant.answer`, with the simulation's headers and account."""
+        self._show(role, messages, tools)
+        participant, used = self.participants[role], self.used.setdefault(role, Used())
+        answer = participant.answer(messages, tools, tool_choice, arguments, self.headers(role), used)
+        _logger.debug("answer of the %s: %s", role, json.dumps(answer.raw, ensure_ascii=False))
+        return answer
+
+    def _show(self, role: str, messages: Sequence[ChatMessage], tools: Sequence[ToolSchema]) -> None:
+        """The prompt at DEBUG, each message once."""
+        if not _logger.isEnabledFor(10):
+            return
+        shown = self._shown.get(role, 0) if role != "judge" else 0
+        if not shown and tools:
+            _logger.debug("tools of the %s: %s", role, json.dumps(list(tools), ensure_ascii=False))
+        for index, message in enumerate(messages[shown:], shown):
+            _logger.debug("prompt of the %s, message %d: %s", role, index, json.dumps(message, ensure_ascii=False))
+        self._shown[role] = len(messages)

@@ -1,0 +1,83 @@
+"""What a call costs: genai-prices for the providers' models, the user's own word for others."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from tau2_enhanced.errors import UserMistake
+from tau2_enhanced.logging import get_logger
+from tau2_enhanced.models.client import Usage
+
+_logger = get_logger(__name__)
+
+
+class Price(NamedTuple):
+    """US dollars per million tokens."""
+
+    input_usd: float
+    output_usd: float
+
+
+FREE = Price(0.0, 0.0)
+
+
+def parse_price(text: str) -> tuple[str, Price]:
+    """`MODEL=IN/OUT` as a name and its price. Raises UserMistake."""
+    model, _, prices = text.rpartition("=")
+    try:
+        per_input, per_output = (float(part) for part in prices.split("/"))
+        if not (model and 0 <= per_input < float("inf") and 0 <= per_output < float("inf")):
+            raise ValueError
+    except ValueError:
+        raise UserMistake(
+            f"--price {text}: expected MODEL=IN/OUT in USD per million tokens, like my-model=0.5/1.5"
+        ) from None
+    return model, Price(per_input, per_output)
+
+
+@dataclass
+class PriceBook:
+    """Prices by model; a model without one is named once and its cost left out."""
+
+    own: Mapping[str, Price]
+    """The user's prices, by the model's name with or without its provider."""
+
+    def __post_init__(self) -> None:
+        self._lock = threading.Lock()
+        self._unpriced: set[str] = set()
+
+    def cost_usd(self, provider: str, model: str, usage: Usage) -> float | None:
+        """US dollars of one call; None where the price or the tokens are unknown."""
+        if usage.input_tokens is None or usage.output_tokens is None:
+            return None
+        own = self.own.get(f"{provider}/{model}") or self.own.get(model)
+        if own is not None:
+            return (usage.input_tokens * own.input_usd + usage.output_tokens * own.output_usd) / 1e6
+        if provider == "vllm":
+            self._name_unpriced(f"{provider}/{model}")
+            return None
+
+        import genai_prices
+
+        try:
+            tokens = genai_prices.Usage(
+                input_tokens=usage.input_tokens,
+                output_tokens=usage.output_tokens,
+                cache_read_tokens=usage.cached_tokens or None,
+            )
+            return float(genai_prices.calc_price(tokens, model, provider_id=provider).total_price)
+        except (LookupError, ValueError):
+            self._name_unpriced(f"{provider}/{model}")
+            return None
+
+    def _name_unpriced(self, model: str) -> None:
+        with self._lock:
+            if model in self._unpriced:
+                return
+            self._unpriced.add(model)
+        _logger.warning(
+            "no price is known for %s: its cost is left out (give one with --price %s=IN/OUT)", model, model
+        )

@@ -1,0 +1,78 @@
+"""Attempts at one call: how often, how long between them, and what they cost in time."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tau2_enhanced.logging import get_logger
+from tau2_enhanced.models.client import Client, Reply, Request
+from tau2_enhanced.models.failures import ModelCallError, TransientFailure
+
+_FIRST_WAIT_S = 0.5
+_LONGEST_WAIT_S = 60.0
+
+_logger = get_logger(__name__)
+_jitter = random.Random()
+
+
+@dataclass(slots=True)
+class Attempts:
+    """The times of one call, in milliseconds of `now_ms`'s clock; filled in while it is made."""
+
+    count: int = 0
+    first_start_ms: float = 0.0
+    start_ms: float = 0.0
+    """When the last attempt began."""
+    duration_ms: float = 0.0
+    """How long the last attempt took."""
+
+    @property
+    def retry_wait_ms(self) -> float:
+        """From the first attempt's start to the last one's: failed attempts and the waits after them."""
+        return self.start_ms - self.first_start_ms
+
+
+def backoff_s(failures: int, retry_after_s: float | None) -> float:
+    """Seconds to wait after so many failures: doubling from half a second, with jitter, up to a minute.
+
+    What the server asks for is the least, jitter comes on top, so that not all callers return at once.
+    """
+    wait = min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2.0 ** (failures - 1)) * _jitter.uniform(0.5, 1.0)
+    if retry_after_s is None:
+        return wait
+    return retry_after_s + _jitter.uniform(0.0, min(1.0, 0.1 + retry_after_s * 0.1))
+
+
+def complete_with_retries(
+    client: Client,
+    request: Request,
+    attempts: Attempts,
+    *,
+    retries: int,
+    now_ms: Callable[[], float],
+    sleep: Callable[[float], None] = time.sleep,
+) -> Reply:
+    """The first answer that arrives; at most `retries` attempts after the first, for transient failures only.
+
+    Raises the last attempt's ModelCallError. `attempts` holds the times either way.
+    """
+    while True:
+        attempts.count += 1
+        attempts.start_ms = now_ms()
+        if attempts.count == 1:
+            attempts.first_start_ms = attempts.start_ms
+        try:
+            return client.complete(request)
+        except ModelCallError as failure:
+            if not isinstance(failure, TransientFailure) or attempts.count > retries:
+                raise
+            wait = backoff_s(attempts.count, failure.retry_after_s)
+            _logger.warning(
+                "%s: attempt %d failed (%s), trying again in %.1f s", request.model, attempts.count, failure, wait
+            )
+        finally:
+            attempts.duration_ms = now_ms() - attempts.start_ms
+        sleep(wait)

@@ -1,0 +1,110 @@
+"""How the stand-in plays a task: its gold actions in their written order, agent and user in turns.
+
+Nothing is remembered between requests: whose turn it is and what was played follow from the messages
+that the participant sends. Consecutive actions of one side are a *part*; in each of its turns a side
+plays one part, a tool call at a time, and then speaks. The user, who answers the agent's greeting,
+speaks first; if the first part is the agent's, the user's first turn is words alone (and the other way
+round in a task whose own history ends with the user). When no part is left, the agent states what it
+has to communicate, and the user stops.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import groupby
+from typing import Any
+
+HEADER = "X-Tau2-Simulation"
+"""Names the simulation of a request: JSON with `domain`, `task`, `trial` and `role`."""
+STOP = "###STOP###"
+_SIDES = {"agent": "assistant", "user": "user"}
+
+
+@dataclass(frozen=True)
+class GoldAction:
+    """A tool call that the benchmark's authors expect; `requestor` is assistant or user."""
+
+    requestor: str
+    name: str
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Play:
+    """All that playing a task needs."""
+
+    actions: Sequence[GoldAction]
+    opening: str
+    """What the user says first."""
+    information: Sequence[str] = ()
+    """What the agent must tell the user."""
+    assertions: Sequence[str] = ()
+    """What a judge is asked about; the stand-in finds all of it met."""
+    first_speaker: str = "user"
+    history_calls: Mapping[str, int] | None = None
+    """Tool calls in the task's own message history, by role: not played by us."""
+    history_texts: Mapping[str, int] | None = None
+    """Texts there, by role. Without a history the agent has greeted: {"agent": 1}."""
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Play:
+        return cls(**{**data, "actions": [GoldAction(**action) for action in data["actions"]]})
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What to answer: a tool call or a text."""
+
+    call: GoldAction | None = None
+    text: str | None = None
+
+
+def next_turn(play: Play, role: str, messages: Sequence[Mapping[str, Any]]) -> Turn:
+    """The answer of `role` (agent, user or judge) to its conversation."""
+    if role == "judge":
+        return Turn(text=_judgement(play))
+    calls = sum(len(m.get("tool_calls") or ()) for m in messages if m["role"] == "assistant")
+    texts = sum(1 for m in messages if m["role"] == "assistant" and not m.get("tool_calls"))
+    calls -= (play.history_calls or {}).get(role, 0)
+    turns = texts - (play.history_texts or {"agent": 1}).get(role, 0)
+
+    parts = [(side, list(actions)) for side, actions in groupby(play.actions, key=lambda action: action.requestor)]
+    mine = [actions for side, actions in parts if side == _SIDES[role]]
+    waits = play.first_speaker == role and bool(parts) and parts[0][0] != _SIDES[role]
+    part = turns - int(waits)
+    played_before = sum(len(actions) for actions in mine[: max(part, 0)])
+    if 0 <= part < len(mine) and calls - played_before < len(mine[part]):
+        return Turn(call=mine[part][calls - played_before])
+
+    done = part >= len(mine) - 1
+    if role == "agent":
+        told = " ".join(["That is done.", *play.information]) if done else "Now it is your turn."
+        return Turn(text=told)
+    if turns == 0:
+        return Turn(text=play.opening)
+    others = len(parts) - len(mine)
+    agent_turns = sum(1 for m in messages if m["role"] == "user") - (play.history_texts or {"agent": 1}).get("agent", 0)
+    return Turn(text=STOP if part >= len(mine) and agent_turns >= others else "I did that. Please go on.")
+
+
+def _judgement(play: Play) -> str:
+    checks = [
+        {"expectedOutcome": assertion, "reasoning": "the gold actions were played", "metExpectation": True}
+        for assertion in play.assertions
+    ]
+    return json.dumps({"results": checks})
+
+
+def read_plays(text: str) -> dict[tuple[str, str], Play]:
+    """Plays from `[[domain, task, play], …]`."""
+    return {(domain, task): Play.from_json(play) for domain, task, play in json.loads(text)}
+
+
+def write_plays(plays: Mapping[tuple[str, str], Play]) -> str:
+    """One line that `read_plays` reads."""
+    return json.dumps([[domain, task, play.to_json()] for (domain, task), play in plays.items()])

@@ -1,0 +1,149 @@
+"""The command line of `run_local.py`. Imports nothing heavy: `--help` and a wrong flag answer at once."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any, NamedTuple, NoReturn
+
+from tau2_enhanced.errors import UserMistake
+
+_LEVELS = ("DEBUG", "PROFILE", "USER_JUDGE", "INFO", "WARNING", "ERROR")
+_DESCRIPTION = """\
+Run τ²-bench tasks against any model, with their real tools, databases and evaluator.
+
+Without a model, the stand-in "gold" plays each task's gold actions: no key, no cost; its reward is the
+benchmark's upper bound, not a model's score."""
+_EXAMPLES = """\
+examples:
+  run_local.py --domains retail --log-level PROFILE
+  run_local.py --domains airline --agent-model openai/gpt-4.1 --num-trials 4
+  run_local.py --domains retail --agent-model vllm/my-model --agent-base-url http://localhost:8000/v1
+  run_local.py --domains retail --num-tasks 1 --log-level DEBUG
+  run_local.py --resume"""
+
+
+class CommandLine(NamedTuple):
+    """What was said, by the names of `RunOptions`; what was not said is absent."""
+
+    given: dict[str, Any]
+    resume: str | bool
+    """False: a new run. True: go on with the newest. A text: with the run of that id."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message} (see --help)\n")
+
+
+def parse_command_line(arguments: Sequence[str] | None = None) -> CommandLine:
+    """Read the command line; ends the process with one line and exit code 2 where it can't be read."""
+    parser = _build_parser()
+    given = vars(parser.parse_args(arguments))
+    resume = given.pop("resume", False)
+    if "domains" in given:
+        names = [name for text in given["domains"] for name in text.split(",") if name]
+        given["domains"] = list(dict.fromkeys(name.removesuffix("_enhanced") for name in names))
+        if not given["domains"]:
+            parser.error("--domains: give at least one domain")
+    return CommandLine(given, resume)
+
+
+def _build_parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="run_local.py",
+        description=_DESCRIPTION,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        argument_default=argparse.SUPPRESS,
+        allow_abbrev=False,
+    )
+    tasks = parser.add_argument_group("tasks")
+    tasks.add_argument(
+        "--domains", "--domain", "-d", nargs="+", metavar="DOMAIN", help="default: retail telecom airline"
+    )
+    tasks.add_argument("--task-ids", nargs="+", metavar="ID", help="DOMAIN:ID, or ID with one domain")
+    tasks.add_argument("--num-tasks", type=int, metavar="N", help="the first N tasks of each domain")
+    tasks.add_argument("--task-split", "--task-split-name", metavar="NAME", help="default: base")
+    tasks.add_argument("--num-trials", type=int, metavar="N", help="trials of each task (default: 1)")
+
+    models = parser.add_argument_group(
+        "models", "gold (the default), openai/NAME or a known OpenAI name, or vllm/NAME with a base URL"
+    )
+    for role in ("agent", "user", "judge"):
+        models.add_argument(
+            f"--{role}-model", f"--{role}-llm", metavar="MODEL", help=_MODEL_HELP[role], dest=f"{role}_model"
+        )
+        models.add_argument(
+            f"--{role}-base-url", metavar="URL", help="an OpenAI-compatible server", dest=f"{role}_base_url"
+        )
+        models.add_argument(
+            f"--{role}-args",
+            f"--{role}-llm-args",
+            type=_json_object,
+            metavar="JSON",
+            help="sent with every call, like '{\"temperature\": 0.7}'",
+            dest=f"{role}_args",
+        )
+    models.add_argument(
+        "--price",
+        action="append",
+        dest="prices",
+        metavar="MODEL=IN/OUT",
+        help="USD per million tokens, for models without a known price",
+    )
+    models.add_argument("--llm-timeout", type=float, metavar="S", help="seconds for one call (default: 600)")
+    models.add_argument("--llm-retries", "--max-retries", type=int, metavar="N", dest="llm_retries", help="default: 3")
+
+    run = parser.add_argument_group("run")
+    run.add_argument("--max-concurrency", type=int, metavar="N", help="simulations at once (default: 10)")
+    run.add_argument("--max-steps", type=int, metavar="N", help="default: 200")
+    run.add_argument("--max-errors", type=int, metavar="N", help="default: 10")
+    run.add_argument("--seed", type=int, metavar="N", help="default: 300")
+    run.add_argument("--max-cost", type=float, metavar="USD", help="begin no new simulation above it")
+    run.add_argument("--run-id", "--save-to", metavar="NAME", dest="run_id", help="default: the time")
+    run.add_argument(
+        "--resume",
+        nargs="?",
+        const=True,
+        metavar="RUN_ID",
+        help="run only what has no verdict yet, of the newest run or of RUN_ID",
+    )
+    run.add_argument("--dry-run", action="store_true", help="show what would run, and run nothing")
+
+    out = parser.add_argument_group("output")
+    out.add_argument("--log-level", type=str.upper, choices=_LEVELS, metavar="LEVEL", help=" ".join(_LEVELS))
+    out.add_argument("--console-level", type=str.upper, choices=_LEVELS, metavar="LEVEL", help="default: WARNING")
+    out.add_argument("--log-dir", metavar="DIR", help="default: logs")
+    out.add_argument("--output-dir", metavar="DIR", help="default: outputs")
+    out.add_argument("--display", choices=("rich", "plain", "none"), help="default: rich on a terminal, else plain")
+    out.add_argument("--json", action="store_true", help="the summary as JSON on stdout, all else on stderr")
+    return parser
+
+
+_MODEL_HELP = {
+    "agent": "who serves the customer",
+    "user": "who plays the customer (default: gold with a gold agent, else gpt-4.1)",
+    "judge": "who judges natural-language assertions (default: nobody, unless a task's reward needs it)",
+}
+
+
+def _json_object(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        # the text itself may hold a key, so it is not repeated
+        raise argparse.ArgumentTypeError('expected a JSON object, like {"temperature": 0.7}')
+    return value
+
+
+def report_mistake(mistake: UserMistake) -> int:
+    """Say a mistake in one line; the exit code."""
+    from tau2_enhanced.logging.redaction import scrub
+
+    print(scrub(f"run_local.py: {mistake}"), file=sys.stderr)
+    return mistake.exit_code

@@ -1,0 +1,74 @@
+"""The models of a run: which server answers each role, checked before the first task begins."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+
+from tau2_enhanced import tau2_versions
+from tau2_enhanced.errors import UserMistake
+from tau2_enhanced.models.client import Client
+from tau2_enhanced.models.participant import Participant
+from tau2_enhanced.models.prices import FREE, PriceBook, parse_price
+from tau2_enhanced.models.resolve import GOLD, ModelSpec, parse_model
+from tau2_enhanced.runner.options import RunOptions
+
+
+def resolve_models(options: RunOptions) -> dict[str, ModelSpec]:
+    """The model of each role; the judge only where one is asked for. Raises UserMistake."""
+    assert options.user_model is not None
+    specs = {
+        "agent": parse_model(
+            options.agent_model, role="agent", base_url=options.agent_base_url, arguments=options.agent_args
+        ),
+        "user": parse_model(
+            options.user_model, role="user", base_url=options.user_base_url, arguments=options.user_args
+        ),
+    }
+    if options.judge_model is not None:
+        specs["judge"] = parse_model(
+            options.judge_model, role="judge", base_url=options.judge_base_url, arguments=options.judge_args
+        )
+    return specs
+
+
+def with_needed_judge(specs: Mapping[str, ModelSpec], tasks: list[tuple[str, str]]) -> dict[str, ModelSpec]:
+    """The models, with tau2's own judge where a task's reward rests on one. Raises UserMistake without a key."""
+    if "judge" in specs or not tasks:
+        return dict(specs)
+    try:
+        return {**specs, "judge": parse_model(tau2_versions.DEFAULT_JUDGE, role="judge")}
+    except UserMistake:
+        domain, task = tasks[0]
+        raise UserMistake(
+            f"the reward of {domain} {task} rests on natural-language assertions: name a judge with --judge-model"
+        ) from None
+
+
+def connect(
+    specs: Mapping[str, ModelSpec], options: RunOptions, gold_url: str | None, closing: ExitStack
+) -> dict[str, Participant]:
+    """Participants for all roles, one connection pool for each server, each server and model checked.
+
+    Raises UserMistake for a server that can't be reached, a key that is refused or a model that is not there.
+    """
+    prices = PriceBook({GOLD: FREE, **dict(parse_price(text) for text in options.prices)})
+    clients: dict[tuple[str | None, str | None], Client] = {}
+    participants = {}
+    for role, spec in specs.items():
+        url, key = (gold_url, "gold") if spec.provider == GOLD else (spec.base_url, spec.api_key)
+        if (url, key) not in clients:
+            clients[url, key] = _client(spec.provider, url, key or "", options.max_concurrency)
+            closing.callback(clients[url, key].close)
+        if spec.provider != GOLD:
+            clients[url, key].check(spec.name)
+        participants[role] = Participant(
+            role, spec, clients[url, key], prices, retries=options.llm_retries, timeout_s=options.llm_timeout
+        )
+    return participants
+
+
+def _client(provider: str, url: str | None, key: str, max_connections: int) -> Client:
+    from tau2_enhanced.models.openai_client import OpenAIClient
+
+    return OpenAIClient(provider, url, key, max_connections)

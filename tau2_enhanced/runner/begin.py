@@ -1,0 +1,106 @@
+"""How a run begins: its options and folder, then its record, logs and clock."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tau2_enhanced.errors import UserMistake
+from tau2_enhanced.logging import Clock, LogSession, configure_logging
+from tau2_enhanced.models.resolve import ModelSpec
+from tau2_enhanced.runner.arguments import CommandLine
+from tau2_enhanced.runner.configuration import Configuration, read_configuration
+from tau2_enhanced.runner.display import Display
+from tau2_enhanced.runner.folder import RunFolder, new_run_id, newest_run_id
+from tau2_enhanced.runner.options import RunOptions
+from tau2_enhanced.runner.plan import Plan
+from tau2_enhanced.runner.record import Record
+
+
+@dataclass(frozen=True)
+class StartedRun:
+    """A run that has begun: what its parts need of each other."""
+
+    options: RunOptions
+    folder: RunFolder
+    plan: Plan
+    specs: Mapping[str, ModelSpec]
+    record: Record
+    logs: LogSession
+    clock: Clock
+    resumed: bool
+
+
+def prepare(command: CommandLine) -> tuple[RunOptions, RunFolder, Configuration | None]:
+    """The options and the folder of the run; what an earlier part of it left, where it is resumed."""
+    given = dict(command.given)
+    defaults = RunOptions()
+    output_dir = Path(given.get("output_dir", defaults.output_dir))
+    if command.resume:
+        run_id = given.pop("run_id", None) or (command.resume if isinstance(command.resume, str) else None)
+        folder = RunFolder(output_dir, _checked_id(run_id or newest_run_id(output_dir) or _fresh_id(given, output_dir)))
+        if folder.started:
+            earlier = read_configuration(folder)
+            try:
+                return RunOptions(**{**earlier.options, **given}), folder, earlier
+            except TypeError:
+                raise UserMistake(f"{folder.config} was written by another version of this runner") from None
+        return RunOptions(**given), folder, None
+    run_id = given.pop("run_id", None)
+    folder = RunFolder(output_dir, _checked_id(run_id or _fresh_id(given, output_dir)))
+    if folder.started:
+        raise UserMistake(f"run {folder.run_id} exists already: go on with it by --resume {folder.run_id}")
+    return RunOptions(**given), folder, None
+
+
+def _fresh_id(given: Mapping[str, Any], output_dir: Path) -> str:
+    return new_run_id(output_dir, Path(given.get("log_dir", RunOptions().log_dir)))
+
+
+def _checked_id(run_id: str) -> str:
+    if run_id in (".", "..") or "/" in run_id or run_id.startswith("-") or not run_id.isprintable():
+        raise UserMistake(f"--run-id {run_id!r} can't be a folder's name")
+    return run_id
+
+
+def open_run(
+    options: RunOptions,
+    folder: RunFolder,
+    configuration: Configuration,
+    domains: Sequence[str],
+    display: Display,
+    closing: ExitStack,
+) -> tuple[Record, LogSession]:
+    """Take hold of the run's folder, record and logs; leave nothing half-made where one can't be had."""
+    folder.hold()
+    closing.callback(folder.release)
+    try:
+        record = Record(folder.record)
+        configuration.write(folder)
+        logs = configure_logging(
+            domains,
+            run_id=folder.run_id,
+            level=options.log_level,
+            log_dir=options.log_dir,
+            console=display.record,
+            console_level=options.console_level,
+        )
+    except OSError as error:
+        folder.abandon()
+        raise UserMistake(f"{error.filename or folder.path} can't be written: {error.strerror}") from None
+    except UserMistake:
+        folder.abandon()
+        raise
+    closing.callback(logs.close)
+    return record, logs
+
+
+def resumed_at_ms(record: Record, earlier: Configuration | None) -> float:
+    """Where the run's clock goes on: never before what the record holds."""
+    if earlier is None:
+        return 0.0
+    return max(record.last_ended_ms, (time.time() - earlier.created) * 1000)

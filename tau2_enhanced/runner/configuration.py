@@ -1,0 +1,98 @@
+"""What a run is, kept in its folder: its options, its versions, and all that can change a result.
+
+A resumed run takes its options from here and must agree in everything that can change a result.
+"""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import tau2_enhanced
+from tau2_enhanced import tau2_versions
+from tau2_enhanced.errors import UserMistake
+from tau2_enhanced.runner.folder import RunFolder, read_json, write_json
+from tau2_enhanced.runner.options import RunOptions
+
+_NAMED_VERSIONS = ("litellm", "openai", "anthropic", "pydantic", "genai-prices")
+
+
+@dataclass
+class Configuration:
+    """The content of `run/config.json`."""
+
+    run_id: str
+    created: float
+    """When the run began, in seconds since 1970."""
+    options: dict[str, Any]
+    deciding: dict[str, Any]
+    """Must be the same when the run is resumed: models, arguments, limits, seed, tau2's version."""
+    prompts: dict[str, str]
+    """A digest of each domain's prompts, policy and tools; must be the same where both have the domain."""
+    versions: dict[str, str]
+
+    def write(self, folder: RunFolder) -> None:
+        write_json(folder.config, self.__dict__)
+
+
+def make_configuration(run_id: str, options: RunOptions, prompts: Mapping[str, str]) -> Configuration:
+    """The configuration of a run that begins now."""
+    return Configuration(
+        run_id=run_id,
+        created=time.time(),
+        options=options.to_json(),
+        deciding={**options.deciding(), "tau2": tau2_versions.version()},
+        prompts=dict(prompts),
+        versions={
+            "tau2-enhanced": tau2_enhanced.__version__,
+            "tau2": tau2_versions.version(),
+            "python": platform.python_version(),
+            **{name: _version(name) for name in _NAMED_VERSIONS},
+        },
+    )
+
+
+def read_configuration(folder: RunFolder) -> Configuration:
+    """What an earlier part of the run wrote. Raises UserMistake where it can't be read."""
+    try:
+        return Configuration(**read_json(folder.config))
+    except TypeError:
+        raise UserMistake(f"{folder.config} is no configuration of a run") from None
+
+
+def continued(earlier: Configuration, now: Configuration) -> Configuration:
+    """The configuration with which a run goes on.
+
+    Raises UserMistake, naming each difference, where results of both would not belong together.
+    """
+    differences = [
+        f"{name}: {earlier.deciding.get(name)!r} then, {now.deciding.get(name)!r} now"
+        for name in sorted(earlier.deciding.keys() | now.deciding.keys())
+        if earlier.deciding.get(name) != now.deciding.get(name)
+    ]
+    differences += [
+        f"{domain}: other prompts, policy or tools"
+        for domain in sorted(earlier.prompts.keys() & now.prompts.keys())
+        if earlier.prompts[domain] != now.prompts[domain]
+    ]
+    if differences:
+        raise UserMistake(f"run {earlier.run_id} can't be resumed with another configuration: {'; '.join(differences)}")
+    return Configuration(
+        run_id=earlier.run_id,
+        created=earlier.created,
+        options=now.options,
+        deciding=now.deciding,
+        prompts={**earlier.prompts, **now.prompts},
+        versions=now.versions,
+    )
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"

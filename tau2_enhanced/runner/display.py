@@ -1,0 +1,194 @@
+"""What is seen while a run runs. A display only shows: it reads the tally and the running simulations."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+from collections.abc import Mapping
+from typing import IO, Protocol
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from tau2_enhanced.logging.context import TaskContext
+from tau2_enhanced.runner import words
+from tau2_enhanced.runner.jobs import Outcome, Status
+from tau2_enhanced.runner.tally import Count, Tally
+
+_REFRESHES_PER_SECOND = 4
+_STATUS_EVERY_S = 30.0
+_ROWS_BESIDE_TASKS = 6
+_FEWEST_TASK_ROWS = 3
+_LEVEL_STYLES = {"WARNING": "yellow", "ERROR": "red"}
+
+Running = Mapping[str, TaskContext]
+"""The simulations running now, by id."""
+
+
+class Display(Protocol):
+    """Shows a run from `start` to `close`; every method may be called from any thread."""
+
+    def start(self, tally: Tally, running: Running) -> None: ...
+
+    def ended(self, outcome: Outcome) -> None: ...
+
+    def record(self, record: logging.LogRecord, line: str) -> None:
+        """Show a log record."""
+
+    def close(self) -> None: ...
+
+
+def make_display(kind: str | None, stream: IO[str] = sys.stderr) -> Display:
+    """The display of this name; without a name rich on a terminal, else plain."""
+    if kind is None:
+        kind = "rich" if stream.isatty() else "plain"
+    if kind == "rich":
+        return RichDisplay(Console(file=stream))
+    return PlainDisplay(stream) if kind == "plain" else NoDisplay()
+
+
+class NoDisplay:
+    """Shows nothing."""
+
+    def start(self, tally: Tally, running: Running) -> None: ...
+
+    def ended(self, outcome: Outcome) -> None: ...
+
+    def record(self, record: logging.LogRecord, line: str) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class PlainDisplay:
+    """A line for each simulation that ended, and every half minute a line on all."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+        self._closed = threading.Event()
+        self._tally = Tally()
+        self._running: Running = {}
+
+    def start(self, tally: Tally, running: Running) -> None:
+        self._tally, self._running = tally, running
+        threading.Thread(target=self._report, name="status", daemon=True).start()
+
+    def ended(self, outcome: Outcome) -> None:
+        done = self._tally.all
+        width = len(str(done.planned))
+        self._print(f"[{done.ended:{width}}/{done.planned}] {describe(outcome)}")
+
+    def record(self, record: logging.LogRecord, line: str) -> None:
+        self._print(line)
+
+    def close(self) -> None:
+        self._closed.set()
+
+    def _report(self) -> None:
+        while not self._closed.wait(_STATUS_EVERY_S):
+            oldest = max(list(self._running.values()), key=_age_s, default=None)
+            waits = f", oldest: {_describe_running(oldest)}" if oldest is not None else ""
+            self._print(f"{_describe_tally(self._tally)}, {len(self._running)} running{waits}")
+
+    def _print(self, line: str) -> None:
+        print(line, file=self._stream, flush=True)
+
+
+class RichDisplay:
+    """Progress bars for all and for each domain, and a line for each running simulation."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._tally = Tally()
+        self._running: Running = {}
+        self._live = Live(
+            console=console, get_renderable=self._render, refresh_per_second=_REFRESHES_PER_SECOND, transient=True
+        )
+
+    def start(self, tally: Tally, running: Running) -> None:
+        self._tally, self._running = tally, running
+        self._live.start()
+
+    def ended(self, outcome: Outcome) -> None:
+        """Nothing of its own: the bars move."""
+
+    def record(self, record: logging.LogRecord, line: str) -> None:
+        self._console.print(Text(line, style=_LEVEL_STYLES.get(record.levelname, "")), soft_wrap=True)
+
+    def close(self) -> None:
+        self._live.stop()
+
+    def _render(self) -> RenderableType:
+        return Group(self._bars(), self._tasks())
+
+    def _bars(self) -> Table:
+        table = Table.grid(padding=(0, 2))
+        table.add_column(style="bold")
+        table.add_column(width=30)
+        for _ in range(5):
+            table.add_column(justify="right")
+        tally = self._tally
+        rate = f"{tally.per_second:.1f}/s" if tally.ended_here else ""
+        eta = f"eta {words.duration(tally.eta_s)}" if tally.eta_s is not None else ""
+        table.add_row("all", *_bar(tally.all), rate, eta)
+        for domain, count in tally.domains.items():
+            table.add_row(domain, *_bar(count))
+        return table
+
+    def _tasks(self) -> Table:
+        table = Table.grid(padding=(0, 2))
+        oldest_first = sorted(self._running.values(), key=_age_s, reverse=True)
+        room = self._console.size.height - _ROWS_BESIDE_TASKS - len(self._tally.domains)
+        shown = oldest_first[: max(room, _FEWEST_TASK_ROWS)]
+        for context in shown:
+            step = f"step {context.step}" if context.step is not None else "starting"
+            task = Text(f"{context.domain} {context.task} #{context.trial}", overflow="ellipsis", no_wrap=True)
+            table.add_row(task, step, f"{_age_s(context):.1f} s", Text(_waiting(context), style="dim", no_wrap=True))
+        if len(oldest_first) > len(shown):
+            table.add_row(Text(f"… and {len(oldest_first) - len(shown)} more running", style="dim"))
+        return table
+
+
+def describe(outcome: Outcome) -> str:
+    """An outcome in one line."""
+    verdict = f"reward {outcome.reward:g}" if outcome.reward is not None else f"no verdict: {outcome.error_type}"
+    why = outcome.error_type if outcome.status is Status.VERDICT and outcome.error_type else outcome.termination_reason
+    cost = words.money(outcome.cost_usd())
+    took = words.duration(outcome.duration_ms / 1000)
+    return f"{outcome.domain} {outcome.task} #{outcome.trial}: {verdict} ({why}), {took}, {cost}"
+
+
+def _bar(count: Count) -> tuple[RenderableType, ...]:
+    return (
+        ProgressBar(total=max(count.planned, 1), completed=count.ended),
+        f"{count.ended}/{count.planned}",
+        words.money(count.cost_usd, at_least=count.unpriced),
+        f"pass {words.percent(count.pass_rate)}",
+    )
+
+
+def _describe_tally(tally: Tally) -> str:
+    done = tally.all
+    eta = f", eta {words.duration(tally.eta_s)}" if tally.eta_s is not None else ""
+    cost = words.money(done.cost_usd, at_least=done.unpriced)
+    return (
+        f"{done.ended}/{done.planned} done, {tally.per_second:.2f}/s{eta}, {cost}, pass {words.percent(done.pass_rate)}"
+    )
+
+
+def _describe_running(context: TaskContext) -> str:
+    return f"{context.domain} {context.task} #{context.trial} step {context.step} {_waiting(context)}"
+
+
+def _waiting(context: TaskContext) -> str:
+    if not context.waiting_for:
+        return "working"
+    return f"waits {(context.clock.ms() - context.waiting_since_ms) / 1000:.1f} s for {context.waiting_for}"
+
+
+def _age_s(context: TaskContext) -> float:
+    """Seconds since the simulation's last event."""
+    return (context.clock.ms() - context.last_event_ms) / 1000

@@ -1,0 +1,110 @@
+"""How a run ends: tau2's results, the summary, and what a person is told."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from tau2_enhanced.logging import emit
+from tau2_enhanced.logging.events import RunCompleteEvent
+from tau2_enhanced.logging.redaction import scrub
+from tau2_enhanced.models.resolve import GOLD
+from tau2_enhanced.runner.begin import StartedRun
+from tau2_enhanced.runner.folder import write_json
+from tau2_enhanced.runner.options import RunOptions
+from tau2_enhanced.runner.plan import load_task
+from tau2_enhanced.runner.pool import Stop
+from tau2_enhanced.runner.report import print_report
+from tau2_enhanced.runner.results import write_results
+from tau2_enhanced.runner.signals import INTERRUPTED
+from tau2_enhanced.runner.summary import summarise
+
+if TYPE_CHECKING:
+    from tau2.registry import Registry
+
+
+def finish(started: StartedRun, registry: Registry, policies: Mapping[str, str], stop: Stop) -> int:
+    """Write results and summary, say what happened; the exit code."""
+    record, folder, options = started.record, started.folder, started.options
+    unwritten = ""
+    try:
+        record.flush()
+        for domain, policy in policies.items():
+            write_results(folder, record, domain, _tasks_of(started, registry, domain), policy, options)
+    except OSError as error:
+        unwritten = f"{error.filename or folder.path} can't be written: {error.strerror}"
+    summary = _summary(started, stop, unwritten)
+    try:
+        write_json(folder.summary, summary)
+    except OSError as error:
+        unwritten = unwritten or f"{folder.summary} can't be written: {error.strerror}"
+        summary["exit_code"] = summary["exit_code"] or 1
+    emit(
+        RunCompleteEvent(
+            start_ms=0.0,
+            duration_ms=started.clock.ms(),
+            planned=summary["planned"],
+            finished=summary["finished"],
+            cost_usd=summary["cost_usd"],
+            exit_code=summary["exit_code"],
+        )
+    )
+    started.logs.close()
+    _show(summary, options)
+    if unwritten:
+        print(f"run_local.py: {scrub(unwritten)}; what is in the record is safe: --resume", file=sys.stderr)
+    exit_code: int = summary["exit_code"]
+    return exit_code
+
+
+def _tasks_of(started: StartedRun, registry: Registry, domain: str) -> list[Any]:
+    """The domain's tasks of the plan, and those that only the record still holds."""
+    tasks = {task_id: task for (of, task_id), task in started.plan.tasks.items() if of == domain}
+    for outcome in started.record.outcomes():
+        if outcome.domain == domain and outcome.task not in tasks:
+            task = load_task(registry, domain, outcome.task)
+            if task is not None:
+                tasks[outcome.task] = task
+    return list(tasks.values())
+
+
+def _summary(started: StartedRun, stop: Stop, unwritten: str) -> dict[str, Any]:
+    folder, options, logs = started.folder, started.options, started.logs
+    found = summarise([job.key for job in started.plan.jobs], started.record.outcome)
+    complete = found["finished"] == found["planned"]
+    exit_code = 130 if stop.reason == INTERRUPTED else 0 if complete and not unwritten else 1
+    output_flag = "" if options.output_dir == RunOptions().output_dir else f" --output-dir {options.output_dir}"
+    return {
+        "run_id": folder.run_id,
+        "exit_code": exit_code,
+        "stopped": stop.reason or None,
+        "agent_model": started.specs["agent"].given,
+        "user_model": started.specs["user"].given,
+        "judge_model": started.specs["judge"].given if "judge" in started.specs else None,
+        "gold": any(spec.provider == GOLD for spec in started.specs.values()),
+        "duration_ms": round(started.clock.ms(), 3),
+        **found,
+        "paths": {
+            "results": [str(folder.results(domain)) for domain in started.plan.domains],
+            "logs": [str(path) for path in logs.full_logs],
+            "events": [str(path) for path in logs.event_logs],
+            "run": str(folder.own),
+        },
+        "resume_command": None if complete else f"python run_local.py --resume {folder.run_id}{output_flag}",
+        "analysis_command": "python analyze_timing_from_tau2_log.py --log_file "
+        f"{' '.join(str(path) for path in logs.event_logs)} --output_dir analysis_results/",
+    }
+
+
+def _show(summary: Mapping[str, Any], options: RunOptions) -> None:
+    if options.json:
+        print(scrub(json.dumps(summary, ensure_ascii=False)))
+    console = Console(file=sys.stderr if options.json else sys.stdout)
+    if not console.is_terminal:
+        # a pipe has no width of its own; the table should not be squeezed into 80 columns
+        console = Console(file=console.file, width=140)
+    print_report(summary, console)

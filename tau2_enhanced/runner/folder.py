@@ -1,0 +1,105 @@
+"""A run's folder: `OUTPUT_DIR/RUN_ID/` with tau2's results, and `run/` in it with all that is ours."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Any
+
+from tau2_enhanced.errors import UserMistake
+from tau2_enhanced.logging.redaction import scrub
+
+
+class RunFolder:
+    """The paths of one run. Nothing is made before `hold`."""
+
+    def __init__(self, output_dir: Path, run_id: str) -> None:
+        self.run_id = run_id
+        self.path = output_dir / run_id
+        self.own = self.path / "run"
+        self.record = self.own / "record.jsonl"
+        self.config = self.own / "config.json"
+        self.summary = self.own / "summary.json"
+        self._held: IO[str] | None = None
+        self._new = False
+
+    def results(self, domain: str) -> Path:
+        """Where tau2's results of a domain lie."""
+        return self.path / f"{domain}.json"
+
+    @property
+    def started(self) -> bool:
+        """Whether there is a record to resume from."""
+        return self.config.exists()
+
+    def hold(self) -> None:
+        """Make the folder and keep every other run out of it. Raises UserMistake where that can't be."""
+        self._new = not self.path.exists()
+        try:
+            self.own.mkdir(parents=True, exist_ok=True)
+            self._held = (self.own / "lock").open("w", encoding="utf-8")
+        except OSError as error:
+            raise UserMistake(f"{self.own} can't be written: {error.strerror}") from None
+        try:
+            fcntl.flock(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserMistake(f"run {self.run_id} is being run by another process") from None
+
+    def abandon(self) -> None:
+        """Take back what `hold` made for a run that then could not begin."""
+        self.release()
+        if self._new and not self.started:
+            shutil.rmtree(self.path, ignore_errors=True)
+
+    def release(self) -> None:
+        """Let others have the folder."""
+        if self._held is not None:
+            self._held.close()
+            self._held = None
+
+
+def new_run_id(output_dir: Path, log_dir: Path) -> str:
+    """A run id from the time, free in both folders."""
+    base = datetime.now().strftime("%Y%m%d-%H%M%S")
+    taken = (f"{base}-{number}" for number in range(2, 1000))
+    return next(name for name in (base, *taken) if not (output_dir / name).exists() and not (log_dir / name).exists())
+
+
+def newest_run_id(output_dir: Path) -> str | None:
+    """The run that was started or resumed last; None where there is none."""
+    configs = sorted(output_dir.glob("*/run/config.json"), key=lambda path: path.stat().st_mtime)
+    return configs[-1].parent.parent.name if configs else None
+
+
+def write_atomically(path: Path, parts: Iterable[str]) -> None:
+    """Write text so that a reader finds the old file or the new one, whole, whatever happens."""
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            file.writelines(parts)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: Path, data: Any) -> None:
+    """`write_atomically` for a document of ours, without secrets."""
+    write_atomically(path, [scrub(json.dumps(data, indent=2, ensure_ascii=False)), "\n"])
+
+
+def read_json(path: Path) -> Any:
+    """A document of ours. Raises UserMistake where it can't be read."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserMistake(f"{path} can't be read: {error.strerror}") from None
+    except ValueError as error:
+        raise UserMistake(f"{path} is damaged: {error}") from None

@@ -1,0 +1,101 @@
+"""What is to be run and what came of it, as plain data."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+
+class JobKey(NamedTuple):
+    """Names one simulation of a plan."""
+
+    domain: str
+    task: str
+    trial: int
+
+
+@dataclass(frozen=True)
+class Job:
+    """One simulation to be run."""
+
+    domain: str
+    task: str
+    trial: int
+    seed: int
+    conversation: dict[str, Any] | None = None
+    """A finished conversation of an earlier attempt that only lacks its verdict (a tau2 SimulationRun)."""
+
+    @property
+    def key(self) -> JobKey:
+        return JobKey(self.domain, self.task, self.trial)
+
+
+def derive_seed(seed: int, key: JobKey) -> int:
+    """The seed of one simulation, from the run's: the same on every machine, in any order of running."""
+    text = f"{seed}/{key.domain}/{key.task}/{key.trial}"
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") % 1_000_000
+
+
+class Status(StrEnum):
+    """How a simulation ended."""
+
+    VERDICT = "verdict"
+    """It counts, and is never run again."""
+    NO_VERDICT = "no_verdict"
+    """The infrastructure failed; `--resume` runs it again."""
+    UNJUDGED = "unjudged"
+    """The conversation is whole, its evaluation failed; `--resume` evaluates it again."""
+
+
+@dataclass
+class Outcome:
+    """What one attempt at a simulation came to: one line of the run's record."""
+
+    domain: str
+    task: str
+    trial: int
+    seed: int
+    sim: str
+    status: Status
+    reward: float | None
+    """None where there is no verdict."""
+    termination_reason: str
+    error_type: str | None
+    error: str | None
+    duration_ms: float
+    ended_ms: float
+    """When it ended, since the run's start."""
+    steps: int
+    used: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """By role (agent, user, judge): calls, input_tokens, output_tokens, cached_tokens, cost_usd, seconds."""
+    simulation: dict[str, Any] = field(default_factory=dict)
+    """The tau2 SimulationRun."""
+
+    @property
+    def key(self) -> JobKey:
+        return JobKey(self.domain, self.task, self.trial)
+
+    @property
+    def passed(self) -> bool:
+        """A reward within 1e-6 of 1, as tau2 counts it."""
+        return self.reward is not None and abs(self.reward - 1.0) <= 1e-6
+
+    def cost_usd(self, role: str | None = None) -> float | None:
+        """Cost of a role, or of all; None where a price is unknown."""
+        roles = self.used.values() if role is None else [self.used[role]] if role in self.used else []
+        costs = [used["cost_usd"] for used in roles]
+        return None if None in costs else float(sum(costs))
+
+    def tokens(self, kind: str) -> int:
+        """Tokens of all roles; `kind` is input_tokens, output_tokens or cached_tokens."""
+        return sum(used[kind] for used in self.used.values())
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Outcome:
+        """Raises KeyError, TypeError or ValueError for what is no outcome."""
+        return cls(**{**data, "status": Status(data["status"])})

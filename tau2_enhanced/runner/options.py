@@ -1,0 +1,114 @@
+"""All that a user can say about a run, as one plain object.
+
+The command line fills it (`runner/arguments.py`), a run's configuration keeps it, a resumed run starts
+from what was kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from tau2_enhanced.errors import UserMistake
+
+
+def _free(**options: Any) -> Any:
+    """A field that can't change a result: a resumed run may differ in it."""
+    return field(metadata={"free": True}, **options)
+
+
+@dataclass
+class RunOptions:
+    """One run. Fields made with `_free` may differ when the run is resumed; the others must not."""
+
+    domains: list[str] = _free(default_factory=lambda: ["retail", "telecom", "airline"])
+    task_ids: list[str] | None = _free(default=None)
+    """`DOMAIN:ID`, or `ID` where there is one domain; None is all of the split."""
+    num_tasks: int | None = _free(default=None)
+    """The first so many of each domain."""
+    task_split: str = _free(default="base")
+    num_trials: int = _free(default=1)
+    agent_model: str = "gold"
+    user_model: str | None = None
+    """None: gold for a gold agent, else tau2's own default."""
+    judge_model: str | None = None
+    agent_base_url: str | None = _free(default=None, repr=False)
+    user_base_url: str | None = _free(default=None, repr=False)
+    judge_base_url: str | None = _free(default=None, repr=False)
+    agent_args: dict[str, Any] = field(default_factory=dict, repr=False)
+    user_args: dict[str, Any] = field(default_factory=dict, repr=False)
+    judge_args: dict[str, Any] = field(default_factory=dict, repr=False)
+    prices: list[str] = _free(default_factory=list)
+    """`MODEL=IN/OUT`, USD per million tokens."""
+    max_steps: int = 200
+    max_errors: int = 10
+    seed: int = 300
+    max_concurrency: int = _free(default=10)
+    llm_timeout: float = _free(default=600.0)
+    """Seconds for one model call."""
+    llm_retries: int = _free(default=3)
+    max_cost: float | None = _free(default=None)
+    """USD after which no new simulation begins."""
+    log_level: str = _free(default="PROFILE")
+    console_level: str = _free(default="WARNING")
+    log_dir: str = _free(default="logs")
+    output_dir: str = _free(default="outputs")
+    run_id: str | None = _free(default=None)
+    display: str | None = _free(default=None)
+    """rich, plain or none; None is rich on a terminal and plain elsewhere."""
+    json: bool = _free(default=False)
+    dry_run: bool = _free(default=False)
+
+    def __post_init__(self) -> None:
+        if self.user_model is None:
+            self.user_model = "gold" if self.agent_model == "gold" else "gpt-4.1"
+
+    def check(self) -> None:
+        """Raise UserMistake for numbers that no run can have."""
+        for name, least in (
+            ("num_trials", 1),
+            ("max_steps", 1),
+            ("max_errors", 1),
+            ("max_concurrency", 1),
+            ("llm_retries", 0),
+        ):
+            if getattr(self, name) < least:
+                raise UserMistake(f"{_flag(name)} must be at least {least}, not {getattr(self, name)}")
+        if self.num_tasks is not None and self.num_tasks < 1:
+            raise UserMistake(f"--num-tasks must be at least 1, not {self.num_tasks}")
+        if not self.llm_timeout > 0:
+            raise UserMistake(f"--llm-timeout must be more than 0 seconds, not {self.llm_timeout:g}")
+        if self.max_cost is not None and not self.max_cost > 0:
+            raise UserMistake(f"--max-cost must be more than 0 USD, not {self.max_cost:g}")
+
+    def to_json(self) -> dict[str, Any]:
+        """What a run's configuration keeps: everything but addresses and how this process shows itself."""
+        return {f.name: self._kept(f.name) for f in fields(self) if f.name not in _NOT_KEPT}
+
+    def deciding(self) -> dict[str, Any]:
+        """What can change a result, and so must be the same when the run is resumed."""
+        return {f.name: self._kept(f.name) for f in fields(self) if not f.metadata.get("free")}
+
+    def _kept(self, name: str) -> Any:
+        value = getattr(self, name)
+        if name.endswith("_args"):
+            return {key: kept for key, kept in value.items() if key not in _CONNECTION}
+        return value
+
+
+_CONNECTION = {"api_key", "base_url"}
+"""Model arguments that say how to reach the model, not what to ask of it."""
+_NOT_KEPT = {
+    "agent_base_url",
+    "user_base_url",
+    "judge_base_url",
+    "output_dir",
+    "run_id",
+    "display",
+    "json",
+    "dry_run",
+}
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")

@@ -1,0 +1,72 @@
+"""tau2's orchestrator, whose steps are recorded and whom a model's failure ends instead of breaking it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tau2.data_model.simulation import SimulationRun, TerminationReason
+from tau2.orchestrator.orchestrator import Orchestrator, Role
+
+from tau2_enhanced.logging import current_context, emit
+from tau2_enhanced.logging.events import StepCompleteEvent
+from tau2_enhanced.models.failures import ModelFailure
+from tau2_enhanced.runner.verdicts import model_failure_reason
+
+
+class RecordedOrchestrator(Orchestrator):  # type: ignore[misc]  # tau2 ships no types
+    """A step, as it is recorded, is one participant's turn: its model call and the tool calls it made.
+
+    `max_steps` keeps tau2's own count, in which tool calls are steps of their own.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.failure: ModelFailure | None = None
+        self.turns = 0
+        self._turn: tuple[str, float] | None = None
+
+    def step(self) -> None:
+        taker: Role = self.to_role
+        if taker is not Role.ENV:
+            self._begin_turn(taker.value)
+        elif self._turn is None:
+            # the task's own history ends with a tool call
+            self._begin_turn(self.from_role.value)
+        try:
+            super().step()
+        except ModelFailure as failure:
+            self.failure = failure
+            self.done = True
+            self.termination_reason = TerminationReason(model_failure_reason(taker.value))
+            self._end_turn(None)
+            return
+        if taker is Role.ENV:
+            self._end_turn(Role.ENV.value)
+        elif self.to_role is not Role.ENV:
+            self._end_turn(self.to_role.value)
+
+    def conversation_so_far(self) -> list[Any]:
+        """The messages exchanged, also of a simulation that broke off."""
+        return list(self.get_trajectory()) if self.trajectory else []
+
+    def run(self) -> SimulationRun:
+        simulation: SimulationRun = super().run()
+        return simulation
+
+    def _begin_turn(self, taker: str) -> None:
+        context = current_context()
+        context.step = self.turns
+        self._turn = (taker, context.clock.ms())
+
+    def _end_turn(self, addressed: str | None) -> None:
+        if self._turn is None:
+            return
+        taker, start_ms = self._turn
+        now_ms = current_context().clock.ms()
+        emit(
+            StepCompleteEvent(
+                start_ms=start_ms, total_duration_ms=now_ms - start_ms, from_role=taker, to_role=addressed
+            )
+        )
+        self._turn = None
+        self.turns += 1

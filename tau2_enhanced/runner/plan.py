@@ -1,0 +1,101 @@
+"""Which simulations a run consists of: all tasks of all domains and trials, domains interleaved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import TYPE_CHECKING
+
+from tau2_enhanced.errors import UserMistake
+from tau2_enhanced.runner.jobs import Job, JobKey, derive_seed
+from tau2_enhanced.runner.options import RunOptions
+
+if TYPE_CHECKING:
+    from tau2.data_model.tasks import Task
+    from tau2.registry import Registry
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The simulations to come out with a verdict, and the tasks they are of."""
+
+    jobs: Sequence[Job]
+    tasks: Mapping[tuple[str, str], Task]
+    domains: Sequence[str]
+
+    @property
+    def judged_by_reward(self) -> list[tuple[str, str]]:
+        """The tasks whose reward can't be computed without a judge model."""
+        return [key for key, task in self.tasks.items() if needs_judge(task)]
+
+
+def make_plan(options: RunOptions, registry: Registry) -> Plan:
+    """The plan that the options ask for. Raises UserMistake for a domain, a split or a task that is not there."""
+    chosen = _chosen_ids(options)
+    by_domain: dict[str, list[Task]] = {}
+    for domain in options.domains:
+        tasks = _load(registry, domain, options.task_split)
+        if chosen is not None:
+            wanted = chosen.get(domain, [])
+            missing = [task_id for task_id in wanted if task_id not in {task.id for task in tasks}]
+            if missing:
+                raise UserMistake(f"--task-ids: {domain} has no task {missing[0]!r} in split {options.task_split}")
+            tasks = [task for task in tasks if task.id in wanted]
+        by_domain[domain] = tasks[: options.num_tasks]
+    planned = {(domain, task.id): task for domain, tasks in by_domain.items() for task in tasks}
+    if not planned:
+        raise UserMistake("no tasks are chosen")
+    keys = [key for trial in range(options.num_trials) for key in _interleaved(by_domain, trial)]
+    jobs = [Job(*key, seed=derive_seed(options.seed, key)) for key in keys]
+    return Plan(jobs, planned, [domain for domain in options.domains if by_domain[domain]])
+
+
+def load_task(registry: Registry, domain: str, task_id: str) -> Task | None:
+    """A task of any split: a resumed run's record may hold more than its present plan."""
+    return next((task for task in registry.get_tasks_loader(domain)(None) if task.id == task_id), None)
+
+
+def needs_judge(task: Task) -> bool:
+    """Whether the task's reward rests on natural-language assertions."""
+    criteria = task.evaluation_criteria
+    return criteria is not None and any(basis.value == "NL_ASSERTION" for basis in criteria.reward_basis)
+
+
+def _interleaved(by_domain: Mapping[str, Sequence[Task]], trial: int) -> Iterator[JobKey]:
+    for row in zip_longest(
+        *([JobKey(domain, task.id, trial) for task in tasks] for domain, tasks in by_domain.items())
+    ):
+        yield from (key for key in row if key is not None)
+
+
+def _chosen_ids(options: RunOptions) -> dict[str, list[str]] | None:
+    if options.task_ids is None:
+        return None
+    chosen: dict[str, list[str]] = {}
+    for text in options.task_ids:
+        # a task's own id may hold a colon: only a chosen domain's name counts as a prefix
+        domain, colon, task_id = text.partition(":")
+        if colon and domain.removesuffix("_enhanced") in options.domains:
+            chosen.setdefault(domain.removesuffix("_enhanced"), []).append(task_id)
+        elif len(options.domains) == 1:
+            chosen.setdefault(options.domains[0], []).append(text)
+        else:
+            raise UserMistake(
+                f"--task-ids {text}: with several domains, write DOMAIN:ID ({', '.join(options.domains)})"
+            )
+    return chosen
+
+
+def _load(registry: Registry, domain: str, split: str) -> list[Task]:
+    if domain not in registry.get_domains() or domain not in registry.get_task_sets():
+        known = [name for name in registry.get_domains() if name in registry.get_task_sets()]
+        raise UserMistake(f"unknown domain {domain!r}: tau2 has {', '.join(known)}")
+    loader = registry.get_task_splits_loader(domain)
+    splits = loader() if loader is not None else None
+    if splits is not None and split not in splits:
+        raise UserMistake(f"{domain} has no task split {split!r}: it has {', '.join(splits)}")
+    if splits is None and split != "base":
+        raise UserMistake(f"{domain} has no task splits: leave --task-split out")
+    tasks: list[Task] = registry.get_tasks_loader(domain)(split if splits is not None else None)
+    return tasks

@@ -1,0 +1,78 @@
+"""Where simulations run: a pool of threads. Another way to execute need only be an `Executor`."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+from typing import Protocol
+
+from tau2_enhanced.runner.jobs import Job, Outcome
+
+_POLL_S = 0.1
+
+
+@dataclass
+class Stop:
+    """How a run is asked to end before its plan does. Set from signal handlers and from any thread."""
+
+    reason: str = ""
+    """Why no new simulation is begun; empty while all is well."""
+    at_once: threading.Event = field(default_factory=threading.Event)
+    """Running simulations are given up too."""
+
+    def request(self, reason: str) -> None:
+        """Begin no new simulation. The first reason stays."""
+        self.reason = self.reason or reason
+
+
+class Executor(Protocol):
+    """Runs jobs and hands their outcomes back as they come."""
+
+    def execute(self, jobs: Sequence[Job], work: Callable[[Job], Outcome], stop: Stop) -> Iterator[Outcome]:
+        """Outcomes in the order in which they end; ends early when `stop` says so."""
+
+
+class ThreadPool:
+    """`size` worker threads, named worker-1 …; they never outlive the process."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+
+    def execute(self, jobs: Sequence[Job], work: Callable[[Job], Outcome], stop: Stop) -> Iterator[Outcome]:
+        waiting = iter(jobs)
+        taking = threading.Lock()
+        ended: SimpleQueue[Outcome | BaseException | None] = SimpleQueue()
+
+        def run() -> None:
+            try:
+                while not stop.reason:
+                    with taking:
+                        job = next(waiting, None)
+                    if job is None:
+                        break
+                    ended.put(work(job))
+            except BaseException as error:
+                ended.put(error)
+            finally:
+                ended.put(None)
+
+        workers = [
+            threading.Thread(target=run, name=f"worker-{number}", daemon=True)
+            for number in range(1, min(self._size, len(jobs)) + 1)
+        ]
+        for worker in workers:
+            worker.start()
+        running = len(workers)
+        while running and not stop.at_once.is_set():
+            try:
+                result = ended.get(timeout=_POLL_S)
+            except Empty:
+                continue
+            if isinstance(result, BaseException):
+                raise result
+            if result is None:
+                running -= 1
+            else:
+                yield result

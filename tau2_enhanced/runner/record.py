@@ -1,0 +1,124 @@
+"""The run's record: one line for each finished simulation, appended and fsynced, never rewritten.
+
+Finishing a simulation costs the same at the first and at the ten-thousandth, and what is in the record
+survives whatever happens to the process. Everything else a run writes can be made from it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tau2_enhanced.errors import UserMistake
+from tau2_enhanced.logging.redaction import scrub
+from tau2_enhanced.runner.jobs import JobKey, Outcome, Status
+
+
+class Entry(NamedTuple):
+    """An outcome of the record, without its messages, and where its line stands."""
+
+    outcome: Outcome
+    offset: int
+    size: int
+
+
+class Record:
+    """The outcomes of a run, by job; of several attempts at one, the one that counts.
+
+    In memory an outcome has no messages (`simulation` is empty): `load` reads them from the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._entries: dict[JobKey, Entry] = {}
+        self._pending: list[Outcome] = []
+        self.repaired_bytes = 0
+        """How much of a torn last line was cut off."""
+        self.last_ended_ms = 0.0
+        self._size = 0
+        if path.exists():
+            self._read()
+
+    def outcome(self, key: JobKey) -> Outcome | None:
+        """What a simulation came to; None where it never ended."""
+        entry = self._entries.get(key)
+        return entry.outcome if entry is not None else None
+
+    def outcomes(self) -> list[Outcome]:
+        return [entry.outcome for entry in self._entries.values()]
+
+    def load(self, key: JobKey) -> dict[str, Any]:
+        """The tau2 SimulationRun of an outcome."""
+        entry = self._entries[key]
+        with self._path.open("rb") as file:
+            file.seek(entry.offset)
+            simulation: dict[str, Any] = json.loads(file.read(entry.size))["simulation"]
+            return simulation
+
+    def append(self, outcome: Outcome) -> None:
+        """Put an outcome on disk. Raises OSError where that fails; the outcome is then kept for the next try."""
+        self._pending.append(outcome)
+        self.flush()
+
+    def flush(self) -> None:
+        """Put on disk what could not be written before. Raises OSError."""
+        while self._pending:
+            self._write(self._pending[0])
+            self._pending.pop(0)
+
+    @property
+    def pending(self) -> list[Outcome]:
+        """Outcomes that could not be written."""
+        return list(self._pending)
+
+    def _write(self, outcome: Outcome) -> None:
+        line = scrub(json.dumps(outcome.to_json(), ensure_ascii=False, separators=(",", ":"))).encode() + b"\n"
+        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o644)
+        try:
+            written = 0
+            while written < len(line):
+                written += os.pwrite(descriptor, line[written:], self._size + written)
+            os.fsync(descriptor)
+        except OSError:
+            os.ftruncate(descriptor, self._size)
+            raise
+        finally:
+            os.close(descriptor)
+        self._remember(outcome, self._size, len(line))
+        self._size += len(line)
+
+    def _remember(self, outcome: Outcome, offset: int, size: int) -> None:
+        known = self.outcome(outcome.key)
+        if known is None or known.status is not Status.VERDICT or outcome.status is Status.VERDICT:
+            outcome.simulation = {}
+            self._entries[outcome.key] = Entry(outcome, offset, size)
+        self.last_ended_ms = max(self.last_ended_ms, outcome.ended_ms)
+
+    def _read(self) -> None:
+        offset = 0
+        for number, line in enumerate(_lines(self._path), 1):
+            if not line.endswith(b"\n"):
+                os.truncate(self._path, offset)
+                self.repaired_bytes = len(line)
+                break
+            try:
+                outcome = Outcome.from_json(json.loads(line))
+            except (ValueError, TypeError, KeyError) as error:
+                raise UserMistake(
+                    f"{self._path} is damaged in line {number} ({type(error).__name__}); nothing was changed: "
+                    "delete that line to run its simulation again"
+                ) from None
+            self._remember(outcome, offset, len(line))
+            offset += len(line)
+        self._size = offset
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    try:
+        with path.open("rb") as file:
+            yield from file
+    except OSError as error:
+        raise UserMistake(f"{path} can't be read: {error.strerror}") from None

@@ -1,0 +1,99 @@
+"""The end of a run, for a person: what happened, what it cost, and where everything lies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from tau2_enhanced.runner import words
+
+_LISTED = 5
+
+
+def print_report(summary: Mapping[str, Any], console: Console) -> None:
+    """The summary in tables."""
+    console.print(_domains(summary))
+    console.print(_reasons(summary["termination_reasons"]), highlight=False)
+    _simulations(console, "slowest", summary["slowest"][:_LISTED], len(summary["slowest"][:_LISTED]))
+    _simulations(console, "failed", summary["failed"][:_LISTED], len(summary["failed"]))
+    _simulations(console, "without verdict", summary["without_verdict"], len(summary["without_verdict"]))
+    if summary["not_run"]:
+        console.print(f"not run: {len(summary['not_run'])}", style="yellow")
+    if summary["gold"]:
+        console.print(
+            "gold played the benchmark's own actions: this reward is its upper bound, not a model's score",
+            style="cyan",
+        )
+    if summary["stopped"]:
+        console.print(f"stopped: {summary['stopped']}", style="yellow", markup=False)
+    if summary["resume_command"]:
+        console.print(f"to go on: {summary['resume_command']}", soft_wrap=True, highlight=False, markup=False)
+    for name, paths in summary["paths"].items():
+        listed = paths if isinstance(paths, str) else "  ".join(paths)
+        console.print(f"{name + ':':9} {listed}", soft_wrap=True, highlight=False, markup=False)
+    console.print(f"to analyse it: {summary['analysis_command']}", soft_wrap=True, highlight=False, markup=False)
+
+
+def _domains(summary: Mapping[str, Any]) -> Table:
+    groups = summary["domains"]
+    ks = sorted({int(k) for group in groups.values() for k in group["pass_hat_k"]}) or [1]
+    ks = ks if len(ks) <= 4 else [*ks[:3], ks[-1]]
+    table = Table(title=f"run {summary['run_id']}", title_justify="left")
+    table.add_column("domain", style="bold")
+    names = ["tasks", "coverage", *(f"pass^{k}" for k in ks), "reward", "agent", "user", "tokens in", "out"]
+    for name in [*names, "median", "P95"]:
+        table.add_column(name, justify="right")
+    for domain, group in groups.items():
+        table.add_row(domain, *_cells(group, ks))
+    if len(groups) > 1:
+        table.add_section()
+        table.add_row("all", *_cells(summary, ks))
+    return table
+
+
+def _cells(group: Mapping[str, Any], ks: Sequence[int]) -> list[str]:
+    costs = group["cost_usd_by_role"]
+    hats, bounds = group["pass_hat_k"], group["pass_hat_k_lower_bound"]
+    return [
+        str(group["tasks"]),
+        f"{group['finished']}/{group['planned']}",
+        *(_pass_hat(hats.get(str(k)), bounds.get(str(k))) for k in ks),
+        "–" if group["mean_reward"] is None else f"{group['mean_reward']:.3f}",
+        words.money(costs.get("agent")),
+        words.money(costs.get("user")),
+        words.count(group["input_tokens"]),
+        words.count(group["output_tokens"]),
+        _time(group["duration_ms_median"]),
+        _time(group["duration_ms_p95"]),
+    ]
+
+
+def _pass_hat(over_verdicts: float | None, lower_bound: float | None) -> str:
+    """Where some simulations have no verdict, the least that pass^k can be stands beside it."""
+    if over_verdicts == lower_bound or lower_bound is None:
+        return words.percent(over_verdicts)
+    return f"{words.percent(over_verdicts)} (≥ {words.percent(lower_bound)})"
+
+
+def _reasons(reasons: Mapping[str, int]) -> Text:
+    return Text("ended by: " + ", ".join(f"{reason} {number}" for reason, number in reasons.items()))
+
+
+def _simulations(console: Console, title: str, listed: Sequence[Mapping[str, Any]], total: int) -> None:
+    if not listed:
+        return
+    more = f" (the first {len(listed)} of {total})" if total > len(listed) else ""
+    console.print(f"{title}{more}:")
+    for entry in listed:
+        verdict = "no verdict" if entry["reward"] is None else f"reward {entry['reward']:g}"
+        why = f"{entry['error_type']}: {entry['error']}" if entry["error_type"] else entry["termination_reason"]
+        line = f"  {entry['domain']} {entry['task']} #{entry['trial']}  {verdict}, {_time(entry['duration_ms'])}, {why}"
+        console.print(Text(line, overflow="ellipsis"), no_wrap=True)
+
+
+def _time(milliseconds: float | None) -> str:
+    return words.duration(None if milliseconds is None else milliseconds / 1000)

@@ -1,0 +1,81 @@
+"""tau2's own results files, made from the record: `OUTPUT_DIR/RUN_ID/DOMAIN.json`.
+
+They are written whole and put in place at once, when a run ends or is resumed. Simulations are copied
+one at a time, so that a large run needs no memory for it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import tau2_enhanced
+from tau2_enhanced import tau2_versions
+from tau2_enhanced.logging.redaction import scrub
+from tau2_enhanced.runner.folder import RunFolder, write_atomically
+from tau2_enhanced.runner.jobs import Outcome
+from tau2_enhanced.runner.options import RunOptions
+from tau2_enhanced.runner.record import Record
+from tau2_enhanced.runner.verdicts import for_tau2
+
+if TYPE_CHECKING:
+    from tau2.data_model.simulation import Info
+    from tau2.data_model.tasks import Task
+
+
+def write_results(
+    folder: RunFolder,
+    record: Record,
+    domain: str,
+    tasks: Sequence[Task],
+    policy: str,
+    options: RunOptions,
+) -> None:
+    """Write a domain's results: every outcome of the record, in the order of `tasks` and trials.
+
+    Raises OSError where the folder can't be written; an earlier file is then still there.
+    """
+    order = {task.id: place for place, task in enumerate(tasks)}
+    outcomes = [outcome for outcome in record.outcomes() if outcome.domain == domain and outcome.task in order]
+    outcomes.sort(key=lambda outcome: (outcome.trial, order[outcome.task]))
+    head = {
+        "timestamp": tau2_versions.now(),
+        "info": _info(domain, policy, options).model_dump(mode="json"),
+        "tasks": [task.model_dump(mode="json") for task in tasks],
+    }
+    write_atomically(folder.results(domain), _parts(head, outcomes, record))
+
+
+def _parts(head: Mapping[str, Any], outcomes: Sequence[Outcome], record: Record) -> Iterator[str]:
+    yield scrub(json.dumps(head, indent=2))[:-2] + ',\n  "simulations": ['
+    for number, outcome in enumerate(outcomes):
+        simulation = for_tau2(outcome, record.load(outcome.key))
+        yield (",\n" if number else "\n") + json.dumps(simulation)
+    yield "\n  ]\n}\n"
+
+
+def _info(domain: str, policy: str, options: RunOptions) -> Info:
+    from tau2.data_model.simulation import AgentInfo, Info, UserInfo
+    from tau2.environment.environment import EnvironmentInfo
+
+    kept = options.to_json()
+    return Info(
+        git_commit=f"tau2-enhanced {tau2_enhanced.__version__}, {tau2_versions.version()}",
+        num_trials=options.num_trials,
+        max_steps=options.max_steps,
+        max_errors=options.max_errors,
+        seed=options.seed,
+        agent_info=AgentInfo(
+            implementation=tau2_versions.AGENT,
+            llm=options.agent_model,
+            llm_args={**tau2_versions.DEFAULT_ARGUMENTS, **kept["agent_args"]},
+        ),
+        user_info=UserInfo(
+            implementation=tau2_versions.USER,
+            llm=options.user_model,
+            llm_args={**tau2_versions.DEFAULT_ARGUMENTS, **kept["user_args"]},
+            global_simulation_guidelines=tau2_versions.user_guidelines(use_tools=False),
+        ),
+        environment_info=EnvironmentInfo(domain_name=domain, policy=policy),
+    )

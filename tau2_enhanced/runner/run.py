@@ -1,0 +1,147 @@
+"""A run from its command line to its exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+
+from tau2_enhanced import tau2_versions
+from tau2_enhanced.logging import Clock, TaskContext, emit, get_logger, task_context
+from tau2_enhanced.logging.bridge import silence_loguru
+from tau2_enhanced.logging.events import RunStartEvent
+from tau2_enhanced.logging.redaction import protect_environment
+from tau2_enhanced.models.resolve import GOLD, ModelSpec
+from tau2_enhanced.models.stand_in.plays import play_of
+from tau2_enhanced.models.stand_in.process import StandInProcess
+from tau2_enhanced.runner.arguments import CommandLine
+from tau2_enhanced.runner.backends import connect, resolve_models, with_needed_judge
+from tau2_enhanced.runner.begin import StartedRun, open_run, prepare, resumed_at_ms
+from tau2_enhanced.runner.configuration import continued, make_configuration
+from tau2_enhanced.runner.display import Display, make_display
+from tau2_enhanced.runner.finish import finish
+from tau2_enhanced.runner.folder import RunFolder
+from tau2_enhanced.runner.jobs import Job, Outcome, Status
+from tau2_enhanced.runner.options import RunOptions
+from tau2_enhanced.runner.plan import Plan, make_plan
+from tau2_enhanced.runner.pool import Stop, ThreadPool
+from tau2_enhanced.runner.record import Record
+from tau2_enhanced.runner.signals import stopping
+from tau2_enhanced.runner.simulate import Bench, simulate
+from tau2_enhanced.runner.tally import Tally
+
+_logger = get_logger(__name__)
+
+
+def run(command: CommandLine) -> int:
+    """Run, or go on with a run; the process's exit code. Raises UserMistake before anything is begun."""
+    options, folder, earlier = prepare(command)
+    options.check()
+    specs = resolve_models(options)
+    with ExitStack() as closing:
+        uses_gold = any(spec.provider == GOLD for spec in specs.values())
+        stand_in = closing.enter_context(StandInProcess()) if uses_gold and not options.dry_run else None
+        silence_loguru()
+        registry = tau2_versions.load()
+        protect_environment()
+        plan = make_plan(options, registry)
+        specs = with_needed_judge(specs, plan.judged_by_reward)
+        prompts = {domain: tau2_versions.domain_prompts(registry, domain) for domain in plan.domains}
+        configuration = make_configuration(
+            folder.run_id, options, {domain: prompt.digest for domain, prompt in prompts.items()}
+        )
+        if earlier is not None:
+            configuration = continued(earlier, configuration)
+        if options.dry_run:
+            _print_plan(plan, specs, folder, options)
+            return 0
+        plays = {key: play_of(task) for key, task in plan.tasks.items()}
+        gold_url = stand_in.serve(plays) if stand_in is not None else None
+        participants = connect(specs, options, gold_url, closing)
+        display = make_display(options.display)
+        record, logs = open_run(options, folder, configuration, plan.domains, display, closing)
+        clock = Clock(resumed_at_ms(record, earlier))
+        context = TaskContext(run=folder.run_id, clock=clock)
+        closing.enter_context(task_context(context))
+        bench = Bench(
+            run=folder.run_id,
+            registry=registry,
+            tasks=plan.tasks,
+            participants=participants,
+            max_steps=options.max_steps,
+            max_errors=options.max_errors,
+            clock=clock,
+        )
+        started = StartedRun(options, folder, plan, specs, record, logs, clock, resumed=earlier is not None)
+        if record.repaired_bytes:
+            _logger.warning("the record's last line was torn: %d bytes were cut off", record.repaired_bytes)
+        stop = Stop()
+        with stopping(stop):
+            _execute(started, bench, display, stop)
+            policies = {domain: prompt.policy for domain, prompt in prompts.items()}
+            return finish(started, registry, policies, stop)
+
+
+def _execute(started: StartedRun, bench: Bench, display: Display, stop: Stop) -> None:
+    """Run what has no verdict yet, each outcome put on record as it comes."""
+    options, record = started.options, started.record
+    jobs = _jobs_left(started.plan.jobs, record)
+    done = [outcome for job in started.plan.jobs if (outcome := record.outcome(job.key)) and _has_verdict(outcome)]
+    tally = Tally.of(started.plan.jobs, done)
+    emit(
+        RunStartEvent(
+            agent_model=started.specs["agent"].given,
+            user_model=started.specs["user"].given,
+            judge_model=started.specs["judge"].given if "judge" in started.specs else None,
+            planned=tally.all.planned,
+            finished=len(done),
+            max_concurrency=options.max_concurrency,
+            resumed=started.resumed,
+            tau2_version=tau2_versions.version(),
+        )
+    )
+    display.start(tally, bench.running)
+    try:
+        pool = ThreadPool(options.max_concurrency)
+        for outcome in pool.execute(jobs, lambda job: simulate(job, bench), stop):
+            tally.add(outcome)
+            display.ended(outcome)
+            _put_on_record(record, outcome, stop)
+            if options.max_cost is not None and tally.all.cost_usd >= options.max_cost:
+                stop.request(f"--max-cost {options.max_cost:g} USD is reached")
+    finally:
+        started.logs.flush()
+        display.close()
+
+
+def _jobs_left(jobs: Sequence[Job], record: Record) -> list[Job]:
+    """The jobs without a verdict, with their conversation where only the evaluation is missing."""
+    left = []
+    for job in jobs:
+        outcome = record.outcome(job.key)
+        if outcome is None or outcome.status is Status.NO_VERDICT:
+            left.append(job)
+        elif outcome.status is Status.UNJUDGED:
+            left.append(replace(job, conversation=record.load(job.key)))
+    return left
+
+
+def _has_verdict(outcome: Outcome) -> bool:
+    return outcome.status is Status.VERDICT
+
+
+def _put_on_record(record: Record, outcome: Outcome, stop: Stop) -> None:
+    try:
+        record.append(outcome)
+    except OSError as error:
+        if not stop.reason:
+            _logger.error("the record can't be written (%s): no new simulation is begun", error.strerror)
+        stop.request(f"the record can't be written: {error.strerror}")
+
+
+def _print_plan(plan: Plan, specs: Mapping[str, ModelSpec], folder: RunFolder, options: RunOptions) -> None:
+    for domain in plan.domains:
+        jobs = [job for job in plan.jobs if job.domain == domain]
+        print(f"{domain}: {len({job.task for job in jobs})} tasks, {len(jobs)} simulations")
+    print("models: " + ", ".join(f"{role} {spec.given}" for role, spec in specs.items()))
+    print(f"would be written to {folder.path} and {options.log_dir}; nothing was run (--dry-run)")

@@ -1,0 +1,45 @@
+"""^C and SIGTERM: the first lets running simulations end, the second stops at once."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from tau2_enhanced.logging import get_logger
+from tau2_enhanced.runner.pool import Stop
+
+INTERRUPTED = "interrupted"
+_TERM_LIMIT_S = 10.0
+
+_logger = get_logger(__name__)
+
+
+@contextmanager
+def stopping(stop: Stop) -> Iterator[None]:
+    """Inside the block, signals are turned into requests to `stop`. Only the main thread can do so."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, _: FrameType | None) -> None:
+        if stop.reason:
+            stop.at_once.set()
+            return
+        stop.request(INTERRUPTED)
+        if number == signal.SIGTERM:
+            _logger.warning("terminated: running simulations have %.0f s to end", _TERM_LIMIT_S)
+            timer = threading.Timer(_TERM_LIMIT_S, stop.at_once.set)
+            timer.daemon = True
+            timer.start()
+        else:
+            _logger.warning("interrupted: running simulations end first, ^C again stops at once")
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

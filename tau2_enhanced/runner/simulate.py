@@ -1,0 +1,251 @@
+"""One simulation, from its environment to its verdict. It knows nothing of threads, files or the screen."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from tau2_enhanced import tau2_versions
+from tau2_enhanced.environments.logging_environment import LoggingEnvironment
+from tau2_enhanced.logging import Clock, TaskContext, current_context, emit, get_logger, task_context
+from tau2_enhanced.logging.events import TaskCompleteEvent, TaskStartEvent
+from tau2_enhanced.logging.redaction import scrub
+from tau2_enhanced.models.failures import ModelCallError
+from tau2_enhanced.models.participant import Participant, SimulationModels
+from tau2_enhanced.models.stand_in.gold import HEADER
+from tau2_enhanced.runner.jobs import Job, Outcome, Status
+
+if TYPE_CHECKING:
+    from tau2.data_model.simulation import SimulationRun
+    from tau2.data_model.tasks import Task
+    from tau2.registry import Registry
+
+    from tau2_enhanced.runner.orchestrator import RecordedOrchestrator
+
+_logger = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What all simulations of a run share."""
+
+    run: str
+    registry: Registry
+    tasks: Mapping[tuple[str, str], Task]
+    """By domain and task id."""
+    participants: Mapping[str, Participant]
+    """By role: agent, user and, where one is wanted, judge."""
+    max_steps: int
+    max_errors: int
+    clock: Clock = field(default_factory=Clock)
+    running: dict[str, TaskContext] = field(default_factory=dict)
+    """The simulations running at this moment, by their id."""
+
+
+class _EvaluationFailed(Exception):
+    """The conversation is whole, its evaluation is not; carries the conversation and the reason."""
+
+    def __init__(self, simulation: SimulationRun, reason: Exception) -> None:
+        super().__init__(str(reason))
+        self.simulation = simulation
+        self.reason = reason
+
+
+def simulate(job: Job, bench: Bench) -> Outcome:
+    """Run one simulation, or only evaluate it where its conversation is there already.
+
+    Whatever goes wrong becomes the outcome's status and reason; nothing is raised but what ends a process.
+    """
+    context = TaskContext(
+        run=bench.run,
+        sim=uuid.uuid4().hex[:12],
+        domain=job.domain,
+        task=job.task,
+        trial=job.trial,
+        clock=bench.clock,
+        last_event_ms=bench.clock.ms(),
+    )
+    assert context.sim is not None
+    bench.running[context.sim] = context
+    try:
+        with task_context(context):
+            return _recorded(job, bench, context.sim)
+    finally:
+        del bench.running[context.sim]
+
+
+def _recorded(job: Job, bench: Bench, sim: str) -> Outcome:
+    start_ms = bench.clock.ms()
+    started = datetime.now()
+    emit(TaskStartEvent(seed=job.seed))
+    models = SimulationModels(bench.participants, headers=lambda role: request_headers(job, role, bench.participants))
+    attempt = _Attempt(job, bench, sim)
+    status, reward, error_type, error = Status.VERDICT, None, None, None
+    try:
+        with tau2_versions.answered_by(models):
+            simulation = attempt.evaluated()
+        reward = float(simulation.reward_info.reward)
+        if attempt.failure is not None:
+            error_type, error = attempt.failure.error_type, str(attempt.failure)
+    except _EvaluationFailed as failed:
+        simulation, status = failed.simulation, Status.UNJUDGED
+        error_type, error = _describe(failed.reason, "evaluation_failed")
+    except Exception as failure:  # a broken simulation must not end the run: it has no verdict
+        simulation, status = attempt.broken_off(started), Status.NO_VERDICT
+        error_type, error = _describe(failure, "internal_error")
+    used = {role: asdict(account) for role, account in models.used.items()}
+    outcome = Outcome(
+        domain=job.domain,
+        task=job.task,
+        trial=job.trial,
+        seed=job.seed,
+        sim=sim,
+        status=status,
+        reward=reward,
+        termination_reason=simulation.termination_reason.value,
+        error_type=error_type,
+        error=error,
+        duration_ms=round(bench.clock.ms() - start_ms, 3),
+        ended_ms=round(bench.clock.ms(), 3),
+        steps=attempt.turns,
+        used=used,
+        simulation=simulation.model_dump(mode="json"),
+    )
+    _log_outcome(outcome, start_ms)
+    return outcome
+
+
+class _Attempt:
+    """One attempt at a job, and how far it came."""
+
+    def __init__(self, job: Job, bench: Bench, sim: str) -> None:
+        self.job = job
+        self.bench = bench
+        self.sim = sim
+        self.task = bench.tasks[job.domain, job.task]
+        self.orchestrator: RecordedOrchestrator | None = None
+
+    @property
+    def failure(self) -> ModelCallError | None:
+        return self.orchestrator.failure if self.orchestrator is not None else None
+
+    @property
+    def turns(self) -> int:
+        return self.orchestrator.turns if self.orchestrator is not None else 0
+
+    def evaluated(self) -> SimulationRun:
+        """The simulation with its reward. Raises _EvaluationFailed, or what broke the conversation off."""
+        from tau2.data_model.simulation import SimulationRun
+
+        if self.job.conversation is not None:
+            simulation = SimulationRun.model_validate(self.job.conversation)
+        else:
+            simulation = self.converse()
+        try:
+            with current_context().waiting("evaluator"):
+                simulation.reward_info = evaluate(simulation, self.task, self.job.domain, self.bench)
+        except Exception as reason:
+            raise _EvaluationFailed(simulation, reason) from reason
+        return simulation
+
+    def converse(self) -> SimulationRun:
+        """Agent and user talk until the simulation ends."""
+        from tau2_enhanced.runner.orchestrator import RecordedOrchestrator
+
+        bench, registry = self.bench, self.bench.registry
+        agent_model, user_model = bench.participants["agent"].spec, bench.participants["user"].spec
+        environment = LoggingEnvironment(registry.get_env_constructor(self.job.domain)())
+        agent = registry.get_agent_constructor(tau2_versions.AGENT)(
+            tools=environment.get_tools(),
+            domain_policy=environment.get_policy(),
+            llm=agent_model.given,
+            llm_args=dict(tau2_versions.DEFAULT_ARGUMENTS),
+        )
+        user = registry.get_user_constructor(tau2_versions.USER)(
+            tools=environment.get_user_tools() if environment.user_tools is not None else None,
+            instructions=str(self.task.user_scenario),
+            llm=user_model.given,
+            llm_args=dict(tau2_versions.DEFAULT_ARGUMENTS),
+        )
+        self.orchestrator = RecordedOrchestrator(
+            domain=self.job.domain,
+            agent=agent,
+            user=user,
+            environment=environment,
+            task=self.task,
+            max_steps=bench.max_steps,
+            max_errors=bench.max_errors,
+            seed=self.job.seed,
+        )
+        simulation = self.orchestrator.run()
+        simulation.id = self.sim
+        simulation.trial = self.job.trial
+        return simulation
+
+    def broken_off(self, started: datetime) -> SimulationRun:
+        """What there is of a simulation that broke off."""
+        from tau2.data_model.simulation import SimulationRun, TerminationReason
+
+        now = datetime.now()
+        return SimulationRun(
+            id=self.sim,
+            task_id=self.job.task,
+            start_time=started.isoformat(),
+            end_time=now.isoformat(),
+            duration=(now - started).total_seconds(),
+            termination_reason=TerminationReason.AGENT_ERROR,
+            messages=self.orchestrator.conversation_so_far() if self.orchestrator is not None else [],
+            trial=self.job.trial,
+            seed=self.job.seed,
+        )
+
+
+def evaluate(simulation: SimulationRun, task: Task, domain: str, bench: Bench) -> Any:
+    """tau2's reward. The natural-language assertions are judged where there is a judge."""
+    from tau2.evaluator.evaluator import EvaluationType, evaluate_simulation
+
+    judged = "judge" in bench.participants
+    return evaluate_simulation(
+        simulation=simulation,
+        task=task,
+        evaluation_type=EvaluationType.ALL_WITH_NL_ASSERTIONS if judged else EvaluationType.ALL,
+        solo_mode=False,
+        domain=domain,
+    )
+
+
+def request_headers(job: Job, role: str, participants: Mapping[str, Participant]) -> Mapping[str, str]:
+    """The simulation's name, for the stand-in and for servers that the user runs; none for OpenAI."""
+    if participants[role].spec.provider == "openai":
+        return {}
+    return {HEADER: json.dumps({"domain": job.domain, "task": job.task, "trial": job.trial, "role": role})}
+
+
+def _describe(failure: Exception, fallback: str) -> tuple[str, str]:
+    if isinstance(failure, ModelCallError):
+        return failure.error_type, str(failure)
+    _logger.error("%s: %s", fallback, failure, exc_info=failure)
+    return fallback, scrub(f"{type(failure).__name__}: {failure}")
+
+
+def _log_outcome(outcome: Outcome, start_ms: float) -> None:
+    emit(
+        TaskCompleteEvent(
+            start_ms=start_ms,
+            reward=outcome.reward,
+            termination_reason=outcome.termination_reason,
+            duration_ms=outcome.duration_ms,
+            cost_usd=outcome.cost_usd(),
+            agent_cost_usd=outcome.cost_usd("agent"),
+            user_cost_usd=outcome.cost_usd("user"),
+            judge_cost_usd=outcome.cost_usd("judge") if "judge" in outcome.used else None,
+            steps=outcome.steps,
+            error_type=outcome.error_type,
+        )
+    )
+    if outcome.status is not Status.VERDICT:
+        _logger.error("no verdict (%s): %s", outcome.error_type, outcome.error)

@@ -1,0 +1,64 @@
+"""Which simulations get a verdict, and how those without one are kept readable for tau2.
+
+A verdict, counted and never run again:
+- the conversation ended and was evaluated: tau2's reward;
+- tau2 ended it (`max_steps`, `too_many_errors`): tau2's reward, 0;
+- the model failed by itself (`ModelFailure`: broken tool arguments or an empty answer three times over,
+  context overflow): reward 0, as `agent_error` or, where the user simulator failed, `user_error`.
+  An unknown tool or a tool's exception is no failure: tau2 hands it to the participant as an error message.
+
+No verdict, run again by `--resume`:
+- the infrastructure failed (`CallFailed`: 5xx, network, authentication, a refused request, a deadline)
+  or the runner did (`internal_error`).
+
+No verdict, evaluated again by `--resume` without repeating the conversation:
+- the judge or the evaluation failed.
+
+tau2 26.3 has no value for "no verdict". Its results hold such a simulation as `agent_error`, `skipped`,
+reward 0, with the true reason in `reward_info.info`; tau2's pass^k then counts it as failed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tau2_enhanced.runner.jobs import Outcome, Status
+
+if TYPE_CHECKING:
+    from tau2.data_model.simulation import SimulationRun
+
+
+def model_failure_reason(role: str) -> str:
+    """tau2's termination reason for a model that failed in this role (agent or user)."""
+    return "agent_error" if role == "agent" else "user_error"
+
+
+def without_verdict(simulation: SimulationRun, error_type: str, error: str) -> SimulationRun:
+    """The simulation in the form in which tau2 can read that it has no verdict."""
+    from tau2.data_model.simulation import RewardInfo, TerminationReason
+
+    note = {"no_verdict": error_type, "error": error, "termination_reason": _text(simulation.termination_reason)}
+    return simulation.model_copy(
+        update={
+            "termination_reason": TerminationReason.AGENT_ERROR,
+            "reward_info": RewardInfo(reward=0.0, reward_basis=None, info=note),
+            "skipped": True,
+        }
+    )
+
+
+def for_tau2(outcome: Outcome, recorded: dict[str, Any]) -> dict[str, Any]:
+    """An outcome's recorded simulation as tau2's results hold it."""
+    if outcome.status is Status.VERDICT:
+        return recorded
+    from tau2.data_model.simulation import SimulationRun
+
+    simulation = SimulationRun.model_validate(recorded)
+    marked = without_verdict(simulation, outcome.error_type or "unknown", outcome.error or "")
+    marked.agent_cost, marked.user_cost = outcome.cost_usd("agent"), outcome.cost_usd("user")
+    dumped: dict[str, Any] = marked.model_dump(mode="json")
+    return dumped
+
+
+def _text(reason: Any) -> str | None:
+    return None if reason is None else str(getattr(reason, "value", reason))
