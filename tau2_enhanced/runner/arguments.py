@@ -35,7 +35,9 @@ class CommandLine(NamedTuple):
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message} (see --help)\n")
+        from tau2_enhanced.logging.redaction import scrub
+
+        self.exit(2, scrub(f"{self.prog}: {message} (see --help)\n"))
 
 
 def parse_command_line(arguments: Sequence[str] | None = None) -> CommandLine:

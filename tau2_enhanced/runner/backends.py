@@ -52,7 +52,7 @@ def connect(
 
     Raises UserMistake for a server that can't be reached, a key that is refused or a model that is not there.
     """
-    prices = PriceBook({GOLD: FREE, **dict(parse_price(text) for text in options.prices)})
+    prices = PriceBook({f"{GOLD}/{GOLD}": FREE, **dict(parse_price(text) for text in options.prices)})
     clients: dict[tuple[str | None, str | None], Client] = {}
     participants = {}
     for role, spec in specs.items():

@@ -85,7 +85,7 @@ def _summary(started: StartedRun, stop: Stop, unwritten: str) -> dict[str, Any]:
         "agent_model": started.specs["agent"].given,
         "user_model": started.specs["user"].given,
         "judge_model": started.specs["judge"].given if "judge" in started.specs else None,
-        "gold": any(spec.provider == GOLD for spec in started.specs.values()),
+        "played_by_gold": [role for role, spec in started.specs.items() if spec.provider == GOLD],
         "duration_ms": round(started.clock.ms(), 3),
         **found,
         "paths": {

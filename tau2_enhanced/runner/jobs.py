@@ -16,28 +16,6 @@ class JobKey(NamedTuple):
     trial: int
 
 
-@dataclass(frozen=True)
-class Job:
-    """One simulation to be run."""
-
-    domain: str
-    task: str
-    trial: int
-    seed: int
-    conversation: dict[str, Any] | None = None
-    """A finished conversation of an earlier attempt that only lacks its verdict (a tau2 SimulationRun)."""
-
-    @property
-    def key(self) -> JobKey:
-        return JobKey(self.domain, self.task, self.trial)
-
-
-def derive_seed(seed: int, key: JobKey) -> int:
-    """The seed of one simulation, from the run's: the same on every machine, in any order of running."""
-    text = f"{seed}/{key.domain}/{key.task}/{key.trial}"
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") % 1_000_000
-
-
 class Status(StrEnum):
     """How a simulation ended."""
 
@@ -99,3 +77,25 @@ class Outcome:
     def from_json(cls, data: dict[str, Any]) -> Outcome:
         """Raises KeyError, TypeError or ValueError for what is no outcome."""
         return cls(**{**data, "status": Status(data["status"])})
+
+
+@dataclass(frozen=True)
+class Job:
+    """One simulation to be run."""
+
+    domain: str
+    task: str
+    trial: int
+    seed: int
+    unjudged: Outcome | None = None
+    """An earlier attempt whose conversation is whole and only lacks its verdict."""
+
+    @property
+    def key(self) -> JobKey:
+        return JobKey(self.domain, self.task, self.trial)
+
+
+def derive_seed(seed: int, key: JobKey) -> int:
+    """The seed of one simulation, from the run's: the same on every machine, in any order of running."""
+    text = f"{seed}/{key.domain}/{key.task}/{key.trial}"
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") % 1_000_000

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Sequence
 
 from tau2_enhanced.errors import UserMistake
@@ -11,10 +13,17 @@ from tau2_enhanced.runner.arguments import parse_command_line, report_mistake
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run as the command line says; the process's exit code."""
     command = parse_command_line(arguments)
-
-    from tau2_enhanced.runner.run import run
-
     try:
+        from tau2_enhanced.runner.run import run
+
         return run(command)
     except UserMistake as mistake:
         return report_mistake(mistake)
+    except KeyboardInterrupt:
+        # before the run began; once it has, ^C is the run's own
+        print("run_local.py: interrupted before the run began", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # who read our output has gone; nothing more can be said there, not even at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1

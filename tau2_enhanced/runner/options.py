@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from tau2_enhanced.errors import UserMistake
+from tau2_enhanced.models.resolve import url_without_secrets
 
 
 def _free(**options: Any) -> Any:
@@ -82,7 +83,7 @@ class RunOptions:
             raise UserMistake(f"--max-cost must be more than 0 USD, not {self.max_cost:g}")
 
     def to_json(self) -> dict[str, Any]:
-        """What a run's configuration keeps: everything but addresses and how this process shows itself."""
+        """What a run's configuration keeps: everything but secrets and how this process shows itself."""
         return {f.name: self._kept(f.name) for f in fields(self) if f.name not in _NOT_KEPT}
 
     def deciding(self) -> dict[str, Any]:
@@ -93,15 +94,14 @@ class RunOptions:
         value = getattr(self, name)
         if name.endswith("_args"):
             return {key: kept for key, kept in value.items() if key not in _CONNECTION}
+        if name.endswith("_base_url") and value is not None:
+            return url_without_secrets(value)
         return value
 
 
 _CONNECTION = {"api_key", "base_url"}
 """Model arguments that say how to reach the model, not what to ask of it."""
 _NOT_KEPT = {
-    "agent_base_url",
-    "user_base_url",
-    "judge_base_url",
     "output_dir",
     "run_id",
     "display",

@@ -76,3 +76,8 @@ class ThreadPool:
                 running -= 1
             else:
                 yield result
+        # what ended in the moment of stopping is finished too
+        while not ended.empty():
+            result = ended.get()
+            if isinstance(result, Outcome):
+                yield result

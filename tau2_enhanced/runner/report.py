@@ -12,6 +12,8 @@ from rich.text import Text
 from tau2_enhanced.runner import words
 
 _LISTED = 5
+_GOLD = "gold played the benchmark's own actions: this reward is its upper bound, not a model's score"
+_GOLD_BESIDE = "gold played a part beside the agent: this reward can't be compared with published scores"
 
 
 def print_report(summary: Mapping[str, Any], console: Console) -> None:
@@ -23,11 +25,8 @@ def print_report(summary: Mapping[str, Any], console: Console) -> None:
     _simulations(console, "without verdict", summary["without_verdict"], len(summary["without_verdict"]))
     if summary["not_run"]:
         console.print(f"not run: {len(summary['not_run'])}", style="yellow")
-    if summary["gold"]:
-        console.print(
-            "gold played the benchmark's own actions: this reward is its upper bound, not a model's score",
-            style="cyan",
-        )
+    if summary["played_by_gold"]:
+        console.print(_GOLD if "agent" in summary["played_by_gold"] else _GOLD_BESIDE, style="cyan")
     if summary["stopped"]:
         console.print(f"stopped: {summary['stopped']}", style="yellow", markup=False)
     if summary["resume_command"]:

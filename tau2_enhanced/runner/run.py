@@ -11,6 +11,7 @@ from tau2_enhanced.logging import Clock, TaskContext, emit, get_logger, task_con
 from tau2_enhanced.logging.bridge import silence_loguru
 from tau2_enhanced.logging.events import RunStartEvent
 from tau2_enhanced.logging.redaction import protect_environment
+from tau2_enhanced.models.failures import AuthenticationFailed
 from tau2_enhanced.models.resolve import GOLD, ModelSpec
 from tau2_enhanced.models.stand_in.plays import play_of
 from tau2_enhanced.models.stand_in.process import StandInProcess
@@ -109,6 +110,8 @@ def _execute(started: StartedRun, bench: Bench, display: Display, stop: Stop) ->
             _put_on_record(record, outcome, stop)
             if options.max_cost is not None and tally.all.cost_usd >= options.max_cost:
                 stop.request(f"--max-cost {options.max_cost:g} USD is reached")
+            if outcome.error_type == AuthenticationFailed.error_type:
+                stop.request(f"a server refuses the key: {outcome.error}")
     finally:
         started.logs.flush()
         display.close()
@@ -122,7 +125,7 @@ def _jobs_left(jobs: Sequence[Job], record: Record) -> list[Job]:
         if outcome is None or outcome.status is Status.NO_VERDICT:
             left.append(job)
         elif outcome.status is Status.UNJUDGED:
-            left.append(replace(job, conversation=record.load(job.key)))
+            left.append(replace(job, unjudged=replace(outcome, simulation=record.load(job.key))))
     return left
 
 

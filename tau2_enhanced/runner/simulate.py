@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from tau2_enhanced.logging import Clock, TaskContext, current_context, emit, get
 from tau2_enhanced.logging.events import TaskCompleteEvent, TaskStartEvent
 from tau2_enhanced.logging.redaction import scrub
 from tau2_enhanced.models.failures import ModelCallError
-from tau2_enhanced.models.participant import Participant, SimulationModels
+from tau2_enhanced.models.participant import Participant, SimulationModels, Used
 from tau2_enhanced.models.stand_in.gold import HEADER
 from tau2_enhanced.runner.jobs import Job, Outcome, Status
 
@@ -97,7 +97,6 @@ def _recorded(job: Job, bench: Bench, sim: str) -> Outcome:
     except Exception as failure:  # a broken simulation must not end the run: it has no verdict
         simulation, status = attempt.broken_off(started), Status.NO_VERDICT
         error_type, error = _describe(failure, "internal_error")
-    used = {role: asdict(account) for role, account in models.used.items()}
     outcome = Outcome(
         domain=job.domain,
         task=job.task,
@@ -112,11 +111,22 @@ def _recorded(job: Job, bench: Bench, sim: str) -> Outcome:
         duration_ms=round(bench.clock.ms() - start_ms, 3),
         ended_ms=round(bench.clock.ms(), 3),
         steps=attempt.turns,
-        used=used,
+        used={role: asdict(account) for role, account in models.used.items()},
         simulation=simulation.model_dump(mode="json"),
     )
     _log_outcome(outcome, start_ms)
-    return outcome
+    return outcome if job.unjudged is None else _with_earlier(outcome, job.unjudged)
+
+
+def _with_earlier(outcome: Outcome, conversation: Outcome) -> Outcome:
+    """A verdict that came later, with what the conversation itself had taken."""
+    used = {role: dict(account) for role, account in conversation.used.items()}
+    for role, account in outcome.used.items():
+        before = used.setdefault(role, asdict(Used()))
+        for name, value in account.items():
+            before[name] = None if before[name] is None or value is None else before[name] + value
+    duration_ms = round(conversation.duration_ms + outcome.duration_ms, 3)
+    return replace(outcome, used=used, duration_ms=duration_ms, steps=conversation.steps)
 
 
 class _Attempt:
@@ -141,8 +151,8 @@ class _Attempt:
         """The simulation with its reward. Raises _EvaluationFailed, or what broke the conversation off."""
         from tau2.data_model.simulation import SimulationRun
 
-        if self.job.conversation is not None:
-            simulation = SimulationRun.model_validate(self.job.conversation)
+        if self.job.unjudged is not None:
+            simulation = SimulationRun.model_validate(self.job.unjudged.simulation)
         else:
             simulation = self.converse()
         try:
