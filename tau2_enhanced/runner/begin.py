@@ -80,7 +80,6 @@ def open_run(
     closing.callback(folder.release)
     try:
         record = Record(folder.record)
-        configuration.write(folder)
         logs = configure_logging(
             domains,
             run_id=folder.run_id,
@@ -89,13 +88,14 @@ def open_run(
             console=display.record,
             console_level=options.console_level,
         )
+        closing.callback(logs.close)
+        configuration.write(folder)
     except OSError as error:
         folder.abandon()
         raise UserMistake(f"{error.filename or folder.path} can't be written: {error.strerror}") from None
     except UserMistake:
         folder.abandon()
         raise
-    closing.callback(logs.close)
     return record, logs
 
 

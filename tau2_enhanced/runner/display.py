@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 import threading
 from collections.abc import Mapping
 from typing import IO, Protocol
@@ -42,7 +41,7 @@ class Display(Protocol):
     def close(self) -> None: ...
 
 
-def make_display(kind: str | None, stream: IO[str] = sys.stderr) -> Display:
+def make_display(kind: str | None, stream: IO[str]) -> Display:
     """The display of this name; without a name rich on a terminal, else plain."""
     if kind is None:
         kind = "rich" if stream.isatty() else "plain"

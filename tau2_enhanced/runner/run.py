@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -59,7 +60,7 @@ def run(command: CommandLine) -> int:
         plays = {key: play_of(task) for key, task in plan.tasks.items()}
         gold_url = stand_in.serve(plays) if stand_in is not None else None
         participants = connect(specs, options, gold_url, closing)
-        display = make_display(options.display)
+        display = make_display(options.display, sys.stderr)
         record, logs = open_run(options, folder, configuration, plan.domains, display, closing)
         clock = Clock(resumed_at_ms(record, earlier))
         context = TaskContext(run=folder.run_id, clock=clock)

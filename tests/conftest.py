@@ -1,0 +1,86 @@
+"""What tests of several packages share: tau2 loaded once, the stand-in with faults, runs in a folder of their own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import CHECKOUT, Run, RunLocal, Spawn, StandIn
+
+from tau2_enhanced import tau2_versions
+from tau2_enhanced.models.stand_in.plays import play_of
+from tau2_enhanced.models.stand_in.process import StandInProcess
+from tau2_enhanced.runner.main import main
+
+_KEYS = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "VLLM_API_KEY", "ANTHROPIC_API_KEY")
+
+
+@pytest.fixture(autouse=True)
+def _no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in _KEYS:
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def registry() -> Any:
+    """tau2's registry, loaded once."""
+    return tau2_versions.load()
+
+
+@pytest.fixture
+def run_local(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], registry: Any
+) -> RunLocal:
+    """`run_local.py` with these flags, in this process and an empty folder; the run is called R."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*flags: str) -> Run:
+        named = [] if {"--resume", "--run-id"} & set(flags) else ["--run-id", "R"]
+        try:
+            code = main([*flags, *named])
+        except SystemExit as left:
+            code = int(left.code or 0)
+        shown = capsys.readouterr()
+        return Run(code, shown.out, shown.err, tmp_path)
+
+    return run
+
+
+@pytest.fixture
+def spawn_run(tmp_path: Path) -> Spawn:
+    """`run_local.py` in a process of its own, in the test's folder."""
+
+    def spawn(*flags: str, **options: Any) -> subprocess.Popen[str]:
+        environment = {name: value for name, value in os.environ.items() if name not in _KEYS}
+        environment.update(options.pop("env", {}))
+        return subprocess.Popen(
+            [sys.executable, str(CHECKOUT / "run_local.py"), *flags],
+            cwd=tmp_path,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            **options,
+        )
+
+    return spawn
+
+
+@pytest.fixture
+def stand_in(registry: Any) -> Iterator[StandIn]:
+    """Starts the stand-in with flags for faults; its base URL. It plays mock, retail and airline."""
+    with ExitStack() as closing:
+
+        def start(*flags: str) -> str:
+            process = closing.enter_context(StandInProcess(*flags))
+            domains = ("mock", "retail", "airline")
+            tasks = {(domain, t.id): t for domain in domains for t in registry.get_tasks_loader(domain)()}
+            return process.serve({key: play_of(task) for key, task in tasks.items()})
+
+        yield start

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import io
+from typing import Any
+
+from rich.console import Console
+
+from tau2_enhanced.logging import Clock, TaskContext
+from tau2_enhanced.runner.display import PlainDisplay, RichDisplay, describe, make_display
+from tau2_enhanced.runner.jobs import Job, Outcome, Status
+from tau2_enhanced.runner.tally import Tally
+
+JOBS = [Job(domain, str(number), 0, 0) for domain in ("retail", "mock") for number in range(10)]
+
+
+def outcome(job: Job, **fields: Any) -> Outcome:
+    known: dict[str, Any] = {
+        "sim": "s",
+        "status": Status.VERDICT,
+        "reward": 1.0,
+        "termination_reason": "user_stop",
+        "error_type": None,
+        "error": None,
+        "duration_ms": 1500.0,
+        "ended_ms": 0.0,
+        "steps": 1,
+        "used": {"agent": {"cost_usd": 0.5}},
+    }
+    return Outcome(domain=job.domain, task=job.task, trial=job.trial, seed=0, **{**known, **fields})
+
+
+def running(number: int) -> TaskContext:
+    context = TaskContext(domain="retail", task=f"t{number}", trial=0, step=number, clock=Clock(offset_ms=1e6))
+    context.last_event_ms = 1e6 - 1000.0 * number
+    return context
+
+
+def test_plain_has_a_line_for_each_end() -> None:
+    stream = io.StringIO()
+    tally, display = Tally.of(JOBS, []), PlainDisplay(stream)
+    display.start(tally, {})
+    tally.add(outcome(JOBS[0]))
+    display.ended(outcome(JOBS[0]))
+    display.close()
+    assert stream.getvalue() == "[ 1/20] retail 0 #0: reward 1 (user_stop), 1.50 s, $0.5000\n"
+
+
+def test_what_has_no_verdict_says_why() -> None:
+    broken = outcome(JOBS[0], status=Status.NO_VERDICT, reward=None, error_type="http_500", used={})
+    assert describe(broken) == "retail 0 #0: no verdict: http_500 (agent_error), 1.50 s, $0.00".replace(
+        "agent_error", broken.termination_reason
+    )
+    overflow = outcome(JOBS[0], reward=0.0, error_type="context_overflow", termination_reason="agent_error")
+    assert "reward 0 (context_overflow)" in describe(overflow)
+
+
+def test_rich_shows_bars_and_the_oldest_simulation_first() -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=120, height=20)
+    tally = Tally.of(JOBS, [outcome(JOBS[0], reward=0.0)])
+    tally.add(outcome(JOBS[10]))
+    display = RichDisplay(console)
+    display.start(tally, {str(number): running(number) for number in range(30)})
+    display.close()
+    shown = console.file.getvalue()  # type: ignore[attr-defined]  # the StringIO above
+    for expected in ("2/20", "1/10", "pass 50.0 %", "pass 100.0 %", "$1.00", "eta"):
+        assert expected in shown
+    assert shown.index("retail t29 #0") < shown.index("retail t28 #0")
+    assert "more running" in shown
+
+
+def test_without_a_terminal_the_display_is_plain() -> None:
+    assert isinstance(make_display(None, io.StringIO()), PlainDisplay)

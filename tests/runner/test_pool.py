@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import cast
+
+import pytest
+
+from tau2_enhanced.runner.jobs import Job, Outcome
+from tau2_enhanced.runner.pool import Stop, ThreadPool
+
+JOBS = [Job("mock", str(number), 0, 0) for number in range(20)]
+
+
+def ended(job: Job) -> Outcome:
+    return cast(Outcome, FakeOutcome(job.task))
+
+
+class FakeOutcome(Outcome):
+    """The pool looks into none."""
+
+    def __init__(self, task: str) -> None:
+        self.task = task
+
+
+def test_every_job_is_run_once() -> None:
+    done = [outcome.task for outcome in ThreadPool(4).execute(JOBS, ended, Stop())]
+    assert sorted(done, key=int) == [job.task for job in JOBS]
+
+
+def test_workers_run_at_once_and_have_names() -> None:
+    together = threading.Barrier(4, timeout=10)
+    names: set[str] = set()
+
+    def work(job: Job) -> Outcome:
+        names.add(threading.current_thread().name)
+        together.wait()
+        return ended(job)
+
+    assert len(list(ThreadPool(4).execute(JOBS, work, Stop()))) == 20
+    assert names == {"worker-1", "worker-2", "worker-3", "worker-4"}
+
+
+def test_a_stop_lets_running_jobs_end_and_begins_none() -> None:
+    stop = Stop()
+
+    def work(job: Job) -> Outcome:
+        stop.request("enough")
+        stop.request("later reasons do not replace the first")
+        return ended(job)
+
+    done = list(ThreadPool(3).execute(JOBS, work, stop))
+    assert 1 <= len(done) <= 3
+    assert stop.reason == "enough"
+
+
+def test_a_stop_at_once_does_not_wait_for_a_hanging_job() -> None:
+    stop, hangs, release = Stop(), threading.Event(), threading.Event()
+
+    def work(job: Job) -> Outcome:
+        if job.task == "1":
+            hangs.set()
+            release.wait(30)
+        return ended(job)
+
+    done: list[str] = []
+    for outcome in ThreadPool(2).execute(JOBS, work, stop):
+        done.append(outcome.task)
+        if hangs.is_set():
+            stop.request("now")
+            stop.at_once.set()
+    release.set()
+    assert "0" in done
+    assert "1" not in done
+
+
+def test_what_breaks_a_worker_reaches_the_caller() -> None:
+    def work(job: Job) -> Outcome:
+        raise MemoryError(job.task)
+
+    with pytest.raises(MemoryError):
+        list(ThreadPool(1).execute(JOBS, work, Stop()))
+
+
+@pytest.mark.parametrize("jobs", [[], JOBS[:1]])
+def test_fewer_jobs_than_workers(jobs: list[Job]) -> None:
+    work: Callable[[Job], Outcome] = ended
+    assert len(list(ThreadPool(8).execute(jobs, work, Stop()))) == len(jobs)

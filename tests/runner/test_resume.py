@@ -1,0 +1,204 @@
+"""Nothing finished is lost, and only what is missing is run again."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from support import RunLocal, Spawn, StandIn
+
+
+def finished_lines(record: Path) -> int:
+    return record.read_bytes().count(b"\n") if record.exists() else 0
+
+
+def wait_until(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.002)  # another process is waited for, and only its files can tell
+
+
+def test_killed_ten_times_every_simulation_is_there_exactly_once(tmp_path: Path, spawn_run: Spawn) -> None:
+    from tau2.data_model.simulation import Results
+
+    plan = ["--domains", "mock", "--num-trials", "40", "--display", "none"]
+    record = tmp_path / "outputs" / "K" / "run" / "record.jsonl"
+    kills = 0
+    for _ in range(10):
+        process = spawn_run(*plan, "--resume", "K")
+        target = finished_lines(record) + random.randint(1, 30)
+        wait_until(lambda target=target: finished_lines(record) >= target, process)
+        kills += process.poll() is None
+        process.kill()
+        process.communicate()
+    assert kills >= 5
+    last = spawn_run("--resume", "K", "--json")
+    out, err = last.communicate()
+    assert last.returncode == 0, err
+    assert json.loads(out)["finished"] == 360
+    lines = [json.loads(line) for line in record.read_text().splitlines()]
+    assert Counter((line["task"], line["trial"]) for line in lines) == Counter(
+        {(line["task"], line["trial"]): 1 for line in lines}
+    )
+    results = Results.load(tmp_path / "outputs" / "K" / "mock.json")
+    assert len({(s.task_id, s.trial) for s in results.simulations}) == len(results.simulations) == 360
+    events = (tmp_path / "logs" / "eval_mock.log").read_text().splitlines()
+    assert all(line.startswith("[") for line in events)
+    assert sum("type=task_complete" in line for line in events) >= 330
+
+
+def test_a_torn_last_line_is_repaired_and_said(run_local: RunLocal) -> None:
+    first = run_local("--domains", "mock")
+    record = first.folder / "outputs" / "R" / "run" / "record.jsonl"
+    record.write_bytes(record.read_bytes()[:-100])
+    again = run_local("--resume")
+    assert again.code == 0
+    assert "the record's last line was torn" in again.err
+    assert again.summary["finished"] == 9
+    assert len(again.record) == 9
+
+
+def test_a_damaged_line_in_the_middle_changes_nothing(run_local: RunLocal) -> None:
+    run = run_local("--domains", "mock", "--num-tasks", "3")
+    record = run.folder / "outputs" / "R" / "run" / "record.jsonl"
+    lines = record.read_bytes().splitlines(keepends=True)
+    record.write_bytes(lines[0] + b'{"domain": 1}\n' + lines[2])
+    before = record.read_bytes()
+    again = run_local("--resume", "R")
+    assert again.code == 2
+    assert "damaged in line 2" in again.err
+    assert again.err.count("\n") == 1
+    assert record.read_bytes() == before
+
+
+def test_a_finished_run_has_nothing_left_to_do(run_local: RunLocal) -> None:
+    run_local("--domains", "mock", "--num-tasks", "2")
+    again = run_local("--resume")
+    assert again.code == 0
+    assert len(again.record) == 2
+    assert [event.type for event in again.events("mock")].count("task_start") == 2
+
+
+def test_more_trials_and_tasks_may_be_asked_for(run_local: RunLocal) -> None:
+    run_local("--domains", "mock", "--num-tasks", "2")
+    more = run_local("--resume", "R", "--num-tasks", "3", "--num-trials", "2", "--max-concurrency", "2")
+    assert more.code == 0
+    assert len(more.record) == 6
+    assert more.summary["pass_hat_k"] == {"1": 1.0, "2": 1.0}
+
+
+def test_a_domain_may_be_added(run_local: RunLocal) -> None:
+    run_local("--domains", "mock", "--num-tasks", "1")
+    more = run_local("--resume", "R", "--domains", "mock", "retail")
+    assert more.code == 0
+    assert {line["domain"] for line in more.record} == {"mock", "retail"}
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "named"),
+    [
+        ("--seed", "7", "seed: 300 then, 7 now"),
+        ("--max-steps", "100", "max_steps: 200 then, 100 now"),
+        ("--agent-args", '{"temperature": 1}', "agent_args: {} then, {'temperature': 1} now"),
+    ],
+)
+def test_what_can_change_a_result_must_be_the_same(run_local: RunLocal, flag: str, value: str, named: str) -> None:
+    run_local("--domains", "mock", "--num-tasks", "1")
+    other = run_local("--resume", "R", flag, value)
+    assert other.code == 2
+    assert named in other.err
+    assert other.err.count("\n") == 1
+
+
+def test_resume_without_a_record_starts_the_run(run_local: RunLocal) -> None:
+    run = run_local("--resume", "R", "--domains", "mock", "--num-tasks", "1")
+    assert run.code == 0
+    assert len(run.record) == 1
+
+
+def test_a_runs_id_is_not_taken_twice(run_local: RunLocal) -> None:
+    run_local("--domains", "mock", "--num-tasks", "1")
+    again = run_local("--domains", "mock", "--num-tasks", "1")
+    assert again.code == 2
+    assert "--resume R" in again.err
+
+
+def test_the_clock_goes_on_after_a_resume(run_local: RunLocal) -> None:
+    run_local("--domains", "mock", "--num-tasks", "1")
+    run = run_local("--resume", "R", "--num-tasks", "2")
+    starts = [event.start_ms or 0.0 for event in run.events("mock", "task_start")]
+    ends = [line["ended_ms"] for line in run.record]
+    assert starts[1] >= ends[0]
+
+
+def test_a_new_run_puts_the_earlier_ones_logs_away(run_local: RunLocal) -> None:
+    first = run_local("--domains", "mock", "--num-tasks", "1", "--run-id", "first")
+    run_local("--domains", "mock", "--num-tasks", "1", "--run-id", "second")
+    logs = first.folder / "logs"
+    assert "run=first" in (logs / "first" / "eval_mock.log").read_text()
+    assert "run=first" not in (logs / "eval_mock.log").read_text()
+    run_local("--resume", "first", "--num-tasks", "2")
+    assert (logs / "eval_mock.log").read_text().count("type=run_start") == 2
+    assert "run=second" in (logs / "second" / "eval_mock.log").read_text()
+
+
+@pytest.mark.parametrize(("signals", "least"), [((signal.SIGINT,), 1), ((signal.SIGINT, signal.SIGINT), 0)])
+def test_interrupts_leave_a_resumable_run(
+    tmp_path: Path, spawn_run: Spawn, stand_in: StandIn, signals: tuple[signal.Signals, ...], least: int
+) -> None:
+    url = stand_in("--latency", "0.4")
+    flags = ["--agent-model", "vllm/gold", "--agent-base-url", url, "--user-model", "gold"]
+    process = spawn_run("--domains", "mock", "--num-trials", "3", "--max-concurrency", "4", "--run-id", "R", *flags)
+    log = tmp_path / "logs" / "eval_mock.log"
+    wait_until(lambda: log.exists() and log.read_text().count("type=llm_call") >= 6, process)
+    for number in signals:
+        process.send_signal(number)
+        wait_until(lambda: "interrupted" in (tmp_path / "logs" / "tau2_mock.log").read_text(), process)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "Traceback" not in err
+    done = finished_lines(tmp_path / "outputs" / "R" / "run" / "record.jsonl")
+    assert least <= done < 27
+    assert "--resume R" in out
+    started = log.read_text().count("type=task_start")
+    if len(signals) == 1:
+        assert done == started
+    again = spawn_run("--resume", "R", "--display", "none")
+    again.communicate(timeout=120)
+    assert again.returncode == 0
+    assert finished_lines(tmp_path / "outputs" / "R" / "run" / "record.jsonl") == 27
+
+
+def test_sigterm_lets_running_simulations_end(tmp_path: Path, spawn_run: Spawn, stand_in: StandIn) -> None:
+    url = stand_in("--latency", "0.3")
+    flags = ["--agent-model", "vllm/gold", "--agent-base-url", url, "--user-model", "gold"]
+    process = spawn_run("--domains", "mock", "--max-concurrency", "2", "--run-id", "R", *flags)
+    log = tmp_path / "logs" / "eval_mock.log"
+    wait_until(lambda: log.exists() and "type=llm_call" in log.read_text(), process)
+    process.terminate()
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    text = log.read_text()
+    assert text.count("type=task_start") == text.count("type=task_complete") < 9
+
+
+def test_two_runs_at_once_do_not_mix(tmp_path: Path, spawn_run: Spawn) -> None:
+    processes = [
+        spawn_run("--domains", "mock", "--num-trials", "5", "--run-id", name, "--display", "none")
+        for name in ("one", "two")
+    ]
+    for process in processes:
+        process.communicate(timeout=120)
+        assert process.returncode == 0
+    logs = sorted((tmp_path / "logs").rglob("eval_mock.log"))
+    assert len(logs) == 2
+    for log in logs:
+        runs = {line.partition(" run=")[2].split()[0] for line in log.read_text().splitlines()}
+        assert len(runs) == 1

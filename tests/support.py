@@ -1,0 +1,53 @@
+"""What tests name: a run that has ended, and the types of the shared fixtures."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tau2_enhanced.logging.events import ExecutionEvent, parse_line
+
+CHECKOUT = Path(__file__).parent.parent
+
+
+@dataclass
+class Run:
+    """A run that has ended, and what it left in its folder."""
+
+    code: int
+    out: str
+    err: str
+    folder: Path
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        return json.loads((self._outputs / "run" / "summary.json").read_text())
+
+    @property
+    def record(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in (self._outputs / "run" / "record.jsonl").read_text().splitlines()]
+
+    @property
+    def _outputs(self) -> Path:
+        return self.folder / "outputs" / "R"
+
+    def results(self, domain: str) -> Path:
+        return self._outputs / f"{domain}.json"
+
+    def events(self, domain: str, kind: str | None = None) -> list[ExecutionEvent]:
+        lines = (self.folder / "logs" / f"eval_{domain}.log").read_text().splitlines()
+        events = [event for line in lines if (event := parse_line(line)) is not None]
+        assert len(events) == len(lines)
+        return [event for event in events if kind is None or event.type == kind]
+
+
+RunLocal = Callable[..., Run]
+"""Runs `run_local.py` with flags."""
+Spawn = Callable[..., "subprocess.Popen[str]"]
+"""Starts `run_local.py` with flags."""
+StandIn = Callable[..., str]
+"""Starts the stand-in with flags; its base URL."""
