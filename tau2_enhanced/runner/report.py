@@ -12,6 +12,7 @@ from rich.text import Text
 from tau2_enhanced.runner import words
 
 _LISTED = 5
+_MOST_KS = 4
 _GOLD = "gold played the benchmark's own actions: this reward is its upper bound, not a model's score"
 _GOLD_BESIDE = "gold played a part beside the agent: this reward can't be compared with published scores"
 
@@ -40,27 +41,30 @@ def print_report(summary: Mapping[str, Any], console: Console) -> None:
 def _domains(summary: Mapping[str, Any]) -> Table:
     groups = summary["domains"]
     ks = sorted({int(k) for group in groups.values() for k in group["pass_hat_k"]}) or [1]
-    ks = ks if len(ks) <= 4 else [*ks[:3], ks[-1]]
+    ks = ks if len(ks) <= _MOST_KS else [*ks[: _MOST_KS - 1], ks[-1]]
+    incomplete = summary["finished"] < summary["planned"]
     table = Table(title=f"run {summary['run_id']}", title_justify="left")
     table.add_column("domain", style="bold")
-    names = ["tasks", "coverage", *(f"pass^{k}" for k in ks), "reward", "agent", "user", "tokens in", "out"]
+    bounds = ["pass^1 ≥"] if incomplete else []
+    names = ["tasks", "coverage", *(f"pass^{k}" for k in ks), *bounds, "reward", "agent", "user", "tokens in", "out"]
     for name in [*names, "median", "P95"]:
         table.add_column(name, justify="right")
     for domain, group in groups.items():
-        table.add_row(domain, *_cells(group, ks))
+        table.add_row(domain, *_cells(group, ks, incomplete))
     if len(groups) > 1:
         table.add_section()
-        table.add_row("all", *_cells(summary, ks))
+        table.add_row("all", *_cells(summary, ks, incomplete))
     return table
 
 
-def _cells(group: Mapping[str, Any], ks: Sequence[int]) -> list[str]:
+def _cells(group: Mapping[str, Any], ks: Sequence[int], incomplete: bool) -> list[str]:
     costs = group["cost_usd_by_role"]
-    hats, bounds = group["pass_hat_k"], group["pass_hat_k_lower_bound"]
     return [
         str(group["tasks"]),
         f"{group['finished']}/{group['planned']}",
-        *(_pass_hat(hats.get(str(k)), bounds.get(str(k))) for k in ks),
+        *(words.percent(group["pass_hat_k"].get(str(k))) for k in ks),
+        # the least pass^1 can be: with all that is missing counted as failed
+        *([words.percent(group["pass_hat_k_lower_bound"].get("1"))] if incomplete else []),
         "–" if group["mean_reward"] is None else f"{group['mean_reward']:.3f}",
         words.money(costs.get("agent")),
         words.money(costs.get("user")),
@@ -69,13 +73,6 @@ def _cells(group: Mapping[str, Any], ks: Sequence[int]) -> list[str]:
         _time(group["duration_ms_median"]),
         _time(group["duration_ms_p95"]),
     ]
-
-
-def _pass_hat(over_verdicts: float | None, lower_bound: float | None) -> str:
-    """Where some simulations have no verdict, the least that pass^k can be stands beside it."""
-    if over_verdicts == lower_bound or lower_bound is None:
-        return words.percent(over_verdicts)
-    return f"{words.percent(over_verdicts)} (≥ {words.percent(lower_bound)})"
 
 
 def _reasons(reasons: Mapping[str, int]) -> Text:
