@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from tau2_enhanced.logging.levels import LEVELS
+
 if TYPE_CHECKING:
     from loguru import Message
 
@@ -41,8 +43,9 @@ def _forward(message: Message) -> None:
     record = message.record
     exception = record["exception"]
     # loguru formats in the calling thread, so the task context is the right one
+    level = max((number for number in LEVELS.values() if number <= record["level"].no), default=logging.DEBUG)
     logging.getLogger(record["name"] or "loguru").log(
-        record["level"].no,
+        level,
         "%s",
         record["message"],
         exc_info=(exception.type, exception.value, exception.traceback) if exception else None,  # type: ignore[arg-type]  # loguru's triple may hold None

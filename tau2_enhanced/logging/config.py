@@ -94,6 +94,8 @@ def configure_logging(
     folder = LogFolder(Path(log_dir), run_id)
     protect_environment()
     writer = LogWriter(DomainFiles(folder.path, domains), console, console_number)
+    # a logger with a lower level of its own does not get below the chosen one
+    writer.setLevel(number)
     root = logging.getLogger()
     session = LogSession(writer, folder, domains, root.level)
     root.addHandler(writer)

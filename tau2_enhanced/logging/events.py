@@ -110,7 +110,8 @@ class ExecutionEvent:
                 setattr(self, name, getattr(context, name))
         now_ms = context.clock.ms()
         if self.start_ms is None:
-            self.start_ms = round(now_ms, 3)
+            took_ms = getattr(self, "duration_ms", None) or getattr(self, "total_duration_ms", None) or 0.0
+            self.start_ms = round(now_ms - took_ms, 3)
         context.last_event_ms = now_ms
 
     def __str__(self) -> str:
@@ -292,7 +293,12 @@ _LINE_HEAD = ("task", "thread")
 _ENVELOPE = tuple(f.name for f in fields(ExecutionEvent))
 _NOT_PAIRS = {"timestamp", "extra"}
 _LEVEL_NAMES = {value: name for name, value in LEVELS.items()}
-_HEAD = re.compile(r"\[([A-Z_]+)\] (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}) (?=(?:task=.* )?(?:thread=.* )?type=)")
+_VALUE = r'(?:"(?:[^"\\]|\\.)*"|\S*)'
+_HEAD = re.compile(
+    r"\[([A-Z_]+)\] (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}) "
+    rf"(?=(?:task={_VALUE} )?(?:thread={_VALUE} )?type=)"
+)
+_NOT_IN_KEYS = re.compile(r'[\s="\x00-\x1f\x7f-\xa0\ud800-\udfff]+')
 
 
 def event_fields(cls: type[ExecutionEvent]) -> tuple[FieldSpec, ...]:
@@ -332,7 +338,8 @@ def to_pairs(event: ExecutionEvent) -> str:
         elif spec.name not in _NOT_PAIRS:
             _pair(parts, spec, getattr(event, spec.name))
     for name, value in event.extra.items():
-        parts.append(f"{name}={quote(value if isinstance(value, str) else _compact(value))}")
+        key = _NOT_IN_KEYS.sub("_", name) or "_"
+        parts.append(f"{key}={quote(value if isinstance(value, str) else _compact(value))}")
     return " ".join(parts)
 
 
@@ -347,6 +354,8 @@ def _pair(parts: list[str], spec: FieldSpec, value: Any) -> None:
         text = repr(float(value)) if spec.digits is None else _fixed(value, spec.digits)
     elif spec.kind is object:
         text = quote(_compact(value))
+    elif spec.kind is datetime:
+        text = value.isoformat()
     else:
         text = str(value)
     parts.append(f"{spec.name}={text}")
@@ -387,8 +396,9 @@ def parse_line(line: str) -> ExecutionEvent | None:
         cls = _event_class(pairs.pop("type"), LEVELS.get(head[1], logging.INFO))
         values: dict[str, Any] = {"timestamp": datetime.fromisoformat(head[2])}
         for spec in event_fields(cls):
-            if spec.name in pairs and spec.name not in _NOT_PAIRS:
-                values[spec.name] = _read(spec.kind, pairs.pop(spec.name))
+            if spec.name not in _NOT_PAIRS:
+                # what is absent was None when it was written, whatever the field's default
+                values[spec.name] = _read(spec.kind, pairs.pop(spec.name)) if spec.name in pairs else None
     except (ValueError, KeyError) as error:
         raise BrokenLine(str(error)) from error
     return cls(**values, extra=dict(pairs))
@@ -401,6 +411,8 @@ def _read(kind: type, text: str) -> Any:
         return {"true": True, "false": False}[text]
     if kind is object:
         return json.loads(text)
+    if kind is datetime:
+        return datetime.fromisoformat(text)
     return kind(text)
 
 
@@ -420,6 +432,19 @@ def _event_class(name: str, level: int) -> type[ExecutionEvent]:
     return EVENT_TYPES.get(name) or _unknown(name, level)
 
 
+def _checked(kind: type, value: Any) -> Any:
+    """A JSON value as a field's; ValueError where it is of another kind."""
+    if kind is object:
+        return value
+    if kind is datetime:
+        return datetime.fromisoformat(value)
+    if kind is float and type(value) is int:
+        return float(value)
+    if type(value) is not kind:
+        raise ValueError(f"expected {kind.__name__}, not {value!r}")
+    return value
+
+
 def to_dict(event: ExecutionEvent) -> dict[str, Any]:
     """The event as plain JSON values, with its type and its level's name; None is left out."""
     made: dict[str, Any] = {"type": event.type, "level": _LEVEL_NAMES.get(event.level, str(event.level))}
@@ -428,8 +453,8 @@ def to_dict(event: ExecutionEvent) -> dict[str, Any]:
     for spec in event_fields(event.__class__):
         value = getattr(event, spec.name)
         if value is not None and spec.name not in _NOT_PAIRS:
-            made[spec.name] = value
-    return made | event.extra
+            made[spec.name] = value.isoformat() if isinstance(value, datetime) else value
+    return event.extra | made
 
 
 def to_json(event: ExecutionEvent) -> str:
@@ -441,10 +466,12 @@ def from_json(text: str | bytes) -> ExecutionEvent:
     """The event that `to_json` wrote. Raises BrokenLine for anything else."""
     try:
         data = json.loads(text)
-        cls = _event_class(data.pop("type"), LEVELS.get(data.pop("level", "INFO"), logging.INFO))
-        values = {spec.name: data.pop(spec.name) for spec in event_fields(cls) if spec.name in data}
-        if "timestamp" in values:
-            values["timestamp"] = datetime.fromisoformat(values["timestamp"])
+        cls = _event_class(_checked(str, data.pop("type")), LEVELS.get(data.pop("level", "INFO"), logging.INFO))
+        values = {
+            spec.name: _checked(spec.kind, data.pop(spec.name)) if spec.name in data else None
+            for spec in event_fields(cls)
+            if spec.name != "extra"
+        }
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise BrokenLine(str(error)) from error
     return cls(**values, extra=data)

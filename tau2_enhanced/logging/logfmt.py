@@ -39,7 +39,8 @@ def parse_pairs(text: str) -> dict[str, str]:
         found = _PAIR.match(text, position)
         if found is None:
             raise ValueError(f"not key=value at character {position}: {text[position : position + 40]!r}")
-        pairs[found[1]] = unquote(found[2])
+        # a key that stands twice: the schema's own fields come first on a line
+        pairs.setdefault(found[1], unquote(found[2]))
         position = found.end()
         while position < len(text) and text[position].isspace():
             position += 1

@@ -12,13 +12,15 @@ import os
 import re
 import threading
 from collections.abc import Mapping
-from urllib.parse import parse_qsl, quote, unquote, urlsplit
+from urllib.parse import quote, quote_plus, unquote, unquote_plus, urlsplit
+
+from tau2_enhanced.logging import logfmt
 
 REDACTED = "[redacted]"
 
 _TELLING_NAME = re.compile(r"(API_?KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|PRIVATE_KEY)S?($|_)", re.IGNORECASE)
 _TELLING_PARAMETER = re.compile(r"key|token|secret|password|sig", re.IGNORECASE)
-_FORMS = r"\bsk-[A-Za-z0-9_-]{12,}|(?<=\bBearer )[A-Za-z0-9._~+/-]{6,}=*|(?<=://)[^/\s:@\"']+:[^/\s@\"']+(?=@)"
+_FORMS = r"\bsk-[A-Za-z0-9_-]{12,}|(?<=\bBearer )[A-Za-z0-9._~+/-]{6,}=*|(?<=://)[^/\s:@\"']*:[^/\s@\"']+(?=@)"
 _SHORTEST_FROM_ENVIRONMENT = 8
 _SHORTEST_USED = 4
 _NOT_SECRET = {"EMPTY", "none", "null", "dummy", "true", "false", "gold"}
@@ -34,9 +36,16 @@ def protect(*secrets: str | None) -> None:
     with _lock:
         for secret in secrets:
             if secret and len(secret) >= _SHORTEST_USED and secret not in _NOT_SECRET:
-                _known.update((secret, json.dumps(secret)[1:-1], quote(secret, safe="")))
+                _known.update(_forms_of(secret))
         literals = "|".join(re.escape(value) for value in sorted(_known, key=len, reverse=True))
         _pattern = re.compile(f"{literals}|{_FORMS}" if literals else _FORMS)
+
+
+def _forms_of(secret: str) -> set[str]:
+    """A secret as it stands in plain text, in JSON, on a log line, in a URL and in a Python literal."""
+    in_url = {quote(secret, safe=""), quote(secret), quote_plus(secret)}
+    in_text = {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1], repr(secret)[1:-1]}
+    return {secret, *in_text, logfmt.quote(secret).strip('"'), *in_url}
 
 
 def protect_environment(environment: Mapping[str, str] = os.environ) -> None:
@@ -55,7 +64,10 @@ def protect_url(url: str) -> None:
     parts = urlsplit(url)
     if parts.password:
         protect(parts.password, unquote(parts.password))
-    protect(*(value for name, value in parse_qsl(parts.query) if _TELLING_PARAMETER.search(name)))
+    for pair in parts.query.split("&"):
+        name, _, value = pair.partition("=")
+        if _TELLING_PARAMETER.search(name):
+            protect(value, unquote(value), unquote_plus(value))
 
 
 def scrub(text: str) -> str:

@@ -64,10 +64,14 @@ class DomainFiles:
             if is_event:
                 events.write(line)
 
-    def flush(self) -> None:
+    def flush(self, complain: Callable[[OSError], None]) -> None:
+        """Bring everything into the files; one that can't be written does not hold back the others."""
         for pair in self._files.values():
             for file in pair:
-                file.flush()
+                try:
+                    file.flush()
+                except OSError as error:
+                    complain(error)
 
     def close(self) -> None:
         for pair in self._files.values():
@@ -107,9 +111,9 @@ class LogWriter(logging.Handler):
         context = current_context()
         if isinstance(record.msg, ExecutionEvent):
             record.msg.stamp(context)
-        elif record.args:
-            # the arguments may change before the writer comes to them
-            record.msg, record.args = record.getMessage(), None
+        else:
+            # what the message is made of may change before the writer comes to it
+            record.msg, record.args = _text_of(record), None
         record.tau2_task = (context.domain, context.task, context.trial, context.step)
         self._queue.put(record)
         return True
@@ -143,7 +147,7 @@ class LogWriter(logging.Handler):
                     marks.append(item)
                 else:
                     running = False
-            self._guarded(self._files.flush)
+            self._files.flush(self._complain_of)
             for mark in marks:
                 mark.done.set()
         self._files.close()
@@ -151,20 +155,19 @@ class LogWriter(logging.Handler):
     def _write(self, record: logging.LogRecord) -> None:
         try:
             event = record.msg if isinstance(record.msg, ExecutionEvent) else None
-            line = scrub(to_line(event) if event is not None else _message_line(record))
+            line = scrub(to_line(event)) if event is not None else _message_line(record)
             domain = event.domain if event is not None else record.tau2_task[0]  # type: ignore[attr-defined]  # set in handle
-            self._guarded(lambda: self._files.write(domain, line + "\n", event is not None))
+            self._files.write(domain, line + "\n", event is not None)
             shown = record.levelno >= self._console_level and record.name.partition(".")[0] not in _NOT_ON_SCREEN
             if self.console is not None and shown:
                 self.console(record, line)
+        except OSError as error:
+            self._complain_of(error)
         except Exception as error:  # a record that can't be written must not end the log of all others
             self._complain(f"a log record could not be written: {error!r}")
 
-    def _guarded(self, action: Callable[[], None]) -> None:
-        try:
-            action()
-        except OSError as error:
-            self._complain(f"the log can't be written: {error.strerror or error}")
+    def _complain_of(self, error: OSError) -> None:
+        self._complain(f"the log can't be written: {error.strerror or error}")
 
     def _complain(self, text: str) -> None:
         if not self._complained:
@@ -172,13 +175,23 @@ class LogWriter(logging.Handler):
             print(scrub(text), file=sys.stderr)
 
 
+def _text_of(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except Exception as error:  # a message that can't be made must not hurt who logs it
+        text = f"a message of {record.name}:{record.lineno} could not be formatted: {type(error).__name__}"
+        print(text, file=sys.stderr)
+        return text
+
+
 def _message_line(record: logging.LogRecord) -> str:
-    """`[LEVEL] time task=… thread=… trial=… step=… text`, further lines indented."""
+    """`[LEVEL] time task=… thread=… trial=… step=… | text`, further lines indented; without secrets."""
     _, task, trial, step = record.tau2_task  # type: ignore[attr-defined]  # set in handle
     names = {"task": task, "thread": record.threadName, "trial": trial, "step": step}
     where = " ".join(f"{name}={quote(str(value))}" for name, value in names.items() if value is not None)
-    text = record.getMessage()
+    text = str(record.msg)
     if record.exc_info and record.exc_info[0] is not None:
         text += "\n" + _formatter.formatException(record.exc_info)
-    text = text.replace("\r", "\\r").rstrip("\n").replace("\n", "\n    ")
-    return f"[{record.levelname}] {format_time(datetime.fromtimestamp(record.created))} {where} {text}"
+    # before the lines are indented: a secret may go over several
+    text = scrub(text).replace("\r", "\\r").rstrip("\n").replace("\n", "\n    ")
+    return f"[{record.levelname}] {format_time(datetime.fromtimestamp(record.created))} {where} | {text}"
