@@ -7,6 +7,7 @@ through `set_state` and `make_tool_call`, which pass through unseen.
 
 from __future__ import annotations
 
+import functools
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -46,18 +47,23 @@ class LoggingEnvironment:
                 start_ms=start_ms,
                 duration_ms=duration_ms,
                 error=response.error,
-                error_type=type(self._raised).__name__ if response.error and self._raised else None,
+                error_type=self._error_type() if response.error else None,
                 requestor=message.requestor,
                 tool_call_id=message.id or None,
-                args_size=len(json.dumps(message.arguments, default=str).encode()),
-                result_size=len((response.content or "").encode()),
+                args_size=len(json.dumps(message.arguments, default=str)),
+                result_size=len((response.content or "").encode("utf-8", "replace")),
             )
         )
         if _logger.isEnabledFor(10):
             self._describe(message, response, before)
         return response
 
+    def _error_type(self) -> str:
+        # nothing was raised in there: the call itself did not fit the method's own parameters
+        return type(self._raised or TypeError()).__name__
+
     def _listen(self, method: Any) -> Any:
+        @functools.wraps(method)
         def listened(*args: Any, **kwargs: Any) -> Any:
             try:
                 return method(*args, **kwargs)

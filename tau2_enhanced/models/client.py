@@ -59,6 +59,17 @@ class Reply:
     """The provider's own form of the answer, kept in the message's `raw_data`."""
 
 
+def whole(value: Any) -> Any:
+    """JSON values with half characters (lone surrogates, which no UTF-8 can hold) replaced by `?`."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, Mapping):
+        return {whole(key): whole(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [whole(inner) for inner in value]
+    return value
+
+
 class Client(Protocol):
     """A connection to one server. Used from many threads at once."""
 

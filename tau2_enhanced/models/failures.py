@@ -4,7 +4,7 @@ ModelCallError
 ├── CallFailed               the infrastructure's fault: no verdict, `--resume` runs the simulation again
 │   ├── TransientFailure     rate limit, 5xx, dropped connection: worth another attempt
 │   ├── DeadlinePassed       no answer within the call's time limit
-│   ├── AuthenticationFailed the key is missing, wrong or not allowed to use the model
+│   ├── AuthenticationFailed the key is wrong, may not use the model, or its account is used up
 │   ├── RequestRefused       the server calls the request itself wrong
 │   └── JudgeFailed          the judge's answer can't be read, three times over
 └── ModelFailure             the model's own fault: reward 0, counted, never run again

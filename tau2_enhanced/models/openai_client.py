@@ -7,16 +7,19 @@ into objects, and its pool is as wide as the run's concurrency.
 from __future__ import annotations
 
 import json
+import math
 import re
+import time
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 import openai
 
 from tau2_enhanced.errors import UserMistake
 from tau2_enhanced.logging.redaction import scrub
-from tau2_enhanced.models.client import Reply, Request, RequestedCall, Usage
+from tau2_enhanced.models.client import Reply, Request, RequestedCall, Usage, whole
 from tau2_enhanced.models.failures import (
     AuthenticationFailed,
     CallFailed,
@@ -28,12 +31,18 @@ from tau2_enhanced.models.failures import (
 
 _CONNECT_TIMEOUT_S = 10.0
 _CHECK_TIMEOUT_S = 15.0
+_TOO_LATE = "no answer within the call's time limit"
 _OVERFLOW = re.compile(
-    r"context_length_exceeded|maximum context length|context window|maximum model length|"
+    r"context_length_exceeded|context (length|size|window)|maximum model length|"
     r"(prompt|input) is too long|reduce the length of the (messages|input)",
     re.IGNORECASE,
 )
-_REFUSED_PARAMETER = re.compile(r"[Uu]nsupported (?:parameter|value)|not supported|does not support|[Uu]nrecognized")
+_REFUSED = re.compile(
+    r"unsupported (parameter|value)|not supported|does not support|unrecognized|unknown", re.IGNORECASE
+)
+_NAMED_IN_TEXT = re.compile(
+    r"(?:unrecognized|unknown|unsupported) (?:request )?(?:argument|parameter)[^:]*: '?(\w+)", re.IGNORECASE
+)
 
 
 class OpenAIClient:
@@ -47,6 +56,8 @@ class OpenAIClient:
             max_retries=0,
             http_client=openai.DefaultHttpxClient(
                 limits=httpx2.Limits(max_connections=max_connections, max_keepalive_connections=max_connections),
+                # a proxy of the environment can't reach this machine's own servers
+                trust_env=base_url is None or not _on_this_machine(base_url),
             ),
         )
         self._where = scrub(str(self._client.base_url)).rstrip("/")
@@ -75,21 +86,40 @@ class OpenAIClient:
             body["tools"] = request.tools
             body["tool_choice"] = request.tool_choice or "auto"
         try:
-            # in extra_body the SDK sends messages and tools as they are, without walking through them
-            answer = self._client.chat.completions.with_raw_response.create(
-                model=request.model,
-                messages=[],
-                extra_body=body,
-                extra_headers=dict(request.headers),
-                timeout=httpx2.Timeout(request.timeout_s, connect=_CONNECT_TIMEOUT_S, pool=None),
-            )
-            return read_reply(json.loads(answer.text))
+            try:
+                text = self._send(request, body)
+            except UnicodeEncodeError:
+                text = self._send(request, whole(body))
+            parsed = json.loads(text)
+            return read_reply(whole(parsed) if b"\\ud" in text.lower() else parsed)
         except openai.APIError as error:
             raise _failure(error) from None
+        except httpx2.TimeoutException:
+            raise DeadlinePassed(_TOO_LATE) from None
+        except httpx2.HTTPError as error:
+            raise TransientFailure(f"connection lost: {error}", error_type="connection") from None
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise TransientFailure(
                 f"{self._where} answered no chat completion: {error!r}", error_type="bad_response"
             ) from None
+
+    def _send(self, request: Request, body: dict[str, Any]) -> bytes:
+        """The answer's body. The SDK's time limit is for each read; ours is for the whole call."""
+        deadline = time.monotonic() + request.timeout_s
+        # in extra_body the SDK sends messages and tools as they are, without walking through them
+        with self._client.chat.completions.with_streaming_response.create(
+            model=request.model,
+            messages=[],
+            extra_body=body,
+            extra_headers=dict(request.headers),
+            timeout=httpx2.Timeout(request.timeout_s, connect=_CONNECT_TIMEOUT_S, pool=None),
+        ) as answer:
+            received = bytearray()
+            for chunk in answer.iter_bytes():
+                received += chunk
+                if time.monotonic() > deadline:
+                    raise DeadlinePassed(_TOO_LATE)
+            return bytes(received)
 
     def close(self) -> None:
         self._client.close()
@@ -103,13 +133,13 @@ def read_reply(body: Mapping[str, Any]) -> Reply:
         RequestedCall(
             id=call.get("id") or f"call_{index}",
             name=call["function"]["name"],
-            arguments=call["function"].get("arguments") or "{}",
+            arguments=_arguments_text(call["function"].get("arguments")),
         )
         for index, call in enumerate(message.get("tool_calls") or [])
     ]
     usage = body.get("usage") or {}
     return Reply(
-        content=message.get("content"),
+        content=_content_text(message.get("content")),
         tool_calls=calls,
         usage=Usage(
             input_tokens=usage.get("prompt_tokens"),
@@ -120,18 +150,37 @@ def read_reply(body: Mapping[str, Any]) -> Reply:
     )
 
 
+def _content_text(value: Any) -> str | None:
+    """Text, or the texts of a list of parts. Raises TypeError for anything else."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, list) and all(isinstance(part, dict) and "text" in part for part in value):
+        return "".join(str(part["text"]) for part in value)
+    raise TypeError("the content is no text")
+
+
+def _arguments_text(value: Any) -> str:
+    """A call's arguments as JSON text; some servers give the object itself, and some nothing for none."""
+    return (value if isinstance(value, str) else json.dumps(value or {})) or "{}"
+
+
+def _on_this_machine(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    return host in ("localhost", "::1") or host.startswith("127.")
+
+
 def _failure(error: openai.APIError) -> Exception:
     """The SDK's exception as ours."""
     if isinstance(error, openai.APITimeoutError):
         if isinstance(error.__cause__, httpx2.ConnectTimeout):
             return TransientFailure("the connection could not be made in time", error_type="connection")
-        return DeadlinePassed("no answer within the call's time limit")
+        return DeadlinePassed(_TOO_LATE)
     if isinstance(error, openai.APIConnectionError):
         return TransientFailure(f"connection lost: {_cause(error)}", error_type="connection")
     if not isinstance(error, openai.APIStatusError):
         return TransientFailure(_first_line(error), error_type="bad_response")
     status, text = error.status_code, f"HTTP {error.status_code}: {_first_line(error)}"
-    if status in (401, 403):
+    if status in (401, 403) or error.code == "insufficient_quota":
         return AuthenticationFailed(text)
     if status in (408, 409, 429) or status >= 500:
         kind = "rate_limit" if status == 429 else f"http_{status}"
@@ -139,24 +188,33 @@ def _failure(error: openai.APIError) -> Exception:
     if error.code == "context_length_exceeded" or _OVERFLOW.search(str(error.body) + str(error)):
         return ContextOverflow(text)
     if status in (400, 422):
-        refused = error.param if error.param and _REFUSED_PARAMETER.search(str(error)) else None
-        return RequestRefused(text, parameter=refused)
+        return RequestRefused(text, parameter=_refused_parameter(error))
     return CallFailed(text)
+
+
+def _refused_parameter(error: openai.APIStatusError) -> str | None:
+    """Which argument the model does not take, where that is what the server says."""
+    if error.param and _REFUSED.search(str(error)):
+        return error.param
+    named = _NAMED_IN_TEXT.search(str(error))
+    return named[1] if named else None
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds that the server asks to wait. An HTTP date, which no model server sends, is not read."""
     for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         try:
-            return max(0.0, float(headers[name]) * scale)
+            seconds = float(headers[name]) * scale
         except (KeyError, ValueError):
             continue
+        if math.isfinite(seconds):
+            return max(0.0, seconds)
     return None
 
 
 def _first_line(error: openai.APIError) -> str:
-    return scrub(str(error.message).strip().partition("\n")[0][:300])
+    return scrub(str(error.message).strip()).partition("\n")[0][:300]
 
 
 def _cause(error: openai.APIError) -> str:
-    return scrub(str(error.__cause__ or error.message).strip().partition("\n")[0][:300])
+    return scrub(str(error.__cause__ or error.message).strip()).partition("\n")[0][:300]

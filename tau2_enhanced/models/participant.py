@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tau2_enhanced.logging import current_context, emit, get_logger
 from tau2_enhanced.logging.events import EvaluatorEvent, LLMCallEvent, ModelCallEvent, UserSimEvent
-from tau2_enhanced.models.client import ChatMessage, Client, Reply, Request, RequestedCall, ToolSchema, Usage
+from tau2_enhanced.models.client import ChatMessage, Client, Reply, Request, RequestedCall, ToolSchema, Usage, whole
 from tau2_enhanced.models.failures import BrokenArguments, EmptyAnswer, JudgeFailed, ModelCallError, RequestRefused
 from tau2_enhanced.models.prices import PriceBook
 from tau2_enhanced.models.resolve import ModelSpec
@@ -21,7 +21,7 @@ TRIES = 3
 
 _EVENTS: Mapping[str, type[ModelCallEvent]] = {"agent": LLMCallEvent, "user": UserSimEvent, "judge": EvaluatorEvent}
 _RENAMED = {"max_tokens": "max_completion_tokens"}
-_THINKING = re.compile(r"\s*<think>.*?</think>\s*", re.DOTALL)
+_THINKING = re.compile(r"\A(?:(?!<think>).)*?</think>|<think>.*?(?:</think>|\Z)", re.DOTALL)
 _FENCED = re.compile(r"```(?:json)?\s*(.*?)\s*```", re.DOTALL)
 
 _logger = get_logger(__name__)
@@ -105,17 +105,19 @@ class Participant:
 
         Raises a CallFailed where the infrastructure gave none, a ModelFailure where the model did not.
         """
+        request = Request(
+            self.spec.name,
+            messages,
+            tools,
+            tool_choice,
+            {**arguments, **self.spec.arguments},
+            headers,
+            self._timeout_s,
+        )
         cost: float | None = 0.0
         for last in (False,) * (TRIES - 1) + (True,):
-            sent = self._without_refused({**arguments, **self.spec.arguments})
-            request = Request(self.spec.name, messages, tools, tool_choice, sent, headers, self._timeout_s)
             with current_context().waiting(self._waiting):
-                try:
-                    reply, try_cost = self._call(request, used)
-                except RequestRefused as refusal:
-                    if not self._drop(refusal.parameter, sent):
-                        raise
-                    return self.answer(messages, tools, tool_choice, arguments, headers, used)
+                reply, try_cost = self._call_accepted(request, used)
             cost = None if cost is None or try_cost is None else cost + try_cost
             try:
                 return self._read(reply, cost)
@@ -124,6 +126,16 @@ class Participant:
                     raise
                 _logger.warning("%s: %s, asking again", self.spec.name, failure)
         raise AssertionError("unreachable")
+
+    def _call_accepted(self, request: Request, used: Used) -> tuple[Reply, float | None]:
+        """The reply to the request without the parameters that the model refuses."""
+        while True:
+            sent = self._without_refused(request.arguments)
+            try:
+                return self._call(replace(request, arguments=sent), used)
+            except RequestRefused as refusal:
+                if not self._drop(refusal.parameter, sent):
+                    raise
 
     def _call(self, request: Request, used: Used) -> tuple[Reply, float | None]:
         clock = current_context().clock
@@ -178,14 +190,17 @@ class Participant:
 
 
 def without_thinking(content: str | None) -> str | None:
-    """The text without the reasoning that a server left in it: nobody else may see that."""
-    return content if content is None or "<think>" not in content else _THINKING.sub("", content)
+    """The text without the reasoning that a server left in it: nobody else may see that.
+
+    The opening tag may have stood in the prompt, the closing one may never have come.
+    """
+    return content if content is None or "think>" not in content else _THINKING.sub("", content).strip()
 
 
 def read_arguments(call: RequestedCall) -> dict[str, Any]:
     """A tool call's arguments. Raises BrokenArguments unless they are a JSON object."""
     try:
-        arguments = json.loads(call.arguments)
+        arguments = whole(json.loads(call.arguments))
     except (ValueError, RecursionError):
         arguments = None
     if not isinstance(arguments, dict):
@@ -202,7 +217,7 @@ def read_judgement(content: str | None) -> str:
             results = json.loads(candidate)["results"]
         except (ValueError, LookupError, TypeError):
             continue
-        if results and all(_is_check(result) for result in results):
+        if results and isinstance(results, list) and all(_is_check(result) for result in results):
             return candidate
     raise JudgeFailed(f"the judge's answer can't be read: {text[:200]!r}")
 

@@ -48,6 +48,8 @@ def parse_model(
     arguments = dict(arguments or {})
     own_key = arguments.pop("api_key", None)
     base_url = arguments.pop("base_url", None) or base_url
+    if not isinstance(own_key, str | None) or not isinstance(base_url, str | None):
+        raise UserMistake(f"--{role}-args: api_key and base_url must be texts")
     if given == GOLD:
         return ModelSpec(given, GOLD, GOLD, None, None, arguments)
     provider, name = _split(given, base_url, role)
@@ -82,8 +84,8 @@ def _default_url(provider: str, environment: Mapping[str, str]) -> str | None:
 def _checked_url(url: str | None, role: str) -> str | None:
     if url is None:
         return None
-    protect_url(url)
     try:
+        protect_url(url)
         parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
     except ValueError:

@@ -75,7 +75,7 @@ class Record:
         return list(self._pending)
 
     def _write(self, outcome: Outcome) -> None:
-        line = scrub(json.dumps(outcome.to_json(), ensure_ascii=False, separators=(",", ":"))).encode() + b"\n"
+        line = scrub(json.dumps(outcome.to_json(), separators=(",", ":"))).encode() + b"\n"
         descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o644)
         try:
             written = 0

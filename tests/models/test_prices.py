@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import pytest
+
+from tau2_enhanced.errors import UserMistake
+from tau2_enhanced.models.client import Usage
+from tau2_enhanced.models.prices import FREE, Price, PriceBook, parse_price
+
+
+@pytest.mark.parametrize(
+    ("usage", "usd"),
+    [
+        # USD per million tokens of gpt-4.1: input 2, cached input 0.5, output 8
+        (Usage(1_000_000, 0), 2.0),
+        (Usage(0, 1_000_000), 8.0),
+        (Usage(1_000_000, 100_000, 200_000), 2.5),
+        (Usage(1234, 56, 1000), 0.001416),
+        (Usage(1234, 56, 0), 0.002916),
+        (Usage(1234, 56, 1234), 0.001065),
+        (Usage(0, 0), 0.0),
+    ],
+)
+def test_a_call_of_gpt_4_1_costs_what_openai_charges(usage: Usage, usd: float) -> None:
+    assert PriceBook({}).cost_usd("openai", "gpt-4.1", usage) == pytest.approx(usd, abs=1e-12)
+
+
+def test_a_dated_name_has_the_price_of_its_model() -> None:
+    cost = PriceBook({}).cost_usd("openai", "gpt-4.1-2025-04-14", Usage(1000, 1000))
+    assert cost == pytest.approx(0.010)
+
+
+@pytest.mark.parametrize("name", ["vllm/own/model", "own/model"])
+def test_an_own_price_counts_with_and_without_the_provider(name: str) -> None:
+    book = PriceBook({name: Price(0.5, 1.5)})
+    assert book.cost_usd("vllm", "own/model", Usage(3000, 1000)) == pytest.approx(0.003)
+
+
+def test_an_own_price_goes_before_the_known_one() -> None:
+    assert PriceBook({"gpt-4.1": Price(10, 20)}).cost_usd("openai", "gpt-4.1", Usage(1000, 100)) == pytest.approx(0.012)
+
+
+def test_the_name_with_its_provider_goes_before_the_name_alone() -> None:
+    book = PriceBook({"m": Price(1, 1), "vllm/m": Price(4, 4)})
+    assert book.cost_usd("vllm", "m", Usage(1_000_000, 0)) == pytest.approx(4.0)
+
+
+def test_free_is_a_price() -> None:
+    assert PriceBook({"gold": FREE}).cost_usd("gold", "gold", Usage(1000, 100)) == 0.0
+
+
+@pytest.mark.parametrize(("provider", "model"), [("vllm", "gpt-4.1"), ("vllm", "m"), ("openai", "no-such-model")])
+def test_an_unknown_price_is_none_and_named_once(caplog: pytest.LogCaptureFixture, provider: str, model: str) -> None:
+    book = PriceBook({})
+    assert [book.cost_usd(provider, model, Usage(10, 10)) for _ in range(3)] == [None] * 3
+    [record] = caplog.records
+    assert record.levelname == "WARNING"
+    assert f"no price is known for {provider}/{model}" in record.getMessage()
+
+
+def test_each_unpriced_model_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    book = PriceBook({})
+    for model in ("a", "b", "a"):
+        book.cost_usd("vllm", model, Usage(1, 1))
+    assert len(caplog.records) == 2
+
+
+@pytest.mark.parametrize("usage", [Usage(), Usage(10, None), Usage(None, 10)])
+def test_unknown_tokens_have_an_unknown_cost(usage: Usage) -> None:
+    assert PriceBook({"m": Price(1, 1)}).cost_usd("vllm", "m", usage) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "model", "price"),
+    [
+        ("m=0.5/1.5", "m", Price(0.5, 1.5)),
+        ("vllm/org/m=0/0", "vllm/org/m", Price(0, 0)),
+        ("odd=name=1/2", "odd=name", Price(1, 2)),
+    ],
+)
+def test_a_price_is_read(text: str, model: str, price: Price) -> None:
+    assert parse_price(text) == (model, price)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "m", "m=", "m=1", "m=1/", "m=/1", "m=1/2/3", "m=a/b", "=1/2", "m=-1/2", "m=1/-2", "m=nan/1", "m=1/inf"]
+)
+def test_a_bad_price_is_the_users_mistake(text: str) -> None:
+    with pytest.raises(UserMistake, match=r"--price .*: expected MODEL=IN/OUT"):
+        parse_price(text)

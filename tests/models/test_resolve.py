@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tau2_enhanced.errors import UserMistake
+from tau2_enhanced.logging.redaction import scrub
+from tau2_enhanced.models.resolve import parse_model, url_without_secrets
+
+KEY = "key-of-a-form-of-its-own-77"
+ENVIRONMENT = {"OPENAI_API_KEY": KEY}
+URL = "http://127.0.0.1:8000/v1"
+
+
+def mistake(given: str, **options: Any) -> str:
+    with pytest.raises(UserMistake) as caught:
+        parse_model(given, role="agent", **{"environment": {}, **options})
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_gold_needs_neither_key_nor_address() -> None:
+    spec = parse_model("gold", role="user", environment={})
+    assert (spec.provider, spec.name, spec.base_url, spec.api_key) == ("gold", "gold", None, None)
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ("openai/gpt-4.1", "gpt-4.1"),
+        ("openai/anything", "anything"),
+        ("gpt-4.1-mini", "gpt-4.1-mini"),
+        ("o3", "o3"),
+        ("o4-mini", "o4-mini"),
+        ("ft:gpt-4.1:org::id", "ft:gpt-4.1:org::id"),
+    ],
+)
+def test_openai_names(given: str, name: str) -> None:
+    spec = parse_model(given, role="agent", environment=ENVIRONMENT)
+    assert (spec.given, spec.provider, spec.name, spec.base_url, spec.api_key) == (given, "openai", name, None, KEY)
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [("vllm/Qwen/Qwen3-8B", "Qwen/Qwen3-8B"), ("vllm/gpt-4.1", "gpt-4.1"), ("own-model", "own-model")],
+)
+def test_names_of_a_server_of_ones_own(given: str, name: str) -> None:
+    spec = parse_model(given, role="agent", base_url=URL, environment={})
+    assert (spec.provider, spec.name, spec.base_url, spec.api_key) == ("vllm", name, URL, "EMPTY")
+
+
+@pytest.mark.parametrize("given", ["", "nonsense", "anthropic/claude", "openai/", "vllm/", "/m", "GPT-4.1", "o30"])
+def test_an_unknown_name_is_the_users_mistake(given: str) -> None:
+    text = mistake(given)
+    assert text.startswith(f"--agent-model {given!r} is no model this runner knows")
+    assert "gold" in text
+
+
+@pytest.mark.parametrize("environment", [{}, {"OPENAI_API_KEY": ""}])
+def test_openai_without_a_key_is_the_users_mistake(environment: dict[str, str]) -> None:
+    assert "set OPENAI_API_KEY" in mistake("gpt-4.1", environment=environment)
+
+
+def test_vllm_without_an_address_is_the_users_mistake() -> None:
+    assert "--agent-base-url" in mistake("vllm/m")
+
+
+def test_a_key_of_the_arguments_is_used_and_not_sent() -> None:
+    arguments = {"api_key": "another-key-12", "temperature": 1}
+    spec = parse_model("gpt-4.1", role="agent", arguments=arguments, environment=ENVIRONMENT)
+    assert spec.api_key == "another-key-12"
+    assert spec.arguments == {"temperature": 1}
+    assert arguments == {"api_key": "another-key-12", "temperature": 1}
+
+
+def test_vllm_takes_its_key_from_the_environment_and_never_openais() -> None:
+    environment = {"VLLM_API_KEY": "vllm-key-1234", **ENVIRONMENT}
+    assert parse_model("vllm/m", role="agent", base_url=URL, environment=environment).api_key == "vllm-key-1234"
+    assert parse_model("vllm/m", role="agent", base_url=URL, environment=ENVIRONMENT).api_key == "EMPTY"
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        (URL, URL),
+        (f"{URL}/", URL),
+        (f"{URL}/chat/completions", URL),
+        (f"{URL}/chat/completions/", URL),
+        ("https://host.example", "https://host.example"),
+        ("http://[::1]:8000/v1", "http://[::1]:8000/v1"),
+    ],
+)
+def test_addresses(given: str, sent: str) -> None:
+    assert parse_model("vllm/m", role="agent", base_url=given, environment={}).base_url == sent
+
+
+def test_an_address_of_the_arguments_is_used_and_not_sent() -> None:
+    spec = parse_model("vllm/m", role="agent", arguments={"base_url": URL, "seed": 1}, environment={})
+    assert (spec.base_url, spec.arguments) == (URL, {"seed": 1})
+
+
+def test_openais_address_may_come_from_the_environment() -> None:
+    environment = {**ENVIRONMENT, "OPENAI_BASE_URL": URL}
+    assert parse_model("gpt-4.1", role="agent", environment=environment).base_url == URL
+    other = parse_model("gpt-4.1", role="agent", base_url="http://other/v1", environment=environment)
+    assert other.base_url == "http://other/v1"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "localhost:8000",
+        "127.0.0.1:8000/v1",
+        "ftp://host/v1",
+        "http://",
+        "http:///v1",
+        "http://host:99999/v1",
+        "http://host:port/v1",
+        "http://[::1/v1",
+        "nonsense",
+    ],
+)
+def test_a_bad_address_is_the_users_mistake(url: str) -> None:
+    assert "--agent-base-url" in mistake("vllm/m", base_url=url)
+
+
+@pytest.mark.parametrize("arguments", [{"base_url": 5}, {"base_url": URL, "api_key": 123}], ids=["url", "key"])
+def test_arguments_of_a_wrong_kind_are_the_users_mistake(arguments: dict[str, Any]) -> None:
+    mistake("vllm/m", arguments=arguments)
+
+
+def test_repr_holds_no_key_and_no_address() -> None:
+    url = "http://user:pass-word-9@host.example/v1?api_key=query-key-9"
+    spec = parse_model("vllm/m", role="agent", base_url=url, arguments={"api_key": KEY, "seed": 3}, environment={})
+    shown = repr(spec) + str(spec)
+    assert "vllm/m" in shown
+    assert "seed" in shown
+    for secret in (KEY, "host.example", "pass-word-9", "query-key-9"):
+        assert secret not in shown
+
+
+def test_the_secrets_of_a_model_are_known_from_then_on() -> None:
+    url = "http://user:parole%20nine@host.example/v1?api_key=query-key-10&n=keep-me"
+    parse_model("vllm/m", role="agent", base_url=url, arguments={"api_key": "odd-key-10"}, environment={})
+    scrubbed = scrub("parole%20nine|parole nine|query-key-10|odd-key-10|keep-me")
+    assert scrubbed == "[redacted]|[redacted]|[redacted]|[redacted]|keep-me"
+
+
+def test_a_bad_address_is_named_without_its_secrets() -> None:
+    text = mistake("vllm/m", base_url="ftp://me:pass-word-11@host/v1?token=query-key-11")
+    assert "ftp://host/v1" in text
+    assert "pass-word-11" not in text
+    assert "query-key-11" not in text
+
+
+def test_an_address_without_its_secrets() -> None:
+    assert url_without_secrets("https://me:word@host:1/v1?key=x#part") == "https://host:1/v1"
