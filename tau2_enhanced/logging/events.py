@@ -363,7 +363,7 @@ def _pair(parts: list[str], spec: FieldSpec, value: Any) -> None:
 
 def _fixed(value: float, digits: int) -> str:
     text = f"{value:.{digits}f}"
-    if digits <= 3:
+    if digits <= 3 or "." not in text:
         return text
     whole, _, decimals = text.partition(".")
     return f"{whole}.{decimals.rstrip('0') or '0'}"
@@ -399,9 +399,9 @@ def parse_line(line: str) -> ExecutionEvent | None:
             if spec.name not in _NOT_PAIRS:
                 # what is absent was None when it was written, whatever the field's default
                 values[spec.name] = _read(spec.kind, pairs.pop(spec.name)) if spec.name in pairs else None
-    except (ValueError, KeyError) as error:
+        return cls(**values, extra=dict(pairs))
+    except Exception as error:  # an event class made elsewhere may stumble over values in its own ways
         raise BrokenLine(str(error)) from error
-    return cls(**values, extra=dict(pairs))
 
 
 def _read(kind: type, text: str) -> Any:
@@ -472,6 +472,6 @@ def from_json(text: str | bytes) -> ExecutionEvent:
             for spec in event_fields(cls)
             if spec.name != "extra"
         }
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        return cls(**values, extra=data)
+    except Exception as error:  # as above
         raise BrokenLine(str(error)) from error
-    return cls(**values, extra=data)

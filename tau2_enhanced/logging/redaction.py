@@ -18,7 +18,9 @@ from tau2_enhanced.logging import logfmt
 
 REDACTED = "[redacted]"
 
-_TELLING_NAME = re.compile(r"(API_?KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|PRIVATE_KEY)S?($|_)", re.IGNORECASE)
+_TELLING_NAME = re.compile(
+    r"((API|OPENAI|ANTHROPIC)_?KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|PRIVATE_KEY)S?($|_)", re.IGNORECASE
+)
 _TELLING_PARAMETER = re.compile(r"key|token|secret|password|sig", re.IGNORECASE)
 _FORMS = r"\bsk-[A-Za-z0-9_-]{12,}|(?<=\bBearer )[A-Za-z0-9._~+/-]{6,}=*|(?<=://)[^/\s:@\"']*:[^/\s@\"']+(?=@)"
 _SHORTEST_FROM_ENVIRONMENT = 8
@@ -62,8 +64,10 @@ def protect_environment(environment: Mapping[str, str] = os.environ) -> None:
 def protect_url(url: str) -> None:
     """Protect the credentials of a URL: its password, and query values under telling names."""
     parts = urlsplit(url)
-    if parts.password:
-        protect(parts.password, unquote(parts.password))
+    # a user name without a password is a token
+    credential = parts.password or parts.username
+    if credential:
+        protect(credential, unquote(credential))
     for pair in parts.query.split("&"):
         name, _, value = pair.partition("=")
         if _TELLING_PARAMETER.search(name):

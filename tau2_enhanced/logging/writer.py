@@ -188,7 +188,7 @@ def _message_line(record: logging.LogRecord) -> str:
     """`[LEVEL] time task=… thread=… trial=… step=… | text`, further lines indented; without secrets."""
     _, task, trial, step = record.tau2_task  # type: ignore[attr-defined]  # set in handle
     names = {"task": task, "thread": record.threadName, "trial": trial, "step": step}
-    where = " ".join(f"{name}={quote(str(value))}" for name, value in names.items() if value is not None)
+    where = scrub(" ".join(f"{name}={quote(str(value))}" for name, value in names.items() if value is not None))
     text = str(record.msg)
     if record.exc_info and record.exc_info[0] is not None:
         text += "\n" + _formatter.formatException(record.exc_info)
