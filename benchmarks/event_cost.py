@@ -1,0 +1,137 @@
+#!/usr/bin/env python3
+"""What recording one event costs, beside the standard library's handlers: `python benchmarks/event_cost.py`.
+
+Each way records the same event from 1 and from 8 threads: microseconds per event at the caller, until the
+last event is in the file, and the ratio to ours. The ways take turns, and the fastest of several rounds counts.
+"""
+
+from __future__ import annotations
+
+import logging
+import logging.handlers
+import queue
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from rich.console import Console
+from rich.table import Table
+
+from tau2_enhanced.logging import configure_logging, emit, get_logger, task_context
+from tau2_enhanced.logging.events import ToolCallEvent, to_line
+
+EVENTS = 8000
+ROUNDS = 5
+
+
+class Cost(NamedTuple):
+    """Microseconds per event."""
+
+    at_caller: float
+    until_written: float
+
+
+def event() -> ToolCallEvent:
+    return ToolCallEvent(function="get_order_details", duration_ms=0.114, error=False, args_size=24, result_size=691)
+
+
+def measure(record: Callable[[], None], finish: Callable[[], None], threads: int) -> Cost:
+    each = EVENTS // threads
+
+    def work() -> None:
+        with task_context(run="r", sim="s", domain="retail", task="12", trial=0, step=3):
+            for _ in range(each):
+                record()
+
+    workers = [threading.Thread(target=work) for _ in range(threads)]
+    started = time.perf_counter()
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    called = time.perf_counter()
+    finish()
+    written = time.perf_counter()
+    return Cost((called - started) / EVENTS * 1e6, (written - started) / EVENTS * 1e6)
+
+
+def ours(folder: Path, threads: int, level: str) -> Cost:
+    with configure_logging(["retail"], run_id="r", log_dir=folder, level=level) as session:
+        return measure(lambda: emit(event()), session.flush, threads)
+
+
+def ours_without_an_event(folder: Path, threads: int) -> Cost:
+    logger = get_logger("benchmark")
+    with configure_logging(["retail"], run_id="r", log_dir=folder, level="INFO") as session:
+        return measure(lambda: logger.profile("nobody reads this"), session.flush, threads)
+
+
+def file_handler(folder: Path, threads: int) -> Cost:
+    handler = logging.FileHandler(folder / "file.log")
+    return _with_handler(handler, threads, handler.flush)
+
+
+def queue_handler(folder: Path, threads: int) -> Cost:
+    target = logging.FileHandler(folder / "queue.log")
+    lines: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
+    listener = logging.handlers.QueueListener(lines, target)  # type: ignore[arg-type]  # it only needs get and put
+    listener.start()
+    return _with_handler(logging.handlers.QueueHandler(lines), threads, listener.stop)  # type: ignore[arg-type]  # as above
+
+
+def _with_handler(handler: logging.Handler, threads: int, finish: Callable[[], None]) -> Cost:
+    from tau2_enhanced.logging import current_context
+
+    logger = logging.getLogger("benchmark.plain")
+    logger.propagate = False
+    logger.setLevel(logging.DEBUG)
+    logger.addHandler(handler)
+
+    def record() -> None:
+        made = event()
+        made.stamp(current_context())
+        logger.info(to_line(made))
+
+    try:
+        return measure(record, finish, threads)
+    finally:
+        logger.removeHandler(handler)
+        handler.close()
+
+
+WAYS: dict[str, Callable[[Path, int], Cost]] = {
+    "ours, PROFILE": lambda folder, threads: ours(folder, threads, "PROFILE"),
+    "ours, level off (event made)": lambda folder, threads: ours(folder, threads, "INFO"),
+    "ours, level off (logger.profile)": ours_without_an_event,
+    "logging.FileHandler": file_handler,
+    "logging.QueueHandler": queue_handler,
+}
+
+
+def main() -> None:
+    table = Table(title=f"µs per event, best of {ROUNDS} rounds of {EVENTS} events", title_justify="left")
+    table.add_column("way")
+    for threads in (1, 8):
+        for name in ("at the caller", "until written", "caller, × ours"):
+            table.add_column(f"{name}, {threads} thr.", justify="right")
+    best: dict[tuple[str, int], Cost] = {}
+    for _ in range(ROUNDS):
+        for name, way in WAYS.items():
+            for threads in (1, 8):
+                with tempfile.TemporaryDirectory() as folder:
+                    cost = way(Path(folder), threads)
+                best[name, threads] = min(best.get((name, threads), cost), cost)
+    for name in WAYS:
+        cells = []
+        for threads in (1, 8):
+            cost, base = best[name, threads], best["ours, PROFILE", threads]
+            cells += [f"{cost.at_caller:.2f}", f"{cost.until_written:.2f}", f"{cost.at_caller / base.at_caller:.2f}"]
+        table.add_row(name, *cells)
+    Console(width=150).print(table)
+
+
+if __name__ == "__main__":
+    main()
