@@ -16,7 +16,6 @@ from tau2_enhanced.models.resolve import GOLD
 from tau2_enhanced.runner.begin import StartedRun
 from tau2_enhanced.runner.folder import write_json
 from tau2_enhanced.runner.options import RunOptions
-from tau2_enhanced.runner.plan import load_task
 from tau2_enhanced.runner.pool import Stop
 from tau2_enhanced.runner.report import print_report
 from tau2_enhanced.runner.results import write_results
@@ -64,12 +63,11 @@ def finish(started: StartedRun, registry: Registry, policies: Mapping[str, str],
 def _tasks_of(started: StartedRun, registry: Registry, domain: str) -> list[Any]:
     """The domain's tasks of the plan, and those that only the record still holds."""
     tasks = {task_id: task for (of, task_id), task in started.plan.tasks.items() if of == domain}
-    for outcome in started.record.outcomes():
-        if outcome.domain == domain and outcome.task not in tasks:
-            task = load_task(registry, domain, outcome.task)
-            if task is not None:
-                tasks[outcome.task] = task
-    return list(tasks.values())
+    recorded = {outcome.task for outcome in started.record.outcomes() if outcome.domain == domain}
+    if recorded <= tasks.keys():
+        return list(tasks.values())
+    # a resumed run's record may hold more than its present plan
+    return [task for task in registry.get_tasks_loader(domain)(None) if task.id in recorded | tasks.keys()]
 
 
 def _summary(started: StartedRun, stop: Stop, unwritten: str) -> dict[str, Any]:

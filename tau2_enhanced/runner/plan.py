@@ -51,11 +51,6 @@ def make_plan(options: RunOptions, registry: Registry) -> Plan:
     return Plan(jobs, planned, [domain for domain in options.domains if by_domain[domain]])
 
 
-def load_task(registry: Registry, domain: str, task_id: str) -> Task | None:
-    """A task of any split: a resumed run's record may hold more than its present plan."""
-    return next((task for task in registry.get_tasks_loader(domain)(None) if task.id == task_id), None)
-
-
 def needs_judge(task: Task) -> bool:
     """Whether the task's reward rests on natural-language assertions."""
     criteria = task.evaluation_criteria

@@ -39,9 +39,10 @@ def write_results(
     order = {task.id: place for place, task in enumerate(tasks)}
     outcomes = [outcome for outcome in record.outcomes() if outcome.domain == domain and outcome.task in order]
     outcomes.sort(key=lambda outcome: (outcome.trial, order[outcome.task]))
+    trials = max([options.num_trials, *(outcome.trial + 1 for outcome in outcomes)])
     head = {
         "timestamp": tau2_versions.now(),
-        "info": _info(domain, policy, options).model_dump(mode="json"),
+        "info": _info(domain, policy, options, trials).model_dump(mode="json"),
         "tasks": [task.model_dump(mode="json") for task in tasks],
     }
     write_atomically(folder.results(domain), _parts(head, outcomes, record))
@@ -55,14 +56,14 @@ def _parts(head: Mapping[str, Any], outcomes: Sequence[Outcome], record: Record)
     yield "\n  ]\n}\n"
 
 
-def _info(domain: str, policy: str, options: RunOptions) -> Info:
+def _info(domain: str, policy: str, options: RunOptions, num_trials: int) -> Info:
     from tau2.data_model.simulation import AgentInfo, Info, UserInfo
     from tau2.environment.environment import EnvironmentInfo
 
     kept = options.to_json()
     return Info(
         git_commit=f"tau2-enhanced {tau2_enhanced.__version__}, {tau2_versions.version()}",
-        num_trials=options.num_trials,
+        num_trials=num_trials,
         max_steps=options.max_steps,
         max_errors=options.max_errors,
         seed=options.seed,

@@ -202,3 +202,15 @@ def test_two_runs_at_once_do_not_mix(tmp_path: Path, spawn_run: Spawn) -> None:
     for log in logs:
         runs = {line.partition(" run=")[2].split()[0] for line in log.read_text().splitlines()}
         assert len(runs) == 1
+
+
+def test_results_hold_what_was_recorded_beyond_the_present_plan(run_local: RunLocal) -> None:
+    from tau2.data_model.simulation import Results
+    from tau2.metrics.agent_metrics import compute_metrics
+
+    run_local("--domains", "mock", "--num-tasks", "3", "--num-trials", "2")
+    fewer = run_local("--resume", "R", "--num-tasks", "1", "--num-trials", "1")
+    assert fewer.summary["planned"] == 1
+    results = Results.load(fewer.results("mock"))
+    assert len(results.simulations) == 6
+    assert compute_metrics(results).pass_hat_ks == {1: 1.0, 2: 1.0}
