@@ -293,11 +293,13 @@ _LINE_HEAD = ("task", "thread")
 _ENVELOPE = tuple(f.name for f in fields(ExecutionEvent))
 _NOT_PAIRS = {"timestamp", "extra"}
 _LEVEL_NAMES = {value: name for name, value in LEVELS.items()}
+PAIR = r'[^\s="]+=(?:"(?:[^"\\]|\\.)*"|[^\s"]*)'
+"""A regular expression for one `key=value` of a line."""
 _VALUE = r'(?:"(?:[^"\\]|\\.)*"|\S*)'
-_HEAD = re.compile(
-    r"\[([A-Z_]+)\] (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}) "
-    rf"(?=(?:task={_VALUE} )?(?:thread={_VALUE} )?type=)"
-)
+_WHEN = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}"
+EVENT_LINE = rf"^\[[A-Z_]+\] {_WHEN} (?:task={_VALUE} )?(?:thread={_VALUE} )?type="
+"""A regular expression for the beginning of every line that is an event."""
+_HEAD = re.compile(rf"\[([A-Z_]+)\] ({_WHEN}) (?=(?:task={_VALUE} )?(?:thread={_VALUE} )?type=)")
 _NOT_IN_KEYS = re.compile(r'[\s="\x00-\x1f\x7f-\xa0\ud800-\udfff]+')
 
 

@@ -1,28 +1,78 @@
 from __future__ import annotations
 
+import gzip
 import json
 import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
-from support import RunLocal
+from support import CHECKOUT, RunLocal
 
 from tau2_enhanced.analysis.main import main
 
 
+def summary() -> dict[str, Any]:
+    return json.loads(Path("results/summary.json").read_text())
+
+
+def analyse(*flags: str) -> int:
+    return main([*flags, "--output_dir", "results"])
+
+
 def test_the_documents_pipelines_and_the_script_agree(run_local: RunLocal) -> None:
     run_local("--domains", "mock")
-    assert main(["--log_file", "logs/eval_mock.log", "--output_dir", "results"]) == 0
-    series = json.loads(Path("results/summary.json").read_text())["series"]
-    for kind in ("llm_call", "tool_call"):
+    assert analyse("--log_file", "logs/eval_mock.log") == 0
+    for kind in ("llm_call", "tool_call", "user_sim"):
         pipeline = (
             f'grep "type={kind}" logs/eval_mock.log | grep -oP "duration_ms=\\d+\\.\\d+" | cut -d= -f2'
             " | awk '{s+=$1; n++} END {printf \"%d %.6f\", n, s}'"
         )
         n, total = subprocess.run(["bash", "-c", pipeline], capture_output=True, text=True, check=True).stdout.split()
-        rows = [row for row in series if row["type"] == kind]
+        rows = [row for row in summary()["durations"] if row["type"] == kind]
         assert sum(row["n"] for row in rows) == int(n) > 0
         assert sum(row["total_ms"] for row in rows) == pytest.approx(float(total), abs=1e-3)
+
+
+def test_golden_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    head = "[PROFILE] 2026-03-14 09:26:53.589 task={task} thread=worker-1 type=llm_call model=m call_type=vllm"
+    lines = [
+        f"{head.format(task=task)} duration_ms={duration} input_tokens=100 output_tokens=10{more} attempts={attempts}"
+        f" retry_wait_ms={(attempts - 1) * 500.0} run=r sim=s{task} domain=retail trial=0 step=0 start_ms=1.000"
+        for task, duration, attempts, more in (
+            (1, "100.000", 1, " cost_usd=0.5"),
+            (2, "200.000", 2, " cost_usd=0.25"),
+            (3, "300.000", 1, ""),
+        )
+    ]
+    refused = f"{head.format(task=4)} duration_ms=7000.000 attempts=4 retry_wait_ms=9.000 error_type=http_500"
+    Path("eval_retail.log").write_text("\n".join([*lines, f"{refused} run=r start_ms=1.000"]) + "\n")
+    assert analyse("--log_file", "eval_retail.log") == 0
+    (row,) = summary()["durations"]
+    assert row == {
+        "type": "llm_call",
+        "name": "m",
+        "n": 3,
+        "errors": 1,
+        "mean_ms": 200.0,
+        "std_ms": 100.0,
+        "min_ms": 100.0,
+        "p50_ms": 200.0,
+        "p90_ms": pytest.approx(280.0),
+        "p95_ms": pytest.approx(290.0),
+        "p99_ms": pytest.approx(298.0),
+        "max_ms": 300.0,
+        "total_ms": 600.0,
+    }
+    (usage,) = summary()["usage"]
+    assert (usage["calls"], usage["failed_calls"], usage["retries"]) == (4, 1, 4)
+    assert (usage["input_tokens"], usage["output_tokens"], usage["cost_usd"]) == (300, 30, None)
+    assert usage["output_tokens_per_s"] == pytest.approx(30 / 0.6)
+    assert analyse("--log_file", "eval_retail.log", "--task", "1", "2") == 0
+    assert summary()["usage"][0]["cost_usd"] == 0.75
+    assert summary()["durations"][0]["n"] == 2
 
 
 def test_broken_lines_are_counted_and_shown(run_local: RunLocal, capsys: pytest.CaptureFixture[str]) -> None:
@@ -30,12 +80,58 @@ def test_broken_lines_are_counted_and_shown(run_local: RunLocal, capsys: pytest.
     log = Path("logs/eval_mock.log")
     lines = log.read_text().splitlines()
     log.write_text("\n".join([*lines, "not an event", lines[3] + lines[4]]) + "\n")
-    assert main(["--log_file", str(log), "--output_dir", "results"]) == 0
-    assert json.loads(Path("results/summary.json").read_text())["broken_lines"] == 1
-    assert f"{log}:{len(lines) + 2}:" in capsys.readouterr().err
+    assert analyse("--log_file", str(log)) == 0
+    assert summary()["lines"]["broken"] == 1
+    err = capsys.readouterr().err
+    assert "not readable: " in err
+    assert "1 lines could not be read" in err
 
 
-@pytest.mark.parametrize(("content", "said"), [(None, "can't be read"), ("", "run with --log-level PROFILE")])
+def test_folders_patterns_and_gzipped_logs_are_read(run_local: RunLocal) -> None:
+    run_local("--domains", "mock", "--num-tasks", "2")
+    log = Path("logs/eval_mock.log")
+    assert analyse("--log-dir", "logs") == 0
+    plain = summary()
+    assert analyse("--log-file", "logs/eval_*.log", str(log)) == 0
+    assert summary() == plain
+    with gzip.open("logs/eval_mock.log.gz", "wb") as packed:
+        packed.write(log.read_bytes())
+    log.unlink()
+    assert analyse("--log-dir", "logs") == 0
+    assert summary() == plain
+
+
+def test_a_line_still_being_written_is_left_for_later(run_local: RunLocal) -> None:
+    run_local("--domains", "mock", "--num-tasks", "1")
+    log = Path("logs/eval_mock.log")
+    whole = log.read_bytes()
+    log.write_bytes(whole + whole.splitlines()[3][:90])
+    assert analyse("--log_file", str(log)) == 0
+    assert summary()["lines"]["broken"] == 0
+
+
+def test_the_analysis_loads_neither_tau2_nor_the_runner(run_local: RunLocal) -> None:
+    run = run_local("--domains", "mock", "--num-tasks", "1")
+    program = (
+        "import sys\n"
+        "from tau2_enhanced.analysis.main import main\n"
+        "main(['--log_file', sys.argv[1], '--output_dir', sys.argv[2]])\n"
+        "print(sorted(m for m in sys.modules if m.split('.')[0] in ('tau2', 'litellm', 'pandas', 'openai')\n"
+        "      or m.startswith('tau2_enhanced.runner') or m.startswith('tau2_enhanced.models')), file=sys.stderr)\n"
+    )
+    log, out = str(run.folder / "logs" / "eval_mock.log"), str(run.folder / "out")
+    done = subprocess.run([sys.executable, "-c", program, log, out], capture_output=True, text=True, cwd=CHECKOUT)
+    assert done.stderr == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "can't be read: No such file or directory"),
+        ("", "no events in these logs"),
+        ("[INFO] 2026-03-14 09:26:53.589 thread=t type=run_start start_ms=1.000\n", "run with --log-level PROFILE"),
+    ],
+)
 def test_a_log_without_timing_is_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str | None, said: str
 ) -> None:
@@ -47,3 +143,11 @@ def test_a_log_without_timing_is_one_line(
     assert said in err
     assert err.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_an_output_folder_that_is_a_file_is_one_line(run_local: RunLocal, capsys: pytest.CaptureFixture[str]) -> None:
+    run_local("--domains", "mock", "--num-tasks", "1")
+    Path("results").write_text("mine")
+    assert analyse("--log_file", "logs/eval_mock.log") == 2
+    assert "results can't be written" in capsys.readouterr().err
+    assert Path("results").read_text() == "mine"

@@ -1,0 +1,58 @@
+"""Which files are meant, and their text in pieces that end where a line does."""
+
+from __future__ import annotations
+
+import glob
+import gzip
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from tau2_enhanced.errors import UserMistake
+
+_PIECE_BYTES = 32 * 2**20
+_LOGS_OF_A_FOLDER = ("eval_*.log", "eval_*.log.gz")
+
+
+def find_logs(given: Sequence[str]) -> list[Path]:
+    """The files that names, folders and patterns mean, each once. Raises UserMistake for one that means none.
+
+    Of a folder, its event logs: `eval_*.log`, and where it has none, every `*.log`.
+    """
+    found: dict[Path, None] = {}
+    for text in given:
+        path = Path(text)
+        if path.is_dir():
+            inside = [log for pattern in _LOGS_OF_A_FOLDER for log in path.glob(pattern)] or list(path.glob("*.log*"))
+        elif path.exists() or not glob.has_magic(text):
+            inside = [path]
+        else:
+            inside = [Path(name) for name in glob.glob(text, recursive=True)]
+        if not inside:
+            raise UserMistake(f"{text}: no logs there")
+        found |= dict.fromkeys(sorted(inside))
+    return list(found)
+
+
+def pieces(path: Path) -> Iterator[bytes]:
+    """A file's bytes, unpacked where it is gzipped. Raises UserMistake where it can't be read.
+
+    A last line that is not ended yet is left out: its writer is still at it.
+    """
+    try:
+        with _open(path) as file:
+            rest = b""
+            while piece := file.read(_PIECE_BYTES):
+                end = piece.rfind(b"\n") + 1
+                if end:
+                    yield rest + piece[:end]
+                    rest = piece[end:]
+                else:
+                    rest += piece
+    except (OSError, EOFError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserMistake(f"{path} can't be read: {reason}") from None
+
+
+def _open(path: Path) -> BinaryIO:
+    return cast(BinaryIO, gzip.open(path)) if path.suffix == ".gz" else path.open("rb")

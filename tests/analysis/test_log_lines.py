@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import random
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tau2_enhanced.analysis.log_lines import Lines, read_lines
+from tau2_enhanced.logging.events import EVENT_TYPES, ExecutionEvent, event_fields, parse_line, to_line
+
+MOMENT = datetime(2026, 3, 14, 9, 26, 53, 589000)
+OURS = sorted(name for name, cls in EVENT_TYPES.items() if cls.__module__ == "tau2_enhanced.logging.events")
+VALUES: dict[type, st.SearchStrategy[Any]] = {
+    str: st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\ufffd"), max_size=12),
+    int: st.integers(-(2**63), 2**63 - 1),
+    float: st.floats(0, 1e12),
+    bool: st.booleans(),
+}
+
+
+def events(kind: str) -> st.SearchStrategy[ExecutionEvent]:
+    cls = EVENT_TYPES[kind]
+    made = {spec.name: st.none() | VALUES[spec.kind] for spec in event_fields(cls) if spec.kind in VALUES}
+    return st.builds(cls, timestamp=st.just(MOMENT), **made)
+
+
+def read(text: str | bytes) -> Lines:
+    lines = Lines()
+    read_lines(text.encode() if isinstance(text, str) else text, lines)
+    return lines
+
+
+def rows(lines: Lines, kind: str) -> list[dict[str, Any]]:
+    return pl.concat(lines.frames[kind], how="diagonal").to_dicts()
+
+
+@pytest.mark.parametrize("kind", OURS)
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_both_readers_read_what_was_written(kind: str, data: st.DataObject) -> None:
+    written = data.draw(st.lists(events(kind), min_size=1, max_size=6))
+    lines = read("".join(to_line(event) + "\n" for event in written))
+    assert lines.broken == 0
+    assert sum(frame.height for frame in lines.frames[kind]) == len(written)
+
+    def values(event: ExecutionEvent) -> dict[str, Any]:
+        shown = {spec.name: getattr(event, spec.name) for spec in event_fields(type(event)) if spec.name != "extra"}
+        return {name: value for name, value in shown.items() if value is not None}
+
+    found = [{name: v for name, v in row.items() if v is not None and name != "level"} for row in rows(lines, kind)]
+    assert sorted(map(repr, map(sorted_items, found))) == sorted(
+        repr(sorted_items(values(event))) for event in (parse_line(to_line(event)) for event in written) if event
+    )
+
+
+def sorted_items(row: dict[str, Any]) -> list[tuple[str, Any]]:
+    return sorted(row.items())
+
+
+LINE = (
+    "[PROFILE] 2026-03-14 09:26:53.589 task=12 thread=worker-1 type=tool_call function=get_order_details"
+    " call_type=local_function duration_ms=0.114 error=false requestor=assistant run=r sim=s domain=retail"
+    " trial=0 step=3 start_ms=1389.493"
+)
+
+
+def test_other_lines_are_passed_over() -> None:
+    text = f"\nnot an event\n{LINE}\n[INFO] 2026-03-14 09:26:53.589 task=1 thread=t | a message type=foo\n"
+    lines = read(text)
+    assert (list(lines.frames), lines.broken, lines.general) == (["tool_call"], 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        (LINE[:-30] + LINE, "not key=value"),
+        (LINE.replace("0.114", "fast"), "could not convert"),
+        (LINE.replace("0.114", "-1.0"), "no measurement"),
+        (LINE.replace("0.114", "nan"), "no measurement"),
+        (LINE.replace("error=false", "error=maybe"), "maybe"),
+        (LINE.replace("09:26:53", "29:26:53"), "hour"),
+        (LINE.replace("function=get", 'function="get'), "not key=value"),
+    ],
+)
+def test_broken_lines_are_counted_and_shown(line: str, why: str) -> None:
+    lines = read(f"{LINE}\n{line}\n{LINE}\n")
+    assert lines.broken == 1
+    assert why in lines.broken_examples[0]
+    assert len(rows(lines, "tool_call")) == 2
+
+
+def test_bytes_that_are_no_utf8_break_their_line_alone() -> None:
+    lines = read(LINE.encode() + b"\n" + LINE.encode().replace(b"get_order", b"get_\xff") + b"\n")
+    assert (lines.broken, len(rows(lines, "tool_call"))) == (1, 1)
+
+
+def test_keys_in_another_order_and_unknown_ones_are_read() -> None:
+    words = LINE.split(" ")
+    turned = " ".join([*words[:3], *words[3:5], words[5], *reversed(words[6:]), "queue=7"])
+    lines = read(f"{LINE}\n{turned}\n" * 50)
+    assert lines.general == 0
+    found = rows(lines, "tool_call")
+    assert len(found) == 100
+    assert {row["duration_ms"] for row in found} == {0.114}
+    assert sorted({row["queue"] for row in found}, key=str) == ["7", None]
+
+
+def test_an_unknown_type_keeps_its_fields() -> None:
+    line = LINE.replace("tool_call", "cache_hit").replace("function=get_order_details", 'key="a b"')
+    (row,) = rows(read(line + "\r\n"), "cache_hit")
+    assert (row["key"], row["trial"], row["duration_ms"]) == ("a b", 0, "0.114")
+
+
+def test_nothing_is_nothing() -> None:
+    for text in ("", "\n\n", " "):
+        assert read(text) == Lines()
+
+
+def test_ten_thousand_mutated_lines_never_raise() -> None:
+    source = random.Random(7)
+    characters = ' ="\\\n\x00\xff[]{}0aé\t'
+    mutated = []
+    for _ in range(10_000):
+        line = list(LINE)
+        for _ in range(source.randint(1, 4)):
+            position = source.randrange(len(line))
+            match source.randrange(4):
+                case 0:
+                    line[position] = source.choice(characters)
+                case 1:
+                    del line[position:]
+                    line.append("x")
+                case 2:
+                    line.insert(position, source.choice(characters))
+                case 3:
+                    line[position:position] = line[: source.randrange(len(line))]
+        mutated.append("".join(line))
+    lines = read("\n".join(mutated))
+    assert lines.broken > 1000
+    assert sum(frame.height for parts in lines.frames.values() for frame in parts) > 1000
