@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
@@ -14,11 +15,24 @@ import pytest
 from support import CHECKOUT, Run, RunLocal, Spawn, StandIn
 
 from tau2_enhanced import tau2_versions
+from tau2_enhanced.logging import current_context
+from tau2_enhanced.logging.events import ExecutionEvent
 from tau2_enhanced.models.stand_in.plays import play_of
 from tau2_enhanced.models.stand_in.process import StandInProcess
 from tau2_enhanced.runner.main import main
 
 _KEYS = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "VLLM_API_KEY", "ANTHROPIC_API_KEY")
+
+
+class EventCollector(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__(level=1)
+        self.events: list[ExecutionEvent] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        assert isinstance(record.msg, ExecutionEvent)
+        record.msg.stamp(current_context())
+        self.events.append(record.msg)
 
 
 @pytest.fixture(autouse=True)
@@ -84,3 +98,15 @@ def stand_in(registry: Any) -> Iterator[StandIn]:
             return process.serve({key: play_of(task) for key, task in tasks.items()})
 
         yield start
+
+
+@pytest.fixture
+def events() -> Iterator[list[ExecutionEvent]]:
+    """What is emitted during the test, stamped with its task context."""
+    logger, collector = logging.getLogger("tau2_enhanced.events"), EventCollector()
+    level = logger.level
+    logger.addHandler(collector)
+    logger.setLevel(1)
+    yield collector.events
+    logger.removeHandler(collector)
+    logger.setLevel(level)

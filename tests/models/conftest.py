@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,9 +11,7 @@ from typing import Any
 
 import pytest
 
-from tau2_enhanced import tau2_versions
-from tau2_enhanced.logging import Clock, current_context
-from tau2_enhanced.logging.events import ExecutionEvent
+from tau2_enhanced.logging import Clock
 from tau2_enhanced.models.openai_client import OpenAIClient
 
 Body = Mapping[str, Any] | list[Any] | str | bytes | None
@@ -171,17 +168,6 @@ class StillClock(Clock):
         return self.now_ms
 
 
-class EventCollector(logging.Handler):
-    def __init__(self) -> None:
-        super().__init__(level=1)
-        self.events: list[ExecutionEvent] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        assert isinstance(record.msg, ExecutionEvent)
-        record.msg.stamp(current_context())
-        self.events.append(record.msg)
-
-
 @pytest.fixture(scope="session")
 def running_server() -> Iterator[ScriptedServer]:
     made = ScriptedServer()
@@ -215,21 +201,3 @@ def connect() -> Iterator[Callable[..., OpenAIClient]]:
     yield connect
     for client in made.values():
         client.close()
-
-
-@pytest.fixture
-def events() -> Iterator[list[ExecutionEvent]]:
-    """What is emitted during the test, stamped with its task context."""
-    logger, collector = logging.getLogger("tau2_enhanced.events"), EventCollector()
-    level = logger.level
-    logger.addHandler(collector)
-    logger.setLevel(1)
-    yield collector.events
-    logger.removeHandler(collector)
-    logger.setLevel(level)
-
-
-@pytest.fixture(scope="session")
-def registry() -> Any:
-    """tau2's registry, tau2 being loaded as a run loads it."""
-    return tau2_versions.load()
