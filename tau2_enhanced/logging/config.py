@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tau2_enhanced.logging.bridge import bridge_loguru, quiet_libraries
+from tau2_enhanced.logging.context import current_context
 from tau2_enhanced.logging.events import ExecutionEvent
 from tau2_enhanced.logging.files import LogFolder
 from tau2_enhanced.logging.levels import LEVELS, PROFILE, get_logger
@@ -18,7 +19,9 @@ _events = get_logger("tau2_enhanced.events")
 
 
 def emit(event: ExecutionEvent) -> None:
-    """Record an event at its own level, for the current task context."""
+    """Record an event at its own level, for the current task context, which it shows to be alive."""
+    context = current_context()
+    context.last_event_ms = context.clock.ms()
     _events.log(event.level, event)
 
 
@@ -93,13 +96,14 @@ def configure_logging(
     domains = tuple(domains)
     folder = LogFolder(Path(log_dir), run_id)
     protect_environment()
-    writer = LogWriter(DomainFiles(folder.path, domains), console, console_number)
+    writer = LogWriter(DomainFiles(folder.path, domains), number, console, console_number)
     # a logger with a lower level of its own does not get below the chosen one
-    writer.setLevel(number)
+    lowest = min(number, console_number) if console is not None else number
+    writer.setLevel(lowest)
     root = logging.getLogger()
     session = LogSession(writer, folder, domains, root.level)
     root.addHandler(writer)
-    root.setLevel(number)
+    root.setLevel(lowest)
     quiet_libraries()
     bridge_loguru(number)
     return session

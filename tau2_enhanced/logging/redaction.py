@@ -12,6 +12,7 @@ import os
 import re
 import threading
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import quote, quote_plus, unquote, unquote_plus, urlsplit
 
 from tau2_enhanced.logging import logfmt
@@ -21,11 +22,11 @@ REDACTED = "[redacted]"
 _TELLING_NAME = re.compile(
     r"((API|OPENAI|ANTHROPIC)_?KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|PRIVATE_KEY)S?($|_)", re.IGNORECASE
 )
-_TELLING_PARAMETER = re.compile(r"key|token|secret|password|sig", re.IGNORECASE)
 _FORMS = r"\bsk-[A-Za-z0-9_-]{12,}|(?<=\bBearer )[A-Za-z0-9._~+/-]{6,}=*|(?<=://)[^/\s:@\"']*:[^/\s@\"']+(?=@)"
-_SHORTEST_FROM_ENVIRONMENT = 8
-_SHORTEST_USED = 4
-_NOT_SECRET = {"EMPTY", "none", "null", "dummy", "true", "false", "gold"}
+_SHORTEST_SECRET = 8
+"""Shorter values are words and numbers that stand in every text; replacing them would destroy it."""
+_STRUCTURE = {"role", "requestor", "status", "termination_reason", "type", "domain", "task", "task_id", "seed"}
+"""Keys of JSON documents whose values are words of a format, never a secret."""
 
 _lock = threading.Lock()
 _known: set[str] = set()
@@ -37,7 +38,7 @@ def protect(*secrets: str | None) -> None:
     global _pattern
     with _lock:
         for secret in secrets:
-            if secret and len(secret) >= _SHORTEST_USED and secret not in _NOT_SECRET:
+            if secret and len(secret) >= _SHORTEST_SECRET:
                 _known.update(_forms_of(secret))
         literals = "|".join(re.escape(value) for value in sorted(_known, key=len, reverse=True))
         _pattern = re.compile(f"{literals}|{_FORMS}" if literals else _FORMS)
@@ -52,17 +53,11 @@ def _forms_of(secret: str) -> set[str]:
 
 def protect_environment(environment: Mapping[str, str] = os.environ) -> None:
     """Protect what the environment holds under names like `OPENAI_API_KEY` or `HF_TOKEN`."""
-    protect(
-        *(
-            value
-            for name, value in environment.items()
-            if _TELLING_NAME.search(name) and len(value) >= _SHORTEST_FROM_ENVIRONMENT
-        )
-    )
+    protect(*(value for name, value in environment.items() if _TELLING_NAME.search(name)))
 
 
 def protect_url(url: str) -> None:
-    """Protect the credentials of a URL: its password, and query values under telling names."""
+    """Protect the credentials of a URL: its password, and what its query holds but for a version."""
     parts = urlsplit(url)
     # a user name without a password is a token
     credential = parts.password or parts.username
@@ -70,8 +65,19 @@ def protect_url(url: str) -> None:
         protect(credential, unquote(credential))
     for pair in parts.query.split("&"):
         name, _, value = pair.partition("=")
-        if _TELLING_PARAMETER.search(name):
+        if "version" not in name.lower():
             protect(value, unquote(value), unquote_plus(value))
+
+
+def scrub_values(value: Any) -> Any:
+    """A JSON document without any secret in its texts; its keys, numbers and structure stay what they are."""
+    if isinstance(value, str):
+        return scrub(value)
+    if isinstance(value, dict):
+        return {key: inner if key in _STRUCTURE else scrub_values(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [scrub_values(inner) for inner in value]
+    return value
 
 
 def scrub(text: str) -> str:

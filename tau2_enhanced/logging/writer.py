@@ -96,9 +96,10 @@ class LogWriter(logging.Handler):
     A folder that can no longer be written is said once on stderr; the run goes on.
     """
 
-    def __init__(self, files: DomainFiles, console: ConsoleSink | None, console_level: int) -> None:
+    def __init__(self, files: DomainFiles, level: int, console: ConsoleSink | None, console_level: int) -> None:
         super().__init__()
         self._files = files
+        self._file_level = level
         self.console = console
         self._console_level = console_level
         self._queue: SimpleQueue[logging.LogRecord | _Flush | _Stop] = SimpleQueue()
@@ -157,7 +158,8 @@ class LogWriter(logging.Handler):
             event = record.msg if isinstance(record.msg, ExecutionEvent) else None
             line = scrub(to_line(event)) if event is not None else _message_line(record)
             domain = event.domain if event is not None else record.tau2_task[0]  # type: ignore[attr-defined]  # set in handle
-            self._files.write(domain, line + "\n", event is not None)
+            if record.levelno >= self._file_level:
+                self._files.write(domain, line + "\n", event is not None)
             shown = record.levelno >= self._console_level and record.name.partition(".")[0] not in _NOT_ON_SCREEN
             if self.console is not None and shown:
                 self.console(record, line)
@@ -172,7 +174,12 @@ class LogWriter(logging.Handler):
     def _complain(self, text: str) -> None:
         if not self._complained:
             self._complained = True
-            print(scrub(text), file=sys.stderr)
+            _say(text)
+
+
+def _say(text: str) -> None:
+    with suppress(OSError, ValueError):  # stderr may be closed, and that must not end the log
+        sys.stderr.write(scrub(text) + "\n")
 
 
 def _text_of(record: logging.LogRecord) -> str:
@@ -180,7 +187,7 @@ def _text_of(record: logging.LogRecord) -> str:
         return record.getMessage()
     except Exception as error:  # a message that can't be made must not hurt who logs it
         text = f"a message of {record.name}:{record.lineno} could not be formatted: {type(error).__name__}"
-        print(text, file=sys.stderr)
+        _say(text)
         return text
 
 

@@ -10,7 +10,8 @@ ModelCallError
 └── ModelFailure             the model's own fault: reward 0, counted, never run again
     ├── ContextOverflow      the conversation no longer fits the model
     ├── BrokenArguments      a tool call whose arguments are no JSON object, three times over
-    └── EmptyAnswer          neither text nor a tool call, three times over
+    ├── EmptyAnswer          neither text nor a tool call, three times over
+    └── LimitReached         more tokens or money than one task may take
 """
 
 from __future__ import annotations
@@ -77,6 +78,10 @@ class BrokenArguments(ModelFailure):
 
 class EmptyAnswer(ModelFailure):
     error_type = "empty_answer"
+
+
+class LimitReached(ModelFailure):
+    error_type = "limit_reached"
 
 
 class JudgeFailed(CallFailed):

@@ -12,7 +12,7 @@ import re
 import time
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import httpx2
 import openai
@@ -28,6 +28,7 @@ from tau2_enhanced.models.failures import (
     RequestRefused,
     TransientFailure,
 )
+from tau2_enhanced.models.resolve import url_without_secrets
 
 _CONNECT_TIMEOUT_S = 10.0
 _CHECK_TIMEOUT_S = 15.0
@@ -37,6 +38,8 @@ _OVERFLOW = re.compile(
     r"(prompt|input) is too long|reduce the length of the (messages|input)",
     re.IGNORECASE,
 )
+_TOO_MANY_ASKED = re.compile(r"max_(?:completion_)?tokens\D+too large: (\d+)\D+maximum context length is (\d+)")
+"""vLLM's words for a max_tokens that no conversation could leave room for: the user's mistake."""
 _REFUSED = re.compile(
     r"unsupported (parameter|value)|not supported|does not support|unrecognized|unknown", re.IGNORECASE
 )
@@ -52,7 +55,8 @@ class OpenAIClient:
         self.call_type = call_type
         self._client = openai.OpenAI(
             api_key=api_key,
-            base_url=base_url,
+            base_url=base_url.partition("?")[0] if base_url else None,
+            default_query=dict(parse_qsl(urlsplit(base_url or "").query)),
             max_retries=0,
             http_client=openai.DefaultHttpxClient(
                 limits=httpx2.Limits(max_connections=max_connections, max_keepalive_connections=max_connections),
@@ -60,18 +64,18 @@ class OpenAIClient:
                 trust_env=base_url is None or not _on_this_machine(base_url),
             ),
         )
-        self._where = scrub(str(self._client.base_url)).rstrip("/")
+        self._where = url_without_secrets(str(self._client.base_url)).rstrip("/")
 
     def check(self, model: str) -> None:
         try:
             served = self._client.with_options(timeout=_CHECK_TIMEOUT_S).models.with_raw_response.list()
             names = {entry["id"] for entry in json.loads(served.text).get("data", [])}
         except openai.APIStatusError as error:
-            if error.status_code in (401, 403):
-                raise UserMistake(f"{self._where} refuses the API key (HTTP {error.status_code})") from None
-            if error.status_code in (404, 405, 501):
-                return  # a server without a list of models; its first call will tell
-            raise UserMistake(f"{self._where} answers HTTP {error.status_code}: {_first_line(error)}") from None
+            if error.status_code == 401:
+                raise UserMistake(f"{self._where} refuses the API key (HTTP 401)") from None
+            # a server without a list of models, a key that may not see it, a server that is busy:
+            # it is there, and its first call will tell
+            return
         except openai.APIError as error:
             raise UserMistake(f"{self._where} can't be reached: {_cause(error)}") from None
         except (ValueError, TypeError, KeyError, AttributeError):
@@ -180,11 +184,16 @@ def _failure(error: openai.APIError) -> Exception:
     if not isinstance(error, openai.APIStatusError):
         return TransientFailure(_first_line(error), error_type="bad_response")
     status, text = error.status_code, f"HTTP {error.status_code}: {_first_line(error)}"
+    if error.message == f"Error code: {status}" and error.body:
+        text = f"HTTP {status}: {scrub(str(error.body))[:300]}"
     if status in (401, 403) or error.code == "insufficient_quota":
         return AuthenticationFailed(text)
     if status in (408, 409, 429) or status >= 500:
         kind = "rate_limit" if status == 429 else f"http_{status}"
         return TransientFailure(text, error_type=kind, retry_after_s=_retry_after(error.response.headers))
+    asked_too_much = _TOO_MANY_ASKED.search(text)
+    if asked_too_much and int(asked_too_much[1]) >= int(asked_too_much[2]):
+        return RequestRefused(text)
     if error.code == "context_length_exceeded" or _OVERFLOW.search(str(error.body) + str(error)):
         return ContextOverflow(text)
     if status in (400, 422):
@@ -197,7 +206,13 @@ def _refused_parameter(error: openai.APIStatusError) -> str | None:
     if error.param and _REFUSED.search(str(error)):
         return error.param
     named = _NAMED_IN_TEXT.search(str(error))
-    return named[1] if named else None
+    if named:
+        return named[1]
+    # FastAPI's way: {"detail": [{"loc": ["body", "seed"], "msg": "Extra inputs are not permitted"}]}
+    detail = error.body.get("detail") if isinstance(error.body, dict) else None
+    first = detail[0] if isinstance(detail, list) and detail and isinstance(detail[0], dict) else {}
+    place = first.get("loc") if "not permitted" in str(first.get("msg")) else None
+    return str(place[-1]) if place else None
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:

@@ -6,15 +6,24 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from tau2_enhanced.logging import current_context, emit, get_logger
 from tau2_enhanced.logging.events import EvaluatorEvent, LLMCallEvent, ModelCallEvent, UserSimEvent
 from tau2_enhanced.models.client import ChatMessage, Client, Reply, Request, RequestedCall, ToolSchema, Usage, whole
-from tau2_enhanced.models.failures import BrokenArguments, EmptyAnswer, JudgeFailed, ModelCallError, RequestRefused
+from tau2_enhanced.models.failures import (
+    BrokenArguments,
+    EmptyAnswer,
+    JudgeFailed,
+    LimitReached,
+    ModelCallError,
+    RequestRefused,
+)
 from tau2_enhanced.models.prices import PriceBook
 from tau2_enhanced.models.resolve import ModelSpec
 from tau2_enhanced.models.retry import Attempts, complete_with_retries
+
+N = TypeVar("N", int, float)
 
 TRIES = 3
 """How often a model may answer one question with nothing usable before that is its failure."""
@@ -53,20 +62,26 @@ class Used:
     """What one role's model has used so far in a simulation."""
 
     calls: int = 0
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cached_tokens: int = 0
+    input_tokens: int | None = 0
+    """None, like the two below, as soon as a server does not say."""
+    output_tokens: int | None = 0
+    cached_tokens: int | None = 0
     cost_usd: float | None = 0.0
     """None as soon as one call's cost is unknown."""
     seconds: float = 0.0
 
     def add(self, usage: Usage, cost_usd: float | None, seconds: float) -> None:
         self.calls += 1
-        self.input_tokens += usage.input_tokens or 0
-        self.output_tokens += usage.output_tokens or 0
-        self.cached_tokens += usage.cached_tokens or 0
-        self.cost_usd = None if self.cost_usd is None or cost_usd is None else self.cost_usd + cost_usd
+        self.input_tokens = _sum(self.input_tokens, usage.input_tokens)
+        self.output_tokens = _sum(self.output_tokens, usage.output_tokens)
+        # a server that has no cache says nothing of one
+        self.cached_tokens = _sum(self.cached_tokens, usage.cached_tokens or 0)
+        self.cost_usd = _sum(self.cost_usd, cost_usd)
         self.seconds += seconds
+
+
+def _sum(one: N | None, other: N | None) -> N | None:
+    return None if one is None or other is None else one + other
 
 
 class Participant:
@@ -89,6 +104,7 @@ class Participant:
         self._retries = retries
         self._timeout_s = timeout_s
         self._refused: set[str] = set()
+        self._said_no_usage = False
         self._event = _EVENTS[role]
         self._waiting = f"{role} {spec.name}"
 
@@ -100,8 +116,12 @@ class Participant:
         arguments: Mapping[str, Any],
         headers: Mapping[str, str],
         used: Used,
+        *,
+        judgements: int | None = None,
     ) -> Answer:
         """A usable answer to the conversation. What it cost is added to `used`, failed tries included.
+
+        `judgements` is how many assertions a judge has to decide on.
 
         Raises a CallFailed where the infrastructure gave none, a ModelFailure where the model did not.
         """
@@ -118,9 +138,9 @@ class Participant:
         for last in (False,) * (TRIES - 1) + (True,):
             with current_context().waiting(self._waiting):
                 reply, try_cost = self._call_accepted(request, used)
-            cost = None if cost is None or try_cost is None else cost + try_cost
+            cost = _sum(cost, try_cost)
             try:
-                return self._read(reply, cost)
+                return self._read(reply, cost, judgements)
             except (BrokenArguments, EmptyAnswer, JudgeFailed) as failure:
                 if last:
                     raise
@@ -145,7 +165,8 @@ class Participant:
             reply = complete_with_retries(self._client, request, attempts, retries=self._retries, now_ms=clock.ms)
         except ModelCallError as failure:
             event.error_type = failure.error_type
-            _logger.error("%s %s: %s", self.role, self.spec.name, failure)
+            dropped = isinstance(failure, RequestRefused) and failure.parameter in request.arguments
+            _logger.log(10 if dropped else 40, "%s %s: %s", self.role, self.spec.name, failure)
             raise
         else:
             cost = self._prices.cost_usd(self.spec.provider, self.spec.name, reply.usage)
@@ -155,6 +176,11 @@ class Participant:
             event.cached_tokens = reply.usage.cached_tokens
             event.cost_usd = None if cost is None else round(cost, 10)
             used.add(reply.usage, cost, attempts.duration_ms / 1000)
+            if reply.usage.input_tokens is None and not self._said_no_usage:
+                self._said_no_usage = True
+                _logger.warning(
+                    "%s does not say how many tokens a call used: tokens and cost are left out", self.spec.name
+                )
             return reply, cost
         finally:
             event.start_ms = round(attempts.start_ms, 3)
@@ -163,11 +189,11 @@ class Participant:
             event.retry_wait_ms = round(attempts.retry_wait_ms, 3)
             emit(event)
 
-    def _read(self, reply: Reply, cost: float | None) -> Answer:
+    def _read(self, reply: Reply, cost: float | None, judgements: int | None) -> Answer:
         content = without_thinking(reply.content)
         calls = [ToolRequest(call.id, call.name, read_arguments(call)) for call in reply.tool_calls]
         if self.role == "judge":
-            content = read_judgement(content)
+            content = read_judgement(content, judgements)
         elif not calls and not (content and content.strip()):
             raise EmptyAnswer("the answer holds neither text nor a tool call")
         return Answer(content, calls, reply.usage, cost, reply.raw)
@@ -208,8 +234,11 @@ def read_arguments(call: RequestedCall) -> dict[str, Any]:
     return arguments
 
 
-def read_judgement(content: str | None) -> str:
-    """The judge's JSON, taken out of a code fence where it stands in one. Raises JudgeFailed."""
+def read_judgement(content: str | None, judgements: int | None = None) -> str:
+    """The judge's JSON, taken out of a code fence where it stands in one.
+
+    Raises JudgeFailed where it can't be read, or does not decide on so many assertions.
+    """
     text = content or ""
     fenced = _FENCED.search(text)
     for candidate in (text, fenced[1] if fenced else ""):
@@ -217,7 +246,8 @@ def read_judgement(content: str | None) -> str:
             results = json.loads(candidate)["results"]
         except (ValueError, LookupError, TypeError):
             continue
-        if results and isinstance(results, list) and all(_is_check(result) for result in results):
+        sound = bool(results) and isinstance(results, list) and all(_is_check(result) for result in results)
+        if sound and len(results) == (judgements or len(results)):
             return candidate
     raise JudgeFailed(f"the judge's answer can't be read: {text[:200]!r}")
 
@@ -238,6 +268,11 @@ class SimulationModels:
     participants: Mapping[str, Participant]
     headers: Callable[[str], Mapping[str, str]] = field(repr=False)
     """The request headers for a role."""
+    assertions: int | None = None
+    """How many natural-language assertions the task has, for the judge."""
+    token_limit: int | None = None
+    """Tokens, in and out, of agent and user together, above which the simulation has failed."""
+    cost_limit_usd: float | None = None
     used: dict[str, Used] = field(default_factory=dict)
     _shown: dict[str, int] = field(default_factory=dict, repr=False)
 
@@ -250,11 +285,27 @@ class SimulationModels:
         arguments: Mapping[str, Any],
     ) -> Answer:
         """`Participant.answer`, with the simulation's headers and account."""
+        if role != "judge":
+            self._check_limits()
         self._show(role, messages, tools)
         participant, used = self.participants[role], self.used.setdefault(role, Used())
-        answer = participant.answer(messages, tools, tool_choice, arguments, self.headers(role), used)
+        answer = participant.answer(
+            messages, tools, tool_choice, arguments, self.headers(role), used, judgements=self.assertions
+        )
         _logger.debug("answer of the %s: %s", role, json.dumps(answer.raw, ensure_ascii=False))
         return answer
+
+    def cost_usd(self, role: str) -> float | None:
+        """What a role's calls have cost; None where a price is unknown."""
+        return self.used[role].cost_usd if role in self.used else 0.0
+
+    def _check_limits(self) -> None:
+        tokens = sum((used.input_tokens or 0) + (used.output_tokens or 0) for used in self.used.values())
+        if self.token_limit is not None and tokens > self.token_limit:
+            raise LimitReached(f"{tokens} tokens are more than the {self.token_limit} of a task")
+        cost = sum(used.cost_usd or 0.0 for used in self.used.values())
+        if self.cost_limit_usd is not None and cost > self.cost_limit_usd:
+            raise LimitReached(f"{cost:.4f} USD are more than the {self.cost_limit_usd:g} of a task")
 
     def _show(self, role: str, messages: Sequence[ChatMessage], tools: Sequence[ToolSchema]) -> None:
         """The prompt at DEBUG, each message once."""

@@ -57,7 +57,8 @@ def parse_model(
     if provider == "openai":
         key = own_key or environment.get("OPENAI_API_KEY")
         if not key:
-            raise UserMistake(f"{given} needs a key: set OPENAI_API_KEY (or use --{role}-model gold, which needs none)")
+            hint = " (or leave --agent-model out: gold needs none)" if role == "agent" else ""
+            raise UserMistake(f"{given} needs a key: set OPENAI_API_KEY{hint}")
     else:
         if base_url is None:
             raise UserMistake(f"{given} needs the server's address: --{role}-base-url http://HOST:PORT/v1")

@@ -7,12 +7,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tau2_enhanced.logging import get_logger
+from tau2_enhanced.logging import current_context, get_logger
 from tau2_enhanced.models.client import Client, Reply, Request
 from tau2_enhanced.models.failures import ModelCallError, TransientFailure
 
 _FIRST_WAIT_S = 0.5
 _LONGEST_WAIT_S = 60.0
+_LONGEST_ASKED_S = 300.0
 
 _logger = get_logger(__name__)
 _jitter = random.Random()
@@ -69,10 +70,14 @@ def complete_with_retries(
         except ModelCallError as failure:
             if not isinstance(failure, TransientFailure) or attempts.count > retries:
                 raise
+            if (failure.retry_after_s or 0.0) > _LONGEST_ASKED_S:
+                # longer than anybody would watch: the simulation is left to a later resume
+                raise
             wait = backoff_s(attempts.count, failure.retry_after_s)
             _logger.warning(
                 "%s: attempt %d failed (%s), trying again in %.1f s", request.model, attempts.count, failure, wait
             )
         finally:
             attempts.duration_ms = now_ms() - attempts.start_ms
-        sleep(wait)
+        with current_context().waiting(f"another attempt at {request.model}"):
+            sleep(wait)

@@ -37,6 +37,10 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         from tau2_enhanced.logging.redaction import scrub
 
+        if message.startswith("unrecognized arguments"):
+            # a value may be a key: flags alone are repeated
+            flags = [word.partition("=")[0] for word in message.split() if word.startswith("-")]
+            message = "unrecognized arguments: " + (" ".join(flags) or "a value without a flag")
         self.exit(2, scrub(f"{self.prog}: {message} (see --help)\n"))
 
 
@@ -104,6 +108,8 @@ def _build_parser() -> argparse.ArgumentParser:
     run.add_argument("--max-steps", type=int, metavar="N", help="default: 200")
     run.add_argument("--max-errors", type=int, metavar="N", help="default: 10")
     run.add_argument("--seed", type=int, metavar="N", help="default: 300")
+    run.add_argument("--task-token-limit", type=int, metavar="N", help="above it a task has failed")
+    run.add_argument("--task-cost-limit", type=float, metavar="USD", help="above it a task has failed")
     run.add_argument("--max-cost", type=float, metavar="USD", help="begin no new simulation above it")
     run.add_argument("--run-id", "--save-to", metavar="NAME", dest="run_id", help="default: the time")
     run.add_argument(

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 from tau2_enhanced import tau2_versions
 from tau2_enhanced.errors import UserMistake
-from tau2_enhanced.models.client import Client
+from tau2_enhanced.models.client import Client, Usage
 from tau2_enhanced.models.participant import Participant
 from tau2_enhanced.models.prices import FREE, PriceBook, parse_price
 from tau2_enhanced.models.resolve import GOLD, ModelSpec, parse_model
@@ -53,17 +53,20 @@ def connect(
     Raises UserMistake for a server that can't be reached, a key that is refused or a model that is not there.
     """
     prices = PriceBook({f"{GOLD}/{GOLD}": FREE, **dict(parse_price(text) for text in options.prices)})
-    clients: dict[tuple[str | None, str | None], Client] = {}
+    clients: dict[tuple[str, str | None, str | None], Client] = {}
     participants = {}
     for role, spec in specs.items():
         url, key = (gold_url, "gold") if spec.provider == GOLD else (spec.base_url, spec.api_key)
-        if (url, key) not in clients:
-            clients[url, key] = _client(spec.provider, url, key or "", options.max_concurrency)
-            closing.callback(clients[url, key].close)
+        if options.max_cost is not None and prices.cost_usd(spec.provider, spec.name, Usage(1, 1)) is None:
+            raise UserMistake(f"--max-cost needs the price of {spec.given}: give it with --price {spec.given}=IN/OUT")
+        server = (spec.provider, url, key)
+        if server not in clients:
+            clients[server] = _client(spec.provider, url, key or "", options.max_concurrency)
+            closing.callback(clients[server].close)
         if spec.provider != GOLD:
-            clients[url, key].check(spec.name)
+            clients[server].check(spec.name)
         participants[role] = Participant(
-            role, spec, clients[url, key], prices, retries=options.llm_retries, timeout_s=options.llm_timeout
+            role, spec, clients[server], prices, retries=options.llm_retries, timeout_s=options.llm_timeout
         )
     return participants
 

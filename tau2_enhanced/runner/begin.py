@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tau2_enhanced.errors import UserMistake
 from tau2_enhanced.logging import Clock, LogSession, configure_logging
@@ -32,17 +31,30 @@ class StartedRun:
     record: Record
     logs: LogSession
     clock: Clock
+    began_ms: float
+    """When this part of the run began, by the run's clock: later than 0 where it is resumed."""
     resumed: bool
 
 
 def prepare(command: CommandLine) -> tuple[RunOptions, RunFolder, Configuration | None]:
     """The options and the folder of the run; what an earlier part of it left, where it is resumed."""
+    try:
+        return _prepare(command)
+    except OSError as error:
+        raise UserMistake(f"{error.filename} can't be used: {error.strerror}") from None
+
+
+def _prepare(command: CommandLine) -> tuple[RunOptions, RunFolder, Configuration | None]:
     given = dict(command.given)
     defaults = RunOptions()
     output_dir = Path(given.get("output_dir", defaults.output_dir))
+    run_id = given.pop("run_id", None)
     if command.resume:
-        run_id = given.pop("run_id", None) or (command.resume if isinstance(command.resume, str) else None)
-        folder = RunFolder(output_dir, _checked_id(run_id or newest_run_id(output_dir) or _fresh_id(given, output_dir)))
+        named = command.resume if isinstance(command.resume, str) else None
+        if run_id and named and run_id != named:
+            raise UserMistake(f"--resume {named} and --run-id {run_id} name two runs")
+        run_id = named or run_id or newest_run_id(output_dir) or new_run_id()
+        folder = RunFolder(output_dir, _checked_id(run_id))
         if folder.started:
             earlier = read_configuration(folder)
             try:
@@ -50,15 +62,10 @@ def prepare(command: CommandLine) -> tuple[RunOptions, RunFolder, Configuration 
             except TypeError:
                 raise UserMistake(f"{folder.config} was written by another version of this runner") from None
         return RunOptions(**given), folder, None
-    run_id = given.pop("run_id", None)
-    folder = RunFolder(output_dir, _checked_id(run_id or _fresh_id(given, output_dir)))
+    folder = RunFolder(output_dir, _checked_id(run_id or new_run_id()))
     if folder.started:
         raise UserMistake(f"run {folder.run_id} exists already: go on with it by --resume {folder.run_id}")
     return RunOptions(**given), folder, None
-
-
-def _fresh_id(given: Mapping[str, Any], output_dir: Path) -> str:
-    return new_run_id(output_dir, Path(given.get("log_dir", RunOptions().log_dir)))
 
 
 def _checked_id(run_id: str) -> str:
@@ -74,9 +81,11 @@ def open_run(
     domains: Sequence[str],
     display: Display,
     closing: ExitStack,
+    *,
+    resumed: bool,
 ) -> tuple[Record, LogSession]:
     """Take hold of the run's folder, record and logs; leave nothing half-made where one can't be had."""
-    folder.hold()
+    folder.hold(resumed=resumed)
     closing.callback(folder.release)
     try:
         record = Record(folder.record)

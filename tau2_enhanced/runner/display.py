@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import IO, Protocol
 
 from rich.console import Console, Group, RenderableType
@@ -67,6 +68,7 @@ class PlainDisplay:
 
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream
+        self._lock = threading.Lock()
         self._closed = threading.Event()
         self._tally = Tally()
         self._running: Running = {}
@@ -93,7 +95,10 @@ class PlainDisplay:
             self._print(f"{_describe_tally(self._tally)}, {len(self._running)} running{waits}")
 
     def _print(self, line: str) -> None:
-        print(line, file=self._stream, flush=True)
+        # who watched may have gone; that must not end the run
+        with self._lock, suppress(OSError, ValueError):
+            self._stream.write(line + "\n")
+            self._stream.flush()
 
 
 class RichDisplay:
@@ -115,10 +120,12 @@ class RichDisplay:
         """Nothing of its own: the bars move."""
 
     def record(self, record: logging.LogRecord, line: str) -> None:
-        self._console.print(Text(line, style=_LEVEL_STYLES.get(record.levelname, "")), soft_wrap=True)
+        with suppress(OSError):
+            self._console.print(Text(line, style=_LEVEL_STYLES.get(record.levelname, "")), soft_wrap=True)
 
     def close(self) -> None:
-        self._live.stop()
+        with suppress(OSError):
+            self._live.stop()
 
     def _render(self) -> RenderableType:
         return Group(self._bars(), self._tasks())

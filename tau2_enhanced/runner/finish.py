@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from rich.console import Console
 
 from tau2_enhanced.logging import emit
 from tau2_enhanced.logging.events import RunCompleteEvent
-from tau2_enhanced.logging.redaction import scrub
+from tau2_enhanced.logging.redaction import scrub, scrub_values
 from tau2_enhanced.models.resolve import GOLD
 from tau2_enhanced.runner.begin import StartedRun
 from tau2_enhanced.runner.folder import write_json
@@ -19,7 +20,6 @@ from tau2_enhanced.runner.options import RunOptions
 from tau2_enhanced.runner.pool import Stop
 from tau2_enhanced.runner.report import print_report
 from tau2_enhanced.runner.results import write_results
-from tau2_enhanced.runner.signals import INTERRUPTED
 from tau2_enhanced.runner.summary import summarise
 
 if TYPE_CHECKING:
@@ -44,8 +44,8 @@ def finish(started: StartedRun, registry: Registry, policies: Mapping[str, str],
         summary["exit_code"] = summary["exit_code"] or 1
     emit(
         RunCompleteEvent(
-            start_ms=0.0,
-            duration_ms=started.clock.ms(),
+            start_ms=started.began_ms,
+            duration_ms=started.clock.ms() - started.began_ms,
             planned=summary["planned"],
             finished=summary["finished"],
             cost_usd=summary["cost_usd"],
@@ -74,8 +74,12 @@ def _summary(started: StartedRun, stop: Stop, unwritten: str) -> dict[str, Any]:
     folder, options, logs = started.folder, started.options, started.logs
     found = summarise([job.key for job in started.plan.jobs], started.record.outcome)
     complete = found["finished"] == found["planned"]
-    exit_code = 130 if stop.reason == INTERRUPTED else 0 if complete and not unwritten else 1
-    output_flag = "" if options.output_dir == RunOptions().output_dir else f" --output-dir {options.output_dir}"
+    exit_code = 130 if stop.interrupts else 0 if complete and not unwritten else 1
+    resume = ["python", "run_local.py", "--resume", folder.run_id]
+    if options.output_dir != RunOptions().output_dir:
+        resume += ["--output-dir", options.output_dir]
+    event_logs = [str(path) for path in logs.event_logs]
+    analyse = ["python", "analyze_timing_from_tau2_log.py", "--log_file", *event_logs]
     return {
         "run_id": folder.run_id,
         "exit_code": exit_code,
@@ -84,23 +88,24 @@ def _summary(started: StartedRun, stop: Stop, unwritten: str) -> dict[str, Any]:
         "user_model": started.specs["user"].given,
         "judge_model": started.specs["judge"].given if "judge" in started.specs else None,
         "played_by_gold": [role for role, spec in started.specs.items() if spec.provider == GOLD],
-        "duration_ms": round(started.clock.ms(), 3),
+        "duration_ms": round(started.clock.ms() - started.began_ms, 3),
+        "elapsed_ms": round(started.clock.ms(), 3),
+        "spent_usd": round(started.record.spent_usd, 10),
         **found,
         "paths": {
             "results": [str(folder.results(domain)) for domain in started.plan.domains],
             "logs": [str(path) for path in logs.full_logs],
-            "events": [str(path) for path in logs.event_logs],
+            "events": event_logs,
             "run": str(folder.own),
         },
-        "resume_command": None if complete else f"python run_local.py --resume {folder.run_id}{output_flag}",
-        "analysis_command": "python analyze_timing_from_tau2_log.py --log_file "
-        f"{' '.join(str(path) for path in logs.event_logs)} --output_dir analysis_results/",
+        "resume_command": None if complete else shlex.join(resume),
+        "analysis_command": shlex.join([*analyse, "--output_dir", "analysis_results/"]),
     }
 
 
 def _show(summary: Mapping[str, Any], options: RunOptions) -> None:
     if options.json:
-        print(scrub(json.dumps(summary, ensure_ascii=False)))
+        print(json.dumps(scrub_values(summary), ensure_ascii=False))
     console = Console(file=sys.stderr if options.json else sys.stdout)
     if not console.is_terminal:
         # a pipe has no width of its own; the table should not be squeezed into 80 columns

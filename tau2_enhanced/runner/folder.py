@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import secrets
 import shutil
 from collections.abc import Iterable
 from datetime import datetime
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from tau2_enhanced.errors import UserMistake
-from tau2_enhanced.logging.redaction import scrub
+from tau2_enhanced.logging.redaction import scrub_values
 
 
 class RunFolder:
@@ -34,13 +35,13 @@ class RunFolder:
 
     @property
     def started(self) -> bool:
-        """Whether there is a record to resume from."""
-        return self.config.exists()
+        """Whether there is something to resume from."""
+        return self.config.exists() or self.record.exists()
 
-    def hold(self) -> None:
+    def hold(self, *, resumed: bool) -> None:
         """Make the folder and keep every other run out of it. Raises UserMistake where that can't be."""
-        self._new = not self.path.exists()
         try:
+            self._new = not self.path.exists()
             self.own.mkdir(parents=True, exist_ok=True)
             self._held = (self.own / "lock").open("w", encoding="utf-8")
         except OSError as error:
@@ -49,6 +50,9 @@ class RunFolder:
             fcntl.flock(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise UserMistake(f"run {self.run_id} is being run by another process") from None
+        if self.started and not resumed:
+            self.release()
+            raise UserMistake(f"run {self.run_id} has been begun by another process")
 
     def abandon(self) -> None:
         """Take back what `hold` made for a run that then could not begin."""
@@ -63,11 +67,9 @@ class RunFolder:
             self._held = None
 
 
-def new_run_id(output_dir: Path, log_dir: Path) -> str:
-    """A run id from the time, free in both folders."""
-    base = datetime.now().strftime("%Y%m%d-%H%M%S")
-    taken = (f"{base}-{number}" for number in range(2, 1000))
-    return next(name for name in (base, *taken) if not (output_dir / name).exists() and not (log_dir / name).exists())
+def new_run_id() -> str:
+    """A run id from the time, and a word that tells runs of the same second apart."""
+    return f"{datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 
 def newest_run_id(output_dir: Path) -> str | None:
@@ -92,7 +94,7 @@ def write_atomically(path: Path, parts: Iterable[str]) -> None:
 
 def write_json(path: Path, data: Any) -> None:
     """`write_atomically` for a document of ours, without secrets."""
-    write_atomically(path, [scrub(json.dumps(data, indent=2, ensure_ascii=False)), "\n"])
+    write_atomically(path, [json.dumps(scrub_values(data), indent=2, ensure_ascii=False), "\n"])
 
 
 def read_json(path: Path) -> Any:

@@ -50,6 +50,8 @@ class Outcome:
     """By role (agent, user, judge): calls, input_tokens, output_tokens, cached_tokens, cost_usd, seconds."""
     simulation: dict[str, Any] = field(default_factory=dict)
     """The tau2 SimulationRun."""
+    continues: str | None = None
+    """The `sim` of an earlier attempt whose conversation this one only evaluated; its account is part of `used`."""
 
     @property
     def key(self) -> JobKey:
@@ -66,17 +68,29 @@ class Outcome:
         costs = [used["cost_usd"] for used in roles]
         return None if None in costs else float(sum(costs))
 
-    def tokens(self, kind: str) -> int:
-        """Tokens of all roles; `kind` is input_tokens, output_tokens or cached_tokens."""
-        return sum(used[kind] for used in self.used.values())
+    @property
+    def known_cost_usd(self) -> float:
+        """What is known of the cost: the least that it was."""
+        return float(sum(used["cost_usd"] or 0.0 for used in self.used.values()))
+
+    def tokens(self, kind: str) -> int | None:
+        """input_tokens, output_tokens or cached_tokens of all roles; None where a server did not say."""
+        counts = [used[kind] for used in self.used.values()]
+        return None if None in counts else sum(counts)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Outcome:
-        """Raises KeyError, TypeError or ValueError for what is no outcome."""
-        return cls(**{**data, "status": Status(data["status"])})
+        """Raises KeyError, TypeError, AttributeError or ValueError for what is no outcome."""
+        outcome = cls(**{**data, "status": Status(data["status"])})
+        for number in (outcome.duration_ms, outcome.ended_ms, outcome.reward or 0.0, outcome.known_cost_usd):
+            float(number)
+        if not (isinstance(outcome.domain, str) and isinstance(outcome.task, str) and isinstance(outcome.trial, int)):
+            raise TypeError("an outcome names its domain, task and trial")
+        outcome.simulation["messages"]
+        return outcome
 
 
 @dataclass(frozen=True)

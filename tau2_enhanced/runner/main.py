@@ -6,12 +6,14 @@ import os
 import sys
 from collections.abc import Sequence
 
-from tau2_enhanced.errors import UserMistake
+from tau2_enhanced.errors import Tau2EnhancedError, UserMistake
+from tau2_enhanced.logging.redaction import protect_environment
 from tau2_enhanced.runner.arguments import parse_command_line, report_mistake
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run as the command line says; the process's exit code."""
+    protect_environment()
     command = parse_command_line(arguments)
     try:
         from tau2_enhanced.runner.run import run
@@ -19,6 +21,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return run(command)
     except UserMistake as mistake:
         return report_mistake(mistake)
+    except Tau2EnhancedError as error:
+        print(f"run_local.py: {error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         # before the run began; once it has, ^C is the run's own
         print("run_local.py: interrupted before the run began", file=sys.stderr)

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from tau2_enhanced.errors import UserMistake
-from tau2_enhanced.models.resolve import url_without_secrets
+from tau2_enhanced.models.resolve import GOLD, url_without_secrets
+from tau2_enhanced.tau2_versions import DEFAULT_MODEL
 
 
 def _free(**options: Any) -> Any:
@@ -43,6 +44,10 @@ class RunOptions:
     """`MODEL=IN/OUT`, USD per million tokens."""
     max_steps: int = 200
     max_errors: int = 10
+    task_token_limit: int | None = None
+    """Tokens, in and out, that agent and user may take for one task."""
+    task_cost_limit: float | None = None
+    """USD that one task may take."""
     seed: int = 300
     max_concurrency: int = _free(default=10)
     llm_timeout: float = _free(default=600.0)
@@ -62,7 +67,7 @@ class RunOptions:
 
     def __post_init__(self) -> None:
         if self.user_model is None:
-            self.user_model = "gold" if self.agent_model == "gold" else "gpt-4.1"
+            self.user_model = GOLD if self.agent_model == GOLD else DEFAULT_MODEL
 
     def check(self) -> None:
         """Raise UserMistake for numbers that no run can have."""
@@ -79,8 +84,10 @@ class RunOptions:
             raise UserMistake(f"--num-tasks must be at least 1, not {self.num_tasks}")
         if not self.llm_timeout > 0:
             raise UserMistake(f"--llm-timeout must be more than 0 seconds, not {self.llm_timeout:g}")
-        if self.max_cost is not None and not self.max_cost > 0:
-            raise UserMistake(f"--max-cost must be more than 0 USD, not {self.max_cost:g}")
+        for name in ("max_cost", "task_cost_limit", "task_token_limit"):
+            limit = getattr(self, name)
+            if limit is not None and not limit > 0:
+                raise UserMistake(f"{_flag(name)} must be more than 0, not {limit:g}")
 
     def to_json(self) -> dict[str, Any]:
         """What a run's configuration keeps: everything but secrets and how this process shows itself."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tau2.data_model.simulation import SimulationRun, TerminationReason
+from tau2.data_model.simulation import TerminationReason
 from tau2.orchestrator.orchestrator import Orchestrator, Role
 
 from tau2_enhanced.logging import current_context, emit
@@ -48,10 +48,6 @@ class RecordedOrchestrator(Orchestrator):  # type: ignore[misc]  # tau2 ships no
     def conversation_so_far(self) -> list[Any]:
         """The messages exchanged, also of a simulation that broke off."""
         return list(self.get_trajectory()) if self.trajectory else []
-
-    def run(self) -> SimulationRun:
-        simulation: SimulationRun = super().run()
-        return simulation
 
     def _begin_turn(self, taker: str) -> None:
         context = current_context()

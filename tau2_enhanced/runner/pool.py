@@ -19,6 +19,8 @@ class Stop:
 
     reason: str = ""
     """Why no new simulation is begun; empty while all is well."""
+    interrupts: int = 0
+    """How often the user asked, by ^C or SIGTERM."""
     at_once: threading.Event = field(default_factory=threading.Event)
     """Running simulations are given up too."""
 

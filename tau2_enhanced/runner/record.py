@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tau2_enhanced.errors import UserMistake
-from tau2_enhanced.logging.redaction import scrub
+from tau2_enhanced.logging.redaction import scrub_values
 from tau2_enhanced.runner.jobs import JobKey, Outcome, Status
 
 
@@ -38,6 +38,8 @@ class Record:
         self.repaired_bytes = 0
         """How much of a torn last line was cut off."""
         self.last_ended_ms = 0.0
+        self.spent_usd = 0.0
+        """Known costs of all attempts, those included that had to be repeated."""
         self._size = 0
         if path.exists():
             self._read()
@@ -69,13 +71,8 @@ class Record:
             self._write(self._pending[0])
             self._pending.pop(0)
 
-    @property
-    def pending(self) -> list[Outcome]:
-        """Outcomes that could not be written."""
-        return list(self._pending)
-
     def _write(self, outcome: Outcome) -> None:
-        line = scrub(json.dumps(outcome.to_json(), separators=(",", ":"))).encode() + b"\n"
+        line = json.dumps(scrub_values(outcome.to_json()), separators=(",", ":")).encode() + b"\n"
         descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o644)
         try:
             written = 0
@@ -96,6 +93,10 @@ class Record:
             outcome.simulation = {}
             self._entries[outcome.key] = Entry(outcome, offset, size)
         self.last_ended_ms = max(self.last_ended_ms, outcome.ended_ms)
+        self.spent_usd += outcome.known_cost_usd
+        if known is not None and outcome.continues == known.sim:
+            # its account holds the conversation's, which is counted already
+            self.spent_usd -= known.known_cost_usd
 
     def _read(self) -> None:
         offset = 0
@@ -106,7 +107,7 @@ class Record:
                 break
             try:
                 outcome = Outcome.from_json(json.loads(line))
-            except (ValueError, TypeError, KeyError) as error:
+            except (ValueError, TypeError, KeyError, AttributeError) as error:
                 raise UserMistake(
                     f"{self._path} is damaged in line {number} ({type(error).__name__}); nothing was changed: "
                     "delete that line to run its simulation again"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import tau2_enhanced
 from tau2_enhanced import tau2_versions
-from tau2_enhanced.logging.redaction import scrub
+from tau2_enhanced.logging.redaction import scrub_values
 from tau2_enhanced.runner.folder import RunFolder, write_atomically
 from tau2_enhanced.runner.jobs import Outcome
 from tau2_enhanced.runner.options import RunOptions
@@ -49,7 +49,7 @@ def write_results(
 
 
 def _parts(head: Mapping[str, Any], outcomes: Sequence[Outcome], record: Record) -> Iterator[str]:
-    yield scrub(json.dumps(head, indent=2))[:-2] + ',\n  "simulations": ['
+    yield json.dumps(scrub_values(head), indent=2)[:-2] + ',\n  "simulations": ['
     for number, outcome in enumerate(outcomes):
         simulation = for_tau2(outcome, record.load(outcome.key))
         yield (",\n" if number else "\n") + json.dumps(simulation)

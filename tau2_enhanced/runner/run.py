@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -57,11 +58,14 @@ def run(command: CommandLine) -> int:
         if options.dry_run:
             _print_plan(plan, specs, folder, options)
             return 0
+        _warn_of_gold_user(specs)
         plays = {key: play_of(task) for key, task in plan.tasks.items()}
         gold_url = stand_in.serve(plays) if stand_in is not None else None
         participants = connect(specs, options, gold_url, closing)
         display = make_display(options.display, sys.stderr)
-        record, logs = open_run(options, folder, configuration, plan.domains, display, closing)
+        record, logs = open_run(
+            options, folder, configuration, plan.domains, display, closing, resumed=earlier is not None
+        )
         clock = Clock(resumed_at_ms(record, earlier))
         context = TaskContext(run=folder.run_id, clock=clock)
         closing.enter_context(task_context(context))
@@ -72,9 +76,11 @@ def run(command: CommandLine) -> int:
             participants=participants,
             max_steps=options.max_steps,
             max_errors=options.max_errors,
+            token_limit=options.task_token_limit,
+            cost_limit_usd=options.task_cost_limit,
             clock=clock,
         )
-        started = StartedRun(options, folder, plan, specs, record, logs, clock, resumed=earlier is not None)
+        started = StartedRun(options, folder, plan, specs, record, logs, clock, clock.ms(), resumed=earlier is not None)
         if record.repaired_bytes:
             _logger.warning("the record's last line was torn: %d bytes were cut off", record.repaired_bytes)
         stop = Stop()
@@ -102,20 +108,30 @@ def _execute(started: StartedRun, bench: Bench, display: Display, stop: Stop) ->
             tau2_version=tau2_versions.version(),
         )
     )
+    if options.max_cost is not None and record.spent_usd >= options.max_cost:
+        stop.request(f"--max-cost {options.max_cost:g} USD is reached")
     display.start(tally, bench.running)
     try:
         pool = ThreadPool(options.max_concurrency)
         for outcome in pool.execute(jobs, lambda job: simulate(job, bench), stop):
+            _put_on_record(record, outcome, stop)
+            _look_for_the_end(outcome, record, options, stop)
             tally.add(outcome)
             display.ended(outcome)
-            _put_on_record(record, outcome, stop)
-            if options.max_cost is not None and tally.all.cost_usd >= options.max_cost:
-                stop.request(f"--max-cost {options.max_cost:g} USD is reached")
-            if outcome.error_type == AuthenticationFailed.error_type:
-                stop.request(f"a server refuses the key: {outcome.error}")
     finally:
         started.logs.flush()
         display.close()
+
+
+def _look_for_the_end(outcome: Outcome, record: Record, options: RunOptions, stop: Stop) -> None:
+    """Ask for a stop where going on would waste money or time."""
+    if options.max_cost is not None:
+        if outcome.cost_usd() is None:
+            stop.request("--max-cost can't be kept: a server does not say what a call used")
+        elif record.spent_usd >= options.max_cost:
+            stop.request(f"--max-cost {options.max_cost:g} USD is reached")
+    if outcome.error_type == AuthenticationFailed.error_type:
+        stop.request(f"a server refuses further calls: {outcome.error}")
 
 
 def _jobs_left(jobs: Sequence[Job], record: Record) -> list[Job]:
@@ -143,7 +159,16 @@ def _put_on_record(record: Record, outcome: Outcome, stop: Stop) -> None:
         stop.request(f"the record can't be written: {error.strerror}")
 
 
+def _warn_of_gold_user(specs: Mapping[str, ModelSpec]) -> None:
+    if specs["user"].provider == GOLD and specs["agent"].provider not in (GOLD, "vllm"):
+        print("gold as user says its part and stops: it does not answer what a model asks", file=sys.stderr)
+
+
 def _print_plan(plan: Plan, specs: Mapping[str, ModelSpec], folder: RunFolder, options: RunOptions) -> None:
+    if options.json:
+        planned = {domain: sum(job.domain == domain for job in plan.jobs) for domain in plan.domains}
+        print(json.dumps({"run_id": folder.run_id, "planned": planned, "dry_run": True}))
+        return
     for domain in plan.domains:
         jobs = [job for job in plan.jobs if job.domain == domain]
         print(f"{domain}: {len({job.task for job in jobs})} tasks, {len(jobs)} simulations")

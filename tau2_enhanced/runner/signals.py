@@ -11,7 +11,6 @@ from types import FrameType
 from tau2_enhanced.logging import get_logger
 from tau2_enhanced.runner.pool import Stop
 
-INTERRUPTED = "interrupted"
 _TERM_LIMIT_S = 10.0
 
 _logger = get_logger(__name__)
@@ -25,10 +24,11 @@ def stopping(stop: Stop) -> Iterator[None]:
         return
 
     def interrupt(number: int, _: FrameType | None) -> None:
-        if stop.reason:
+        stop.interrupts += 1
+        if stop.interrupts > 1 and number == signal.SIGINT:
             stop.at_once.set()
             return
-        stop.request(INTERRUPTED)
+        stop.request("interrupted")
         if number == signal.SIGTERM:
             _logger.warning("terminated: running simulations have %.0f s to end", _TERM_LIMIT_S)
             timer = threading.Timer(_TERM_LIMIT_S, stop.at_once.set)

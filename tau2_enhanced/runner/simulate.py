@@ -13,11 +13,11 @@ from tau2_enhanced import tau2_versions
 from tau2_enhanced.environments.logging_environment import LoggingEnvironment
 from tau2_enhanced.logging import Clock, TaskContext, current_context, emit, get_logger, task_context
 from tau2_enhanced.logging.events import TaskCompleteEvent, TaskStartEvent
-from tau2_enhanced.logging.redaction import scrub
 from tau2_enhanced.models.failures import ModelCallError
 from tau2_enhanced.models.participant import Participant, SimulationModels, Used
 from tau2_enhanced.models.stand_in.gold import HEADER
 from tau2_enhanced.runner.jobs import Job, Outcome, Status
+from tau2_enhanced.runner.verdicts import Decision, decide, not_evaluable
 
 if TYPE_CHECKING:
     from tau2.data_model.simulation import SimulationRun
@@ -41,6 +41,8 @@ class Bench:
     """By role: agent, user and, where one is wanted, judge."""
     max_steps: int
     max_errors: int
+    token_limit: int | None = None
+    cost_limit_usd: float | None = None
     clock: Clock = field(default_factory=Clock)
     running: dict[str, TaskContext] = field(default_factory=dict)
     """The simulations running at this moment, by their id."""
@@ -82,21 +84,31 @@ def _recorded(job: Job, bench: Bench, sim: str) -> Outcome:
     start_ms = bench.clock.ms()
     started = datetime.now()
     emit(TaskStartEvent(seed=job.seed))
-    models = SimulationModels(bench.participants, headers=lambda role: request_headers(job, role, bench.participants))
     attempt = _Attempt(job, bench, sim)
-    status, reward, error_type, error = Status.VERDICT, None, None, None
+    criteria = attempt.task.evaluation_criteria
+    models = SimulationModels(
+        bench.participants,
+        headers=lambda role: request_headers(job, role, bench.participants),
+        assertions=len((criteria.nl_assertions if criteria else None) or ()),
+        token_limit=bench.token_limit,
+        cost_limit_usd=bench.cost_limit_usd,
+    )
+    decision = None
     try:
         with tau2_versions.answered_by(models):
             simulation = attempt.evaluated()
-        reward = float(simulation.reward_info.reward)
         if attempt.failure is not None:
-            error_type, error = attempt.failure.error_type, str(attempt.failure)
+            decision = Decision(Status.VERDICT, attempt.failure.error_type, str(attempt.failure))
     except _EvaluationFailed as failed:
-        simulation, status = failed.simulation, Status.UNJUDGED
-        error_type, error = _describe(failed.reason, "evaluation_failed")
-    except Exception as failure:  # a broken simulation must not end the run: it has no verdict
-        simulation, status = attempt.broken_off(started), Status.NO_VERDICT
-        error_type, error = _describe(failure, "internal_error")
+        simulation, decision = failed.simulation, _decided(failed.reason, conversation_is_whole=True)
+        if decision.status is Status.VERDICT:
+            simulation.reward_info = not_evaluable(decision.error)
+    except Exception as failure:  # a broken simulation must not end the run
+        simulation, decision = attempt.broken_off(started), _decided(failure, conversation_is_whole=False)
+    status = decision.status if decision is not None else Status.VERDICT
+    if status is Status.VERDICT and job.unjudged is None:
+        # tau2 counts the messages alone: an answer that was thrown away cost money too
+        simulation.agent_cost, simulation.user_cost = models.cost_usd("agent"), models.cost_usd("user")
     outcome = Outcome(
         domain=job.domain,
         task=job.task,
@@ -104,10 +116,10 @@ def _recorded(job: Job, bench: Bench, sim: str) -> Outcome:
         seed=job.seed,
         sim=sim,
         status=status,
-        reward=reward,
+        reward=float(simulation.reward_info.reward) if status is Status.VERDICT else None,
         termination_reason=simulation.termination_reason.value,
-        error_type=error_type,
-        error=error,
+        error_type=decision.error_type if decision is not None else None,
+        error=decision.error if decision is not None else None,
         duration_ms=round(bench.clock.ms() - start_ms, 3),
         ended_ms=round(bench.clock.ms(), 3),
         steps=attempt.turns,
@@ -126,7 +138,7 @@ def _with_earlier(outcome: Outcome, conversation: Outcome) -> Outcome:
         for name, value in account.items():
             before[name] = None if before[name] is None or value is None else before[name] + value
     duration_ms = round(conversation.duration_ms + outcome.duration_ms, 3)
-    return replace(outcome, used=used, duration_ms=duration_ms, steps=conversation.steps)
+    return replace(outcome, used=used, duration_ms=duration_ms, steps=conversation.steps, continues=conversation.sim)
 
 
 class _Attempt:
@@ -235,11 +247,11 @@ def request_headers(job: Job, role: str, participants: Mapping[str, Participant]
     return {HEADER: json.dumps({"domain": job.domain, "task": job.task, "trial": job.trial, "role": role})}
 
 
-def _describe(failure: Exception, fallback: str) -> tuple[str, str]:
-    if isinstance(failure, ModelCallError):
-        return failure.error_type, str(failure)
-    _logger.error("%s: %s", fallback, failure, exc_info=failure)
-    return fallback, scrub(f"{type(failure).__name__}: {failure}")
+def _decided(failure: Exception, *, conversation_is_whole: bool) -> Decision:
+    decision = decide(failure, conversation_is_whole=conversation_is_whole)
+    if not isinstance(failure, ModelCallError):
+        _logger.error("%s: %s", decision.error_type, failure, exc_info=failure)
+    return decision
 
 
 def _log_outcome(outcome: Outcome, start_ms: float) -> None:

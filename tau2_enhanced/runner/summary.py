@@ -1,8 +1,9 @@
 """What a run came to, as plain numbers: the content of `run/summary.json`.
 
 Units stand in the names. Verdicts alone enter pass^k; how many of the planned simulations have one is
-the coverage beside it. `pass_hat_k_lower_bound` counts those without one as failed, which is what tau2
-computes from the results files.
+the coverage beside it. `pass_hat_k_lower_bound` counts those without one as failed; where every planned
+simulation was at least tried, that is what tau2 computes from the results files. Times are of verdicts.
+`cost_usd` is of the attempts that count, `spent_usd` of all, those included that had to be repeated.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def summarise(planned: Sequence[JobKey], find: Callable[[JobKey], Outcome | None
 
 def _group(planned: Sequence[JobKey], outcomes: Sequence[Outcome]) -> dict[str, Any]:
     verdicts = [outcome for outcome in outcomes if outcome.status is Status.VERDICT]
-    durations = [outcome.duration_ms for outcome in outcomes]
+    durations = [outcome.duration_ms for outcome in verdicts]
     return {
         "tasks": len({(key.domain, key.task) for key in planned}),
         "planned": len(planned),
@@ -54,7 +55,7 @@ def _group(planned: Sequence[JobKey], outcomes: Sequence[Outcome]) -> dict[str, 
         "pass_hat_k_lower_bound": _pass_hats(planned, verdicts, missing_fail=True),
         "cost_usd": _cost(outcomes),
         "cost_usd_by_role": {role: _cost(outcomes, role) for role in _roles(outcomes)},
-        **{kind: sum(outcome.tokens(kind) for outcome in outcomes) for kind in _TOKENS},
+        **{kind: _tokens(outcomes, kind) for kind in _TOKENS},
         "model_calls": sum(used["calls"] for outcome in outcomes for used in outcome.used.values()),
         "duration_ms_median": statistics.median(durations) if durations else None,
         "duration_ms_p95": _percentile(durations, 95),
@@ -83,6 +84,13 @@ def _cost(outcomes: Iterable[Outcome], role: str | None = None) -> float | None:
     costs = [outcome.cost_usd(role) for outcome in outcomes]
     known = [cost for cost in costs if cost is not None]
     return round(sum(known), 10) if len(known) == len(costs) else None
+
+
+def _tokens(outcomes: Iterable[Outcome], kind: str) -> int | None:
+    """None where a server did not say."""
+    counts = [outcome.tokens(kind) for outcome in outcomes]
+    known = [count for count in counts if count is not None]
+    return sum(known) if len(known) == len(counts) else None
 
 
 def _roles(outcomes: Iterable[Outcome]) -> list[str]:

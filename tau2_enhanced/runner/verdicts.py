@@ -4,15 +4,17 @@ A verdict, counted and never run again:
 - the conversation ended and was evaluated: tau2's reward;
 - tau2 ended it (`max_steps`, `too_many_errors`): tau2's reward, 0;
 - the model failed by itself (`ModelFailure`: broken tool arguments or an empty answer three times over,
-  context overflow): reward 0, as `agent_error` or, where the user simulator failed, `user_error`.
-  An unknown tool or a tool's exception is no failure: tau2 hands it to the participant as an error message.
+  context overflow, more tokens or money than a task may take): reward 0, as `agent_error` or, where the
+  user simulator failed, `user_error`. An unknown tool or a tool's exception is no failure: tau2 hands it to
+  the participant as an error message;
+- the conversation ended in a state that tau2's evaluator can't evaluate: reward 0, as it would end again.
 
 No verdict, run again by `--resume`:
 - the infrastructure failed (`CallFailed`: 5xx, network, authentication, a refused request, a deadline)
   or the runner did (`internal_error`).
 
 No verdict, evaluated again by `--resume` without repeating the conversation:
-- the judge or the evaluation failed.
+- the judge's call failed.
 
 tau2 26.3 has no value for "no verdict". Its results hold such a simulation as `agent_error`, `skipped`,
 reward 0, with the true reason in `reward_info.info`; tau2's pass^k then counts it as failed.
@@ -20,12 +22,36 @@ reward 0, with the true reason in `reward_info.info`; tau2's pass^k then counts 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tau2_enhanced.logging.redaction import scrub
+from tau2_enhanced.models.failures import ModelCallError
 from tau2_enhanced.runner.jobs import Outcome, Status
 
 if TYPE_CHECKING:
-    from tau2.data_model.simulation import SimulationRun
+    from tau2.data_model.simulation import RewardInfo, SimulationRun
+
+
+class Decision(NamedTuple):
+    """What a simulation comes to, where it did not simply end with tau2's reward."""
+
+    status: Status
+    error_type: str
+    error: str
+
+
+def decide(failure: Exception, *, conversation_is_whole: bool) -> Decision:
+    """The decision on a simulation that `failure` broke off, or whose evaluation it broke off.
+
+    A ModelFailure never comes here: the orchestrator ends the simulation by it, and tau2 evaluates that to 0.
+    """
+    if isinstance(failure, ModelCallError):
+        status = Status.UNJUDGED if conversation_is_whole else Status.NO_VERDICT
+        return Decision(status, failure.error_type, str(failure))
+    text = scrub(f"{type(failure).__name__}: {failure}")
+    if conversation_is_whole:
+        return Decision(Status.VERDICT, "evaluation_error", text)
+    return Decision(Status.NO_VERDICT, "internal_error", text)
 
 
 def model_failure_reason(role: str) -> str:
@@ -45,6 +71,13 @@ def without_verdict(simulation: SimulationRun, error_type: str, error: str) -> S
             "skipped": True,
         }
     )
+
+
+def not_evaluable(error: str) -> RewardInfo:
+    """The reward of a conversation that tau2's evaluator stumbled over."""
+    from tau2.data_model.simulation import RewardInfo
+
+    return RewardInfo(reward=0.0, reward_basis=None, info={"evaluation_error": error})
 
 
 def for_tau2(outcome: Outcome, recorded: dict[str, Any]) -> dict[str, Any]:

@@ -29,8 +29,10 @@ def percent(share: float | None) -> str:
     return "–" if share is None else f"{100 * share:.1f} %"
 
 
-def count(number: int) -> str:
-    """`812`, `12.3 k`, `4.56 M`."""
+def count(number: int | None) -> str:
+    """`812`, `12.3 k`, `4.56 M`; unknown is `–`."""
+    if number is None:
+        return "–"
     if number < 10_000:
         return str(number)
     if number < 1_000_000:

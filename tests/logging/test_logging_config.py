@@ -114,7 +114,7 @@ def test_the_screen_shows_warnings_and_above_unless_told(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("console_level", "shown"),
     [
-        ("DEBUG", ["profile", "user_judge", "info", "warning", "error"]),
+        ("DEBUG", ["debug", "profile", "user_judge", "info", "warning", "error"]),
         ("error", ["error"]),
         (30, ["warning", "error"]),
     ],
@@ -124,6 +124,7 @@ def test_the_screen_has_a_level_of_its_own(tmp_path: Path, console_level: int | 
     with configure_logging(["retail"], run_id="r", log_dir=tmp_path, console=screen, console_level=console_level):
         log_at_all_levels(log)
     assert screen.last_words == shown
+    assert "[DEBUG]" not in (tmp_path / "tau2_retail.log").read_text(encoding="utf-8")
 
 
 def test_the_screen_gets_the_line_that_is_in_the_file(tmp_path: Path) -> None:

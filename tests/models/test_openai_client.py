@@ -516,11 +516,31 @@ def test_the_check_knows_what_is_no_model_server(server: ScriptedServer, connect
     assert mistake_of(connect(server.url)) == f"{server.url} does not answer as an OpenAI-compatible server"
 
 
-def test_the_check_gives_another_error_in_one_line(server: ScriptedServer, connect: Connect, secret: str) -> None:
-    server.answers((500, {}, f"broken\nby {secret}"))
-    text = mistake_of(connect(server.url, key=secret))
-    assert text.startswith(f"{server.url} answers HTTP 500")
-    assert secret not in text
+@pytest.mark.parametrize("status", [403, 404, 429, 500, 503])
+def test_a_server_that_is_there_but_lists_no_models_passes_the_check(
+    server: ScriptedServer, connect: Connect, status: int
+) -> None:
+    server.answers((status, {}, "not for you, or not now"))
+    connect(server.url).check("m")
+
+
+def test_a_max_tokens_that_never_fits_is_no_failure_of_the_model(server: ScriptedServer, connect: Connect) -> None:
+    said = (
+        "'max_tokens' or 'max_completion_tokens' is too large: {}. This model's maximum context length is 32768 tokens"
+    )
+    server.answers(server.error(400, said.format(100_000)), server.error(400, said.format(1000)))
+    client = connect(server.url)
+    assert isinstance(failure_of(client), RequestRefused)
+    assert isinstance(failure_of(client), ContextOverflow)
+
+
+def test_a_parameter_refused_in_fastapis_way_is_named(server: ScriptedServer, connect: Connect) -> None:
+    detail = [{"type": "extra_forbidden", "loc": ["body", "seed"], "msg": "Extra inputs are not permitted"}]
+    server.answers((422, {}, {"detail": detail}))
+    failure = failure_of(connect(server.url))
+    assert isinstance(failure, RequestRefused)
+    assert failure.parameter == "seed"
+    assert "Extra inputs are not permitted" in str(failure)
 
 
 def test_the_password_of_a_url_is_not_repeated(connect: Connect) -> None:

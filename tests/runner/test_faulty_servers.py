@@ -6,6 +6,7 @@ import json
 import socket
 import urllib.request
 
+import pytest
 from support import RunLocal, StandIn
 
 from tau2_enhanced.logging.events import LLMCallEvent, UserSimEvent
@@ -119,3 +120,37 @@ def test_a_model_that_the_server_does_not_have_is_found_before_the_first_task(
     run = run_local("--domains", "mock", *flags)
     assert run.code == 2
     assert "has no model 'other'; it has gold" in run.err
+
+
+def test_max_cost_counts_what_was_spent_before(run_local: RunLocal, stand_in: StandIn) -> None:
+    flags = [*gold_at(stand_in()), "--price", "vllm/gold=100/100", "--max-cost", "0.2"]
+    first = run_local("--domains", "mock", "--max-concurrency", "1", *flags)
+    assert first.code == 1
+    assert "--max-cost 0.2 USD is reached" in first.out
+    done = first.summary["finished"]
+    assert 0 < done < 9
+    again = run_local("--resume", "R")
+    assert (again.code, again.summary["finished"]) == (1, done)
+    assert again.summary["spent_usd"] == pytest.approx(first.summary["cost_usd"])
+    assert again.summary["spent_usd"] >= 0.2
+
+
+def test_max_cost_needs_a_price(run_local: RunLocal, stand_in: StandIn) -> None:
+    run = run_local("--domains", "mock", *gold_at(stand_in()), "--max-cost", "1")
+    assert run.code == 2
+    assert "--price vllm/gold=IN/OUT" in run.err
+
+
+def test_a_task_that_takes_too_many_tokens_is_the_models_failure(run_local: RunLocal) -> None:
+    run = run_local("--domains", "mock", "--task-ids", "create_task_1", "--task-token-limit", "500")
+    (line,) = run.record
+    assert (line["status"], line["reward"], line["error_type"]) == ("verdict", 0.0, "limit_reached")
+
+
+def test_an_end_state_that_cannot_be_evaluated_is_a_verdict(run_local: RunLocal, stand_in: StandIn) -> None:
+    # with every call broken nothing is created; the agent gives up in words, and the assertion looks for a task
+    url = stand_in("--no-calls")
+    run = run_local("--domains", "mock", "--task-ids", "create_task_1_with_env_assertions", *gold_at(url))
+    (line,) = run.record
+    assert (line["status"], line["reward"], line["error_type"]) == ("verdict", 0.0, "evaluation_error")
+    assert run.code == 0

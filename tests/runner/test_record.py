@@ -94,17 +94,18 @@ def test_what_could_not_be_written_is_written_later(tmp_path: Path) -> None:
     path.mkdir()
     with pytest.raises(OSError, match="directory"):
         record.append(outcome("b"))
-    assert [pending.task for pending in record.pending] == ["b"]
+    assert record.outcome(key("b")) is None
     path.rmdir()
     (tmp_path / "away").rename(path)
     record.append(outcome("c"))
     assert [found.task for found in Record(path).outcomes()] == ["a", "b", "c"]
 
 
-@pytest.mark.parametrize("line", ["{}", "[]", "nonsense", '{"domain": "retail"}', "null"])
+@pytest.mark.parametrize("line", ["{}", "[]", "nonsense", '{"domain": "retail"}', "null", "UNUSED"])
 def test_a_line_that_is_no_outcome_is_the_users_to_mend(tmp_path: Path, line: str) -> None:
     path = tmp_path / "record.jsonl"
     Record(path).append(outcome("a"))
+    line = line.replace("UNUSED", path.read_text().strip().replace('"used":{}', '"used":null'))
     path.write_text(path.read_text() + line + "\n" + path.read_text())
     with pytest.raises(UserMistake, match="damaged in line 2"):
         Record(path)
@@ -112,8 +113,21 @@ def test_a_line_that_is_no_outcome_is_the_users_to_mend(tmp_path: Path, line: st
 
 def test_an_outcomes_cost_is_unknown_when_a_part_is() -> None:
     known = replace(outcome("a"), used={"agent": {"cost_usd": 0.5}, "user": {"cost_usd": 0.25}})
+    assert known.known_cost_usd == 0.75
     assert known.cost_usd() == 0.75
     assert known.cost_usd("user") == 0.25
     unknown = replace(known, used={**known.used, "judge": {"cost_usd": None}})
     assert unknown.cost_usd() is None
     assert unknown.cost_usd("agent") == 0.5
+
+
+def test_what_repeated_attempts_cost_is_spent_too(tmp_path: Path) -> None:
+    def costing(status: Status, sim: str, usd: float, continues: str | None = None) -> Outcome:
+        return replace(outcome("a", status, sim), used={"agent": {"cost_usd": usd}}, continues=continues)
+
+    record = Record(tmp_path / "record.jsonl")
+    record.append(costing(Status.NO_VERDICT, "1", 1.0))
+    record.append(costing(Status.UNJUDGED, "2", 2.0))
+    # the same conversation, evaluated once more for half a dollar
+    record.append(costing(Status.VERDICT, "3", 2.5, continues="2"))
+    assert record.spent_usd == Record(tmp_path / "record.jsonl").spent_usd == 3.5

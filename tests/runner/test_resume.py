@@ -214,3 +214,19 @@ def test_results_hold_what_was_recorded_beyond_the_present_plan(run_local: RunLo
     results = Results.load(fewer.results("mock"))
     assert len(results.simulations) == 6
     assert compute_metrics(results).pass_hat_ks == {1: 1.0, 2: 1.0}
+
+
+def test_a_record_without_its_configuration_is_not_taken_over(run_local: RunLocal) -> None:
+    run = run_local("--domains", "mock", "--num-tasks", "1")
+    (run.folder / "outputs" / "R" / "run" / "config.json").unlink()
+    for flags in (["--domains", "mock", "--seed", "9"], ["--resume", "R"]):
+        again = run_local(*flags)
+        assert again.code == 2
+        assert again.err.count("\n") == 1
+    assert len(run.record) == 1
+
+
+def test_resume_and_run_id_must_name_one_run(run_local: RunLocal) -> None:
+    run = run_local("--resume", "R", "--run-id", "S", "--domains", "mock")
+    assert run.code == 2
+    assert "name two runs" in run.err

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from support import Run, RunLocal
+from support import Run, RunLocal, StandIn
 
 ENVIRONMENT_KEY = "envkey-0123456789-never-seen"
 URL_PASSWORD = "pass+word-0123456789"
@@ -88,3 +88,24 @@ def test_config_holds_no_credentials_of_an_address(run_local: RunLocal, talkativ
     )
     config = json.loads(Path(run.folder / "outputs/R/run/config.json").read_text())
     assert config["options"]["user_base_url"] == f"http://{talkative}"
+
+
+@pytest.mark.parametrize("key", ["0000", "user", "message", "assistant", "12345678"])
+def test_a_key_that_is_a_common_word_destroys_no_record(
+    run_local: RunLocal, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    from tau2.data_model.simulation import Results
+
+    monkeypatch.setenv("VLLM_API_KEY", key)
+    agent = ["--agent-model", "vllm/gold", "--agent-base-url", stand_in()]
+    run = run_local("--domains", "mock", "--user-model", "gold", *agent)
+    assert run.summary["finished"] == 9
+    assert len(Results.load(run.results("mock")).simulations) == 9
+    assert run_local("--resume", "R").code == run.code
+
+
+def test_a_key_on_the_command_line_is_not_repeated(run_local: RunLocal) -> None:
+    run = run_local("--agent-api-key", "abcdefghijk123", "--agent-key=abcdefghijk123")
+    assert run.code == 2
+    assert "--agent-api-key --agent-key (see" in run.err
+    assert "abcdefghijk123" not in run.err

@@ -13,7 +13,7 @@ import itertools
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from aiohttp import web
@@ -33,6 +33,8 @@ class Faults:
     """Each Nth request is answered with HTTP 500."""
     break_every: int = 0
     """Each Nth tool call has arguments that are no JSON."""
+    no_calls: bool = False
+    """Nothing is done, only said: a model that fails every task."""
 
 
 class StandIn:
@@ -76,6 +78,7 @@ class StandIn:
         try:
             asked = json.loads(header or "")
             play, role = self._plays[asked["domain"], asked["task"]], asked["role"]
+            play = replace(play, actions=()) if self._faults.no_calls else play
         except (ValueError, LookupError, TypeError):
             return _error(404, f"no play for this request: {HEADER} must name a known domain and task, and the role")
         try:
@@ -127,11 +130,12 @@ def main() -> None:
     parser.add_argument("--latency", type=float, default=0.0, help="seconds each answer takes")
     parser.add_argument("--fail-every", type=int, default=0)
     parser.add_argument("--break-every", type=int, default=0)
+    parser.add_argument("--no-calls", action="store_true")
     options = parser.parse_args()
     line = sys.stdin.readline()
     if not line:
         return
-    faults = Faults(options.latency, options.fail_every, options.break_every)
+    faults = Faults(options.latency, options.fail_every, options.break_every, options.no_calls)
     # the runner handles ^C; it ends this process by closing its standard input
     asyncio.run(_serve(StandIn(read_plays(line), faults), options.port))
 
