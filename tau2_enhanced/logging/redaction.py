@@ -25,7 +25,20 @@ _TELLING_NAME = re.compile(
 _FORMS = r"\bsk-[A-Za-z0-9_-]{12,}|(?<=\bBearer )[A-Za-z0-9._~+/-]{6,}=*|(?<=://)[^/\s:@\"']*:[^/\s@\"']+(?=@)"
 _SHORTEST_SECRET = 8
 """Shorter values are words and numbers that stand in every text; replacing them would destroy it."""
-_STRUCTURE = {"role", "requestor", "status", "termination_reason", "type", "domain", "task", "task_id", "seed"}
+_STRUCTURE = {
+    "domain",
+    "env_type",
+    "func_name",
+    "name",
+    "requestor",
+    "role",
+    "seed",
+    "status",
+    "task",
+    "task_id",
+    "termination_reason",
+    "type",
+}
 """Keys of JSON documents whose values are words of a format, never a secret."""
 
 _lock = threading.Lock()

@@ -42,14 +42,14 @@ def write_results(
     trials = max([options.num_trials, *(outcome.trial + 1 for outcome in outcomes)])
     head = {
         "timestamp": tau2_versions.now(),
-        "info": _info(domain, policy, options, trials).model_dump(mode="json"),
+        "info": scrub_values(_info(domain, policy, options, trials).model_dump(mode="json")),
         "tasks": [task.model_dump(mode="json") for task in tasks],
     }
     write_atomically(folder.results(domain), _parts(head, outcomes, record))
 
 
 def _parts(head: Mapping[str, Any], outcomes: Sequence[Outcome], record: Record) -> Iterator[str]:
-    yield json.dumps(scrub_values(head), indent=2)[:-2] + ',\n  "simulations": ['
+    yield json.dumps(head, indent=2)[:-2] + ',\n  "simulations": ['
     for number, outcome in enumerate(outcomes):
         simulation = for_tau2(outcome, record.load(outcome.key))
         yield (",\n" if number else "\n") + json.dumps(simulation)
