@@ -96,8 +96,9 @@ class LogWriter(logging.Handler):
     A folder that can no longer be written is said once on stderr; the run goes on.
     """
 
-    def __init__(self, files: DomainFiles, level: int, console: ConsoleSink | None, console_level: int) -> None:
+    def __init__(self, run_id: str, files: DomainFiles, level: int, console: ConsoleSink | None, console_level: int) -> None:
         super().__init__()
+        self._run_id = run_id
         self._files = files
         self._file_level = level
         self.console = console
@@ -112,6 +113,7 @@ class LogWriter(logging.Handler):
         context = current_context()
         if isinstance(record.msg, ExecutionEvent):
             record.msg.stamp(context)
+            record.msg.run = record.msg.run or self._run_id
         else:
             # what the message is made of may change before the writer comes to it
             record.msg, record.args = _text_of(record), None
