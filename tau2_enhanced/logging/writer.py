@@ -96,7 +96,9 @@ class LogWriter(logging.Handler):
     A folder that can no longer be written is said once on stderr; the run goes on.
     """
 
-    def __init__(self, run_id: str, files: DomainFiles, level: int, console: ConsoleSink | None, console_level: int) -> None:
+    def __init__(
+        self, run_id: str, files: DomainFiles, level: int, console: ConsoleSink | None, console_level: int
+    ) -> None:
         super().__init__()
         self._run_id = run_id
         self._files = files
