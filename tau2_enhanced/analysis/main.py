@@ -58,6 +58,7 @@ def _analyse(options: argparse.Namespace) -> int:
     from tau2_enhanced.analysis.series import duration_series, usage_series
     from tau2_enhanced.analysis.table import Choice, read_table
     from tau2_enhanced.analysis.terminal import print_tables
+    from tau2_enhanced.analysis.wall_time import slowest_calls, slowest_simulations, where_time_went
 
     table = read_table(find_logs(options.logs))
     chosen = table.chosen(Choice(options.run, options.domain, options.task, options.trial))
@@ -72,6 +73,9 @@ def _analyse(options: argparse.Namespace) -> int:
         "events": {kind: frame.height for kind, frame in sorted(chosen.frames.items())},
         "durations": durations,
         "usage": usage_series(chosen),
+        "wall_time": where_time_went(chosen),
+        "slowest_simulations": slowest_simulations(chosen),
+        "slowest_calls": slowest_calls(chosen),
         "lines": {"broken": table.broken, "broken_examples": table.broken_examples, "read_singly": table.general},
     }
     _write(options.output_dir, summary)

@@ -67,6 +67,11 @@ def read_table(paths: Iterable[Path]) -> EventTable:
     for path in paths:
         for piece in pieces(path):
             read_lines(piece, lines)
+    return to_table(lines)
+
+
+def to_table(lines: Lines) -> EventTable:
+    """The table of what was read."""
     frames = {kind: _complete(kind, pl.concat(parts, how="diagonal")) for kind, parts in lines.frames.items()}
     return EventTable(frames, lines.broken, lines.broken_examples, lines.general)
 

@@ -14,14 +14,46 @@ _PIPE_WIDTH = 170
 
 
 def print_tables(summary: Mapping[str, Any]) -> None:
-    """Durations, then tokens and cost."""
+    """Where the time went, durations, tokens and cost, and what was slowest."""
     console = Console()
     if not console.is_terminal:
         # a pipe has no width of its own
         console = Console(width=_PIPE_WIDTH)
+    if summary["wall_time"] is not None:
+        console.print(_wall_time(summary["wall_time"]))
     console.print(_durations(summary["durations"]))
     if summary["usage"]:
         console.print(_usage(summary["usage"]))
+    if summary["slowest_simulations"]:
+        console.print(_slowest_simulations(summary["slowest_simulations"]))
+    console.print(_slowest_calls(summary["slowest_calls"]))
+
+
+def _wall_time(parts: Mapping[str, float]) -> Table:
+    table = _table("where the time of all simulations went", ("part",), ("s", "share"))
+    for name, ms in parts.items():
+        part = name.removesuffix("_ms").replace("_", " ")
+        share = f"{100 * ms / parts['total_ms']:.1f} %" if parts["total_ms"] else "–"
+        table.add_row(part, _number(ms / 1000, 1), share)
+    return table
+
+
+def _slowest_simulations(rows: Sequence[Mapping[str, Any]]) -> Table:
+    table = _table("slowest simulations", ("domain", "task"), ("trial", "s", "steps", "reward", "ended by"))
+    for row in rows:
+        reward = "no verdict" if row["reward"] is None else f"{row['reward']:g}"
+        reason = row["error_type"] or row["termination_reason"] or ""
+        cells = (row["trial"], _number(row["duration_ms"] / 1000, 2), row["steps"], reward, reason)
+        table.add_row(row["domain"], row["task"], *map(str, cells))
+    return table
+
+
+def _slowest_calls(rows: Sequence[Mapping[str, Any]]) -> Table:
+    table = _table("slowest calls", ("type", "name", "domain", "task"), ("trial", "step", "ms"))
+    for row in rows:
+        cells = (row["trial"], row["step"], _number(row["duration_ms"]))
+        table.add_row(row["type"], row["name"], row["domain"], row["task"], *map(str, cells))
+    return table
 
 
 def _durations(rows: Sequence[Mapping[str, Any]]) -> Table:
