@@ -36,13 +36,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         allow_abbrev=False,
     )
     parser.add_argument(
-        "--log_file", "--log-file", "--log_dir", "--log-dir", nargs="+", metavar="LOG", required=True,
+        "--log_file", "--log-file", "--log_dir", "--log-dir", nargs="+", metavar="LOG", default=[],
         dest="logs", action="extend", help="logs, folders or patterns; .gz too",
     )  # fmt: skip
+    parser.add_argument(
+        "--results", nargs="+", type=Path, metavar="FILE", default=[], help="tau2's results files, of any runner"
+    )
     parser.add_argument("--output_dir", "--output-dir", type=Path, default=Path("analysis_results"), metavar="DIR")
+    parser.add_argument("--trace", action="store_true", help="write trace.json too, for Perfetto and speedscope")
     for name, kind in (("run", str), ("domain", str), ("task", str), ("trial", int)):
         parser.add_argument(f"--{name}", nargs="+", type=kind, metavar=name.upper(), help=f"these {name}s alone")
     options = parser.parse_args(arguments)
+    if not options.logs and not options.results:
+        parser.error("name logs with --log_file or --log-dir, or results with --results")
     try:
         return _analyse(options)
     except UserMistake as mistake:
@@ -54,35 +60,59 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _analyse(options: argparse.Namespace) -> int:
+    from tau2_enhanced.analysis.results_file import read_results, result_statistics
+    from tau2_enhanced.analysis.terminal import print_results, print_tables
+
+    results = [result_statistics(read_results(path)) for path in options.results]
+    summary: dict[str, Any] = {"results": results} if results else {}
+    table = _read(options) if options.logs else None
+    if table is not None:
+        summary |= _timing(table)
+    _write(options.output_dir, summary)
+    written = [options.output_dir / "summary.json"]
+    if table is not None and options.trace:
+        from tau2_enhanced.analysis.trace import write_trace
+
+        written.append(options.output_dir / "trace.json")
+        write_trace(table, written[-1])
+    if results:
+        print_results(results)
+    if table is not None:
+        print_tables(summary)
+        _report_broken(table)
+    print(f"written: {' '.join(map(str, written))}")
+    return 0
+
+
+def _read(options: argparse.Namespace) -> EventTable:
     from tau2_enhanced.analysis.inputs import find_logs
-    from tau2_enhanced.analysis.series import duration_series, usage_series
     from tau2_enhanced.analysis.table import Choice, read_table
-    from tau2_enhanced.analysis.terminal import print_tables
-    from tau2_enhanced.analysis.wall_time import slowest_calls, slowest_simulations, where_time_went
 
     table = read_table(find_logs(options.logs))
-    chosen = table.chosen(Choice(options.run, options.domain, options.task, options.trial))
     if not table.count:
         raise UserMistake("no events in these logs")
+    chosen = table.chosen(Choice(options.run, options.domain, options.task, options.trial))
     if not chosen.count:
         raise UserMistake("no events are left by --run, --domain, --task and --trial")
-    durations = duration_series(chosen)
+    return chosen
+
+
+def _timing(table: EventTable) -> dict[str, Any]:
+    from tau2_enhanced.analysis.series import duration_series, usage_series
+    from tau2_enhanced.analysis.wall_time import slowest_calls, slowest_simulations, where_time_went
+
+    durations = duration_series(table)
     if not durations:
         raise UserMistake("no timed events in these logs: run with --log-level PROFILE")
-    summary = {
-        "events": {kind: frame.height for kind, frame in sorted(chosen.frames.items())},
+    return {
+        "events": {kind: frame.height for kind, frame in sorted(table.frames.items())},
         "durations": durations,
-        "usage": usage_series(chosen),
-        "wall_time": where_time_went(chosen),
-        "slowest_simulations": slowest_simulations(chosen),
-        "slowest_calls": slowest_calls(chosen),
+        "usage": usage_series(table),
+        "wall_time": where_time_went(table),
+        "slowest_simulations": slowest_simulations(table),
+        "slowest_calls": slowest_calls(table),
         "lines": {"broken": table.broken, "broken_examples": table.broken_examples, "read_singly": table.general},
     }
-    _write(options.output_dir, summary)
-    print_tables(summary)
-    _report_broken(table)
-    print(f"written: {options.output_dir / 'summary.json'}")
-    return 0
 
 
 def _write(output_dir: Path, summary: dict[str, Any]) -> None:

@@ -15,10 +15,7 @@ _PIPE_WIDTH = 170
 
 def print_tables(summary: Mapping[str, Any]) -> None:
     """Where the time went, durations, tokens and cost, and what was slowest."""
-    console = Console()
-    if not console.is_terminal:
-        # a pipe has no width of its own
-        console = Console(width=_PIPE_WIDTH)
+    console = _console()
     if summary["wall_time"] is not None:
         console.print(_wall_time(summary["wall_time"]))
     console.print(_durations(summary["durations"]))
@@ -27,6 +24,52 @@ def print_tables(summary: Mapping[str, Any]) -> None:
     if summary["slowest_simulations"]:
         console.print(_slowest_simulations(summary["slowest_simulations"]))
     console.print(_slowest_calls(summary["slowest_calls"]))
+
+
+def print_results(results: Sequence[Mapping[str, Any]]) -> None:
+    """pass^k of each results file, with 95 % intervals."""
+    numbers = (
+        "tasks",
+        "coverage",
+        "k",
+        "pass^k",
+        "95 %",
+        "agent USD",
+        "user USD",
+        "tool calls",
+        "tool errors",
+        "flaky",
+    )
+    table = _table("results", ("domain", "agent"), numbers)
+    for found in results:
+        for k, share in found["pass_hat_k"].items():
+            shown = (
+                f"{100 * share['value']:.1f} %",
+                "–" if share["low"] is None else f"{100 * share['low']:.1f} – {100 * share['high']:.1f}",
+            )
+            if k != "1":
+                table.add_row("", "", "", "", k, *shown)
+                continue
+            table.add_row(
+                found["domain"],
+                found["agent_model"] or "",
+                str(found["tasks"]),
+                f"{found['finished']}/{found['planned']}",
+                k,
+                *shown,
+                _number(found["agent_cost_usd"], 4),
+                _number(found["user_cost_usd"], 4),
+                str(found["tool_calls"]),
+                str(found["tool_errors"]),
+                str(len(found["flaky_tasks"])),
+            )
+    _console().print(table)
+
+
+def _console() -> Console:
+    console = Console()
+    # a pipe has no width of its own
+    return console if console.is_terminal else Console(width=_PIPE_WIDTH)
 
 
 def _wall_time(parts: Mapping[str, float]) -> Table:

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from tau2_enhanced.analysis.pass_k import is_success
+
 
 class JobKey(NamedTuple):
     """Names one simulation of a plan."""
@@ -59,8 +61,7 @@ class Outcome:
 
     @property
     def passed(self) -> bool:
-        """A reward within 1e-6 of 1, as tau2 counts it."""
-        return self.reward is not None and abs(self.reward - 1.0) <= 1e-6
+        return self.reward is not None and is_success(self.reward)
 
     def cost_usd(self, role: str | None = None) -> float | None:
         """Cost of a role, or of all; None where a price is unknown."""

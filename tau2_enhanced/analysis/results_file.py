@@ -1,0 +1,150 @@
+"""tau2's results files: what the simulations came to, whoever ran them."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tau2_enhanced.analysis.pass_k import (
+    Interval,
+    Trials,
+    bootstrap_interval,
+    clustered_standard_error,
+    is_success,
+    pass_1_interval,
+    pass_hat_k,
+)
+from tau2_enhanced.errors import UserMistake
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """One simulation of a results file."""
+
+    task: str
+    trial: int
+    reward: float | None
+    """None where there is no verdict (tau2: `skipped`, or no reward at all)."""
+    termination_reason: str
+    agent_cost_usd: float | None
+    user_cost_usd: float | None
+    duration_s: float
+    tool_calls: int
+    tool_errors: int
+    breakdown: dict[str, float]
+    """The reward by basis: DB, COMMUNICATE, …"""
+
+
+@dataclass(frozen=True)
+class ResultsFile:
+    """A file of tau2's `Results`."""
+
+    path: Path
+    domain: str
+    agent_model: str | None
+    user_model: str | None
+    planned: int
+    """Tasks times trials."""
+    simulations: Sequence[Simulation]
+
+
+def read_results(path: Path) -> ResultsFile:
+    """Read a results file of any tau2. Raises UserMistake for a file that can't be read or is none."""
+    try:
+        data = json.loads(path.read_bytes())
+        info = data["info"]
+        return ResultsFile(
+            path=path,
+            domain=info["environment_info"]["domain_name"],
+            agent_model=info["agent_info"].get("llm"),
+            user_model=info["user_info"].get("llm"),
+            planned=len(data["tasks"]) * info["num_trials"],
+            simulations=[_simulation(entry) for entry in data["simulations"]],
+        )
+    except OSError as error:
+        raise UserMistake(f"{path} can't be read: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise UserMistake(f"{path} is no results file of tau2") from None
+
+
+def result_statistics(results: ResultsFile) -> dict[str, Any]:
+    """pass^k with intervals, coverage, flaky tasks, rewards by basis, costs and tools, as plain numbers.
+
+    Verdicts alone enter pass^k. `pass_1_standard_error` is clustered by task; the interval of pass^1 is
+    Wilson's, those of pass^k (k > 1) come from a bootstrap over tasks; all are 95 % intervals.
+    """
+    verdicts = [simulation for simulation in results.simulations if simulation.reward is not None]
+    by_task: dict[str, list[bool]] = defaultdict(list)
+    for simulation in verdicts:
+        by_task[simulation.task].append(is_success(simulation.reward or 0.0))
+    tasks = [Trials(sum(passed), len(passed)) for passed in by_task.values()]
+    most = max((task.verdicts for task in tasks), default=0)
+    return {
+        "file": str(results.path),
+        "domain": results.domain,
+        "agent_model": results.agent_model,
+        "user_model": results.user_model,
+        "tasks": len(by_task),
+        "planned": results.planned,
+        "finished": len(verdicts),
+        "coverage": len(verdicts) / results.planned if results.planned else None,
+        "pass_hat_k": {str(k): _pass_hat(tasks, k) for k in range(1, most + 1)},
+        "pass_1_standard_error": clustered_standard_error(tasks),
+        "mean_reward": _mean([simulation.reward or 0.0 for simulation in verdicts]),
+        "mean_reward_by_basis": _by_basis(verdicts),
+        "flaky_tasks": sorted(task for task, passed in by_task.items() if len(set(passed)) == 2),
+        "never_passed_tasks": sorted(task for task, passed in by_task.items() if not any(passed)),
+        "agent_cost_usd": _total([simulation.agent_cost_usd for simulation in results.simulations]),
+        "user_cost_usd": _total([simulation.user_cost_usd for simulation in results.simulations]),
+        "mean_duration_s": _mean([simulation.duration_s for simulation in verdicts]),
+        "tool_calls": sum(simulation.tool_calls for simulation in results.simulations),
+        "tool_errors": sum(simulation.tool_errors for simulation in results.simulations),
+    }
+
+
+def _pass_hat(tasks: Sequence[Trials], k: int) -> dict[str, float | None]:
+    interval: Interval | None = pass_1_interval(tasks) if k == 1 else bootstrap_interval(tasks, k)
+    return {
+        "value": pass_hat_k(tasks, k),
+        "low": interval.low if interval is not None else None,
+        "high": interval.high if interval is not None else None,
+    }
+
+
+def _simulation(entry: dict[str, Any]) -> Simulation:
+    info = entry.get("reward_info")
+    tools = [message for message in entry["messages"] if message["role"] == "tool"]
+    return Simulation(
+        task=entry["task_id"],
+        trial=entry.get("trial") or 0,
+        reward=None if info is None or entry.get("skipped") else float(info["reward"]),
+        termination_reason=entry["termination_reason"],
+        agent_cost_usd=entry.get("agent_cost"),
+        user_cost_usd=entry.get("user_cost"),
+        duration_s=float(entry["duration"]),
+        tool_calls=len(tools),
+        tool_errors=sum(bool(message.get("error")) for message in tools),
+        breakdown=(info or {}).get("reward_breakdown") or {},
+    )
+
+
+def _by_basis(simulations: Sequence[Simulation]) -> dict[str, float]:
+    rewards: dict[str, list[float]] = defaultdict(list)
+    for simulation in simulations:
+        for basis, reward in simulation.breakdown.items():
+            rewards[basis].append(reward)
+    return {basis: sum(values) / len(values) for basis, values in sorted(rewards.items())}
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None
+
+
+def _total(values: Sequence[float | None]) -> float | None:
+    """None where a part is unknown."""
+    known = [value for value in values if value is not None]
+    return sum(known) if len(known) == len(values) else None
