@@ -30,7 +30,7 @@ def test_the_tau2_papers_figures(
     for k, figure in enumerate(published, 1):
         assert f"{100 * (pass_hat_k(tasks, k) or 0):.2f}" == f"{figure:.2f}"
     share, trials = published[0] / 100, sum(task.verdicts for task in tasks)
-    assert f"{100 * (share * (1 - share) / trials) ** 0.5:.2f}" == f"{errors[0]:.2f}"
+    assert f"{100 * (share * (1 - share) / (trials - 1)) ** 0.5:.2f}" == f"{errors[0]:.2f}"
     assert f"{100 * (clustered_standard_error(tasks) or 0):.2f}" == f"{errors[1]:.2f}"
     for k in range(1, 5):
         interval = pass_1_interval(tasks) if k == 1 else bootstrap_interval(tasks, k)
