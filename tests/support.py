@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,3 +52,10 @@ Spawn = Callable[..., "subprocess.Popen[str]"]
 """Starts `run_local.py` with flags."""
 StandIn = Callable[..., str]
 """Starts the stand-in with flags; its base URL."""
+
+
+def wait_until(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    """Return when the condition holds or the process has ended."""
+    deadline = time.monotonic() + 60
+    while not condition() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.002)  # another process is waited for, and only its files can tell

@@ -98,6 +98,7 @@ def _read(options: argparse.Namespace) -> EventTable:
 
 
 def _timing(table: EventTable) -> dict[str, Any]:
+    from tau2_enhanced.analysis.attempts import count_attempts
     from tau2_enhanced.analysis.series import duration_series, usage_series
     from tau2_enhanced.analysis.wall_time import slowest_calls, slowest_simulations, where_time_went
 
@@ -108,6 +109,7 @@ def _timing(table: EventTable) -> dict[str, Any]:
         "events": {kind: frame.height for kind, frame in sorted(table.frames.items())},
         "durations": durations,
         "usage": usage_series(table),
+        "attempts": count_attempts(table),
         "wall_time": where_time_went(table),
         "slowest_simulations": slowest_simulations(table),
         "slowest_calls": slowest_calls(table),

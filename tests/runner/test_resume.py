@@ -5,24 +5,15 @@ from __future__ import annotations
 import json
 import random
 import signal
-import subprocess
-import time
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support import RunLocal, Spawn, StandIn
+from support import RunLocal, Spawn, StandIn, wait_until
 
 
 def finished_lines(record: Path) -> int:
     return record.read_bytes().count(b"\n") if record.exists() else 0
-
-
-def wait_until(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.002)  # another process is waited for, and only its files can tell
 
 
 def test_killed_ten_times_every_simulation_is_there_exactly_once(tmp_path: Path, spawn_run: Spawn) -> None:

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from support import RunLocal, Spawn, wait_until
+
+from tau2_enhanced.analysis.attempts import attempts, count_attempts
+from tau2_enhanced.analysis.inputs import find_logs
+from tau2_enhanced.analysis.log_lines import Lines, read_events
+from tau2_enhanced.analysis.table import EventTable, read_table, to_table
+from tau2_enhanced.logging.events import TaskCompleteEvent, TaskStartEvent
+
+
+def began(task: str, sim: str, start_ms: float) -> TaskStartEvent:
+    return TaskStartEvent(run="r", domain="retail", task=task, trial=0, sim=sim, start_ms=start_ms)
+
+
+def ended(task: str, sim: str, start_ms: float, reward: float | None) -> TaskCompleteEvent:
+    return TaskCompleteEvent(
+        run="r", domain="retail", task=task, trial=0, sim=sim, start_ms=start_ms, duration_ms=1.0, reward=reward
+    )
+
+
+def test_the_attempt_with_a_verdict_counts() -> None:
+    lines = Lines()
+    read_events(
+        [
+            began("1", "killed", 0.0),
+            began("1", "failed", 10.0),
+            ended("1", "failed", 10.0, None),
+            began("1", "good", 20.0),
+            ended("1", "good", 20.0, 0.0),
+            began("2", "first", 1.0),
+            ended("2", "first", 1.0, None),
+            began("2", "last", 2.0),
+            began("3", "only", 3.0),
+        ],
+        lines,
+    )
+    table = to_table(lines)
+    counting = {row["sim"] for row in attempts(table).to_dicts() if row["counts"]}
+    assert counting == {"good", "first", "only"}
+    assert count_attempts(table) == {"counting": 3, "repeated": 3, "unfinished": 3}
+
+
+def test_no_attempts_are_none() -> None:
+    assert count_attempts(EventTable()) == {"counting": 0, "repeated": 0, "unfinished": 0}
+
+
+def test_a_killed_and_resumed_run(run_local: RunLocal, spawn_run: Spawn) -> None:
+    process = spawn_run("--domains", "mock", "--num-trials", "30", "--run-id", "R", "--display", "none")
+    log = Path("logs/eval_mock.log")
+    wait_until(lambda: log.exists() and log.read_text().count("type=task_complete") >= 20, process)
+    process.kill()
+    process.communicate()
+    run = run_local("--resume", "R")
+    assert run.code == 0
+    found = count_attempts(read_table(find_logs(["logs"])))
+    assert found["counting"] == 270
+    assert found["repeated"] == found["unfinished"]
