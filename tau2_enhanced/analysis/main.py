@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 _EXAMPLES = """\
 examples:
   analyze_timing_from_tau2_log.py --log_file logs/eval_retail.log --output_dir analysis_results/
-  analyze_timing_from_tau2_log.py --log-dir logs --domain retail --task 12"""
+  analyze_timing_from_tau2_log.py --log-dir logs --domain retail --task 12
+  analyze_timing_from_tau2_log.py --log-dir logs --results outputs/RUN_ID/*.json --trace"""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -43,6 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--results", nargs="+", type=Path, metavar="FILE", default=[], help="tau2's results files, of any runner"
     )
     parser.add_argument("--output_dir", "--output-dir", type=Path, default=Path("analysis_results"), metavar="DIR")
+    parser.add_argument("--tasks", nargs="+", metavar="TASK", help="for the Gantt chart: ID or DOMAIN:ID")
+    parser.add_argument("--no-figures", action="store_true", help="tables and summary.json alone")
     parser.add_argument("--trace", action="store_true", help="write trace.json too, for Perfetto and speedscope")
     for name, kind in (("run", str), ("domain", str), ("task", str), ("trial", int)):
         parser.add_argument(f"--{name}", nargs="+", type=kind, metavar=name.upper(), help=f"these {name}s alone")
@@ -70,6 +73,13 @@ def _analyse(options: argparse.Namespace) -> int:
         summary |= _timing(table)
     _write(options.output_dir, summary)
     written = [options.output_dir / "summary.json"]
+    left_out: list[str] = []
+    if table is not None and not options.no_figures:
+        from tau2_enhanced.analysis.figures import draw_figures
+
+        drawn = draw_figures(table, options.output_dir, tasks=options.tasks)
+        written += drawn.paths
+        left_out = drawn.left_out
     if table is not None and options.trace:
         from tau2_enhanced.analysis.trace import write_trace
 
@@ -80,7 +90,9 @@ def _analyse(options: argparse.Namespace) -> int:
     if table is not None:
         print_tables(summary)
         _report_broken(table)
-    print(f"written: {' '.join(map(str, written))}")
+    for sentence in left_out:
+        print(f"not drawn: {sentence}")
+    print(f"written to {options.output_dir}: {' '.join(path.name for path in written)}")
     return 0
 
 

@@ -7,10 +7,12 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 _TIMES = ("mean_ms", "std_ms", "min_ms", "p50_ms", "p90_ms", "p95_ms", "p99_ms", "max_ms", "total_ms")
 _USED = ("calls", "failed_calls", "retries", "input_tokens", "cached_tokens", "output_tokens")
 _PIPE_WIDTH = 170
+_TASK_WIDTH = 60
 
 
 def print_tables(summary: Mapping[str, Any]) -> None:
@@ -87,7 +89,7 @@ def _slowest_simulations(rows: Sequence[Mapping[str, Any]]) -> Table:
         reward = "no verdict" if row["reward"] is None else f"{row['reward']:g}"
         reason = row["error_type"] or row["termination_reason"] or ""
         cells = (row["trial"], _number(row["duration_ms"] / 1000, 2), row["steps"], reward, reason)
-        table.add_row(row["domain"], row["task"], *map(str, cells))
+        table.add_row(row["domain"], _short(row["task"]), *map(str, cells))
     return table
 
 
@@ -95,7 +97,7 @@ def _slowest_calls(rows: Sequence[Mapping[str, Any]]) -> Table:
     table = _table("slowest calls", ("type", "name", "domain", "task"), ("trial", "step", "ms"))
     for row in rows:
         cells = (row["trial"], row["step"], _number(row["duration_ms"]))
-        table.add_row(row["type"], row["name"], row["domain"], row["task"], *map(str, cells))
+        table.add_row(row["type"], row["name"], row["domain"], _short(row["task"]), *map(str, cells))
     return table
 
 
@@ -131,6 +133,13 @@ def _table(title: str, names: Sequence[str], numbers: Sequence[str]) -> Table:
     for name in numbers:
         table.add_column(name, justify="right")
     return table
+
+
+def _short(task: str | None) -> Text:
+    """A task's id; telecom's are long, and their brackets are no markup."""
+    text = Text(task or "")
+    text.truncate(_TASK_WIDTH, overflow="ellipsis")
+    return text
 
 
 def _number(value: float | None, digits: int = 3) -> str:

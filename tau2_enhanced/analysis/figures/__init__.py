@@ -1,0 +1,113 @@
+"""The pictures of a log: latencies, tokens and cost, timelines and concurrency, each as PNG and SVG.
+
+Each picture is a module: `select` takes what it shows out of the events, `draw` makes a figure of that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from matplotlib.figure import Figure
+
+from tau2_enhanced.analysis.figures import (
+    concurrency,
+    cost_and_tokens,
+    latency_by_function,
+    latency_by_model,
+    latency_distribution,
+    run_gantt,
+    task_gantt,
+)
+from tau2_enhanced.analysis.figures.files import write_figure
+from tau2_enhanced.analysis.figures.intervals import Timeline, run_ids, timeline
+from tau2_enhanced.analysis.figures.style import label, look
+from tau2_enhanced.analysis.table import EventTable
+
+__all__ = ["Drawn", "draw_figures"]
+
+
+class Drawn(NamedTuple):
+    """What was written, and a sentence for all that was not."""
+
+    paths: list[Path]
+    left_out: list[str]
+
+
+def draw_figures(table: EventTable, output_dir: Path, *, tasks: Sequence[str] | None = None) -> Drawn:
+    """Write every picture that `table` has data for. Raises UserMistake where `output_dir` can't be written.
+
+    `tasks` (as 12 or retail:12) are those whose course is drawn; by default the slowest, a failed and a typical one.
+    """
+    paths: list[Path] = []
+    left_out: list[str] = []
+    with look():
+        for name, figure in _figures(table, tasks, left_out):
+            paths += write_figure(figure, output_dir, name)
+    return Drawn(paths, left_out)
+
+
+def _figures(table: EventTable, tasks: Sequence[str] | None, left_out: list[str]) -> Iterator[tuple[str, Figure]]:
+    yield from _measures(table, left_out)
+    times = timeline(table)
+    if times.runs > 1 and (times.simulations.height or times.calls.height):
+        which = "the events without a run" if times.run is None else f"{times.run} alone, which has most events"
+        left_out.append(f"task_gantt, run_gantt, concurrency: of {times.runs} runs {which}")
+    yield from _timelines(times, tasks, left_out)
+
+
+def _measures(table: EventTable, left_out: list[str]) -> Iterator[tuple[str, Figure]]:
+    source = _source(run_ids(table))
+    if distributions := latency_distribution.select(table):
+        yield "latency_distribution", latency_distribution.draw(distributions, source)
+        shown = {part.kind for part in distributions.parts}
+        left_out += [
+            f"latency_distribution: no timed {kind} events" for kind in latency_distribution.KINDS if kind not in shown
+        ]
+    else:
+        left_out.append("latency_distribution: no timed llm_call or tool_call events")
+    if models := latency_by_model.select(table):
+        yield "latency_by_model", latency_by_model.draw(models, source)
+    else:
+        left_out.append("latency_by_model: no timed calls of a model that were answered")
+    if functions := latency_by_function.select(table):
+        yield "latency_by_function", latency_by_function.draw(functions, source)
+    else:
+        left_out.append("latency_by_function: no timed tool_call events")
+    if usages := cost_and_tokens.select(table):
+        yield "cost_and_tokens", cost_and_tokens.draw(usages, source)
+        if not usages.cost_known:
+            left_out.append("cost_and_tokens: no call's cost is known")
+    else:
+        left_out.append("cost_and_tokens: no call's tokens or cost are known")
+
+
+def _timelines(times: Timeline, tasks: Sequence[str] | None, left_out: list[str]) -> Iterator[tuple[str, Figure]]:
+    source = _source([times.run])
+    selected = task_gantt.select(times, tasks)
+    for number, page in enumerate(selected.pages(), 1):
+        yield "task_gantt" + (f"_{number}" if number > 1 else ""), task_gantt.draw(page, source)
+    if selected.unknown:
+        left_out.append(f"task_gantt: no timed calls of task {', '.join(selected.unknown)}")
+    elif not selected.panels:
+        left_out.append("task_gantt: no calls with a task and start_ms")
+    if selected.more:
+        left_out.append(f"task_gantt: {selected.more:,} simulations beyond the first {task_gantt.MOST_SIMULATIONS}")
+    if run := run_gantt.select(times):
+        yield "run_gantt", run_gantt.draw(run, source)
+    else:
+        left_out.append("run_gantt: no events with a task, a thread and start_ms")
+    if running := concurrency.select(times):
+        yield "concurrency", concurrency.draw(running, source)
+    else:
+        left_out.append("concurrency: no events with a task, a duration and start_ms")
+
+
+def _source(runs: Sequence[str | None]) -> str:
+    """The runs, as captions name them."""
+    named = [label(run, 60) for run in runs if run is not None]
+    if not named:
+        return "run unknown"
+    more = f" and {len(runs) - 2} more" if len(runs) > 2 else ""
+    return f"run{'s' * (len(named) > 1)} {', '.join(named[:2])}{more}"

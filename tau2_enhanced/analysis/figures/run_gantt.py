@@ -1,0 +1,138 @@
+"""Which simulation ran when on which worker, and where workers were idle."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from tau2_enhanced.analysis.figures.intervals import VERDICTS, Timeline, merged
+from tau2_enhanced.analysis.figures.style import (
+    FAINT,
+    INK,
+    TRACK,
+    VERDICT_COLOURS,
+    WAIT_HATCH,
+    counted,
+    label,
+    new_figure,
+)
+
+_MOST_BARS = 4000
+_FINEST = 3000
+"""Into how many parts a picture's width can be told apart."""
+_MOST_HATCHED_BARS = 1500
+_NAMED_IN = 6.3
+"""How wide the bars' part of the picture is at least, in inches."""
+_LETTER_IN = 0.062
+_MOST_NAMED_ROWS = 40
+
+
+class Bar(NamedTuple):
+    """A simulation, or several too short to be told apart (then without a task), in seconds since the run's start."""
+
+    thread: str
+    verdict: str
+    start_s: float
+    end_s: float
+    task: str | None
+
+
+class RunGantt(NamedTuple):
+    threads: list[str]
+    """In the order of their numbers."""
+    bars: list[Bar]
+    counts: dict[str, int]
+    """Simulations by verdict."""
+    without_thread: int
+    """Simulations whose worker is unknown; they have no bar."""
+
+
+def select(timeline: Timeline) -> RunGantt | None:
+    """A bar for each simulation; None where no worker is known."""
+    known = timeline.simulations.filter(pl.col("thread").is_not_null())
+    if not known.height:
+        return None
+    counts = dict(known.group_by("verdict").len().iter_rows())
+    threads = sorted(known["thread"].unique().to_list(), key=_natural)
+    if known.height > _MOST_BARS:
+        span_ms = known.select(pl.col("end_ms").max() - pl.col("start_ms").min()).item()
+        known = merged(known, ["thread", "verdict"], span_ms / _FINEST).with_columns(pl.lit(None).alias("task"))
+    in_s = [(pl.col(f"{name}_ms") / 1000).alias(f"{name}_s") for name in ("start", "end")]
+    bars = [Bar(*row) for row in known.select("thread", "verdict", *in_s, "task").rows()]
+    ordered = {verdict: counts[verdict] for verdict in VERDICTS if verdict in counts}
+    return RunGantt(threads, bars, ordered, timeline.simulations.height - sum(counts.values()))
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
+
+
+def draw(selected: RunGantt, source: str) -> Figure:
+    """A row for each worker; the grey track shows through where it had nothing to do."""
+    threads, bars = selected.threads, selected.bars
+    without = f", {selected.without_thread:,} without a worker left out" if selected.without_thread else ""
+    named = " · in bars: tasks" if len(threads) <= _MOST_NAMED_ROWS else ""
+    caption = (
+        f"n = {counted(sum(selected.counts.values()), 'simulation')}{without} on {counted(len(threads), 'worker')}"
+        f" · grey: idle{named} · {source}"
+    )
+    height_in = 1.35 + min(0.24 * max(len(threads), 3), 8.0)
+    legend = [_patch(verdict, count, len(bars)) for verdict, count in selected.counts.items()]
+    figure = new_figure("The whole run", caption, height_in, legend)
+    axes = figure.subplots()
+    first, last = min(bar.start_s for bar in bars), max(bar.end_s for bar in bars)
+    span = last - first or 0.001
+    places = {thread: place for place, thread in enumerate(threads)}
+    tracks = [_rectangle(first, first + span, place) for place in places.values()]
+    axes.add_collection(PolyCollection(tracks, facecolor=TRACK, linewidth=0))
+    for verdict in selected.counts:
+        own = [_rectangle(bar.start_s, bar.end_s, places[bar.thread]) for bar in bars if bar.verdict == verdict]
+        outline = 0.5 if len(threads) <= _MOST_NAMED_ROWS else 0.2
+        colour, hatch = VERDICT_COLOURS[verdict], _hatch(verdict, len(bars))
+        axes.add_collection(PolyCollection(own, facecolor=colour, edgecolor=FAINT, linewidth=outline, hatch=hatch))
+    _name_bars(axes, bars, places, span)
+    every = -(-len(threads) // _MOST_NAMED_ROWS)
+    axes.set_yticks(range(0, len(threads), every), [label(thread, 24) for thread in threads[::every]])
+    axes.tick_params(axis="y", length=0)
+    axes.set_ylim(len(threads) - 0.45, -0.55)
+    axes.set_xlim(first - 0.005 * span, last + 0.005 * span)
+    axes.grid(False)
+    axes.spines["left"].set_visible(False)
+    axes.set_xlabel("seconds since the run's start")
+    return figure
+
+
+def _rectangle(start: float, end: float, place: int) -> list[tuple[float, float]]:
+    low, high = place - 0.38, place + 0.38
+    return [(start, low), (end, low), (end, high), (start, high)]
+
+
+def _name_bars(axes: Axes, bars: list[Bar], places: dict[str, int], span: float) -> None:
+    """Write the task into each bar that is wide enough for it."""
+    if len(places) > _MOST_NAMED_ROWS:
+        return
+    for bar in bars:
+        room_in = (bar.end_s - bar.start_s) / span * _NAMED_IN
+        if bar.task and room_in > _LETTER_IN * (len(bar.task) + 1):
+            middle = (bar.start_s + bar.end_s) / 2
+            shade = "white" if bar.verdict == "failed" else INK
+            box = {"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none"}
+            axes.text(
+                middle, places[bar.thread], label(bar.task), ha="center", va="center_baseline", size=7, color=shade,
+                bbox=box if bar.verdict == "no verdict" else None,
+            )  # fmt: skip
+
+
+def _patch(verdict: str, count: int, bars: int) -> Patch:
+    colour, hatch = VERDICT_COLOURS[verdict], _hatch(verdict, bars)
+    return Patch(facecolor=colour, edgecolor=FAINT, linewidth=0.5, hatch=hatch, label=f"{verdict} {count:,}")
+
+
+def _hatch(verdict: str, bars: int) -> str | None:
+    return WAIT_HATCH if verdict == "no verdict" and bars <= _MOST_HATCHED_BARS else None

@@ -1,0 +1,189 @@
+"""The look that all figures share: colours, words, and the frame of title and caption."""
+
+from __future__ import annotations
+
+import functools
+import textwrap
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from decimal import Decimal
+from typing import Any
+
+import matplotlib
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, get_font
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
+
+WIDTH_IN = 8.0
+EVENT_COLOURS = {
+    "llm_call": "#0072B2",
+    "user_sim": "#E69F00",
+    "evaluator": "#F0E442",
+    "expert_call": "#CC79A7",
+    "tool_call": "#56B4E9",
+}
+"""One colour for each event type, of Okabe and Ito's palette. Other types are grey."""
+OTHER_COLOUR = "#999999"
+VERDICT_COLOURS = {"passed": "#8FCFB9", "failed": "#D55E00", "no verdict": "#FFFFFF"}
+"""As far apart in lightness as in hue, so that they are told apart in grey too."""
+INK = "#222222"
+FAINT = "#666666"
+TRACK = "#E4E4E4"
+WAIT_HATCH = "//////"
+ROLES = {"llm_call": "agent", "user_sim": "user", "evaluator": "judge", "expert_call": "expert"}
+"""Who calls a model, by event type."""
+
+_FONT = "DejaVu Sans"
+_LOOK: dict[Any, Any] = {
+    "font.family": _FONT,
+    "font.size": 9.0,
+    "text.parse_math": False,
+    "axes.titlesize": 9.0,
+    "axes.titlelocation": "left",
+    "axes.titlepad": 5.0,
+    "axes.labelsize": 9.0,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": "#888888",
+    "axes.linewidth": 0.7,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#DDDDDD",
+    "grid.linewidth": 0.6,
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5,
+    "xtick.color": "#888888",
+    "ytick.color": "#888888",
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "legend.fontsize": 8.5,
+    "legend.frameon": False,
+    "legend.handlelength": 1.4,
+    "legend.handletextpad": 0.5,
+    "legend.columnspacing": 1.2,
+    "hatch.linewidth": 0.7,
+    "svg.hashsalt": "tau2_enhanced",
+}
+_CAPTION_CHARACTERS = 124
+_MS_OF_UNITS = (("h", 3.6e6, 7200e3), ("min", 60e3, 600e3), ("s", 1e3, 999.5), ("ms", 1.0, 0.9995), ("µs", 1e-3, 0.0))
+"""Units of durations: their length and the shortest duration that is told in them, both in ms."""
+
+
+def look() -> AbstractContextManager[None]:
+    """Within it, figures are made and written in this look; matplotlib's settings are as before after it."""
+    return matplotlib.rc_context(_LOOK)
+
+
+def new_figure(title: str, caption: str, height_in: float, legend: Sequence[Artist] = ()) -> Figure:
+    """An empty figure with title and legend above and its caption below; what stands between is laid out by itself."""
+    lines = textwrap.wrap(caption, _CAPTION_CHARACTERS)
+    above, below = (0.6 if legend else 0.36) / height_in, (0.1 + 0.15 * len(lines)) / height_in
+    layout = ConstrainedLayoutEngine(rect=(0.005, below, 0.985, 1 - above - below), h_pad=0.06, w_pad=0.06)
+    figure = Figure(figsize=(WIDTH_IN, height_in), layout=layout)
+    FigureCanvasAgg(figure)
+    left = 0.1 / WIDTH_IN
+    figure.text(left, 1 - 0.1 / height_in, title, size=11, weight="bold", color=INK, va="top")
+    figure.text(left, 0.07 / height_in, "\n".join(lines), size=7.5, color=FAINT, va="bottom", linespacing=1.3)
+    if legend:
+        top_left = (left, 1 - 0.32 / height_in)
+        figure.legend(
+            handles=list(legend),
+            loc="upper left",
+            bbox_to_anchor=top_left,
+            ncols=len(legend),
+            borderpad=0,
+            borderaxespad=0,
+        )
+    return figure
+
+
+def label(text: str | None, length: int = 40) -> str:
+    """A name as figures show it: what the font lacks replaced, what is long shortened in its middle."""
+    known = _characters()
+    shown = "".join(letter if ord(letter) in known else "□" for letter in text or "–")
+    if len(shown) <= length:
+        return shown
+    return f"{shown[: length // 2]}…{shown[len(shown) - (length - length // 2 - 1) :]}"
+
+
+@functools.cache
+def _characters() -> frozenset[int]:
+    return frozenset(code for code in get_font(findfont(_FONT)).get_charmap() if chr(code).isprintable())
+
+
+def role(kind: str) -> str:
+    """Who makes calls of this type."""
+    return ROLES.get(kind, kind)
+
+
+def event_colour(kind: str) -> str:
+    return EVENT_COLOURS.get(kind, OTHER_COLOUR)
+
+
+def darker(colour: str) -> tuple[float, float, float]:
+    """The colour of a shape's outline."""
+    red, green, blue = to_rgb(colour)
+    return 0.7 * red, 0.7 * green, 0.7 * blue
+
+
+def counted(count: int, noun: str) -> str:
+    """A number of things: 1 call, 1,234 calls."""
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
+def short_number(value: float) -> str:
+    """A number with three digits: 0.0000123, 12.3, 12.3k, 4.56M."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= 0.9995 * size:
+            return f"{value / size:.3g}{letter}"
+    return format(Decimal(f"{value:.3g}"), "f")
+
+
+def duration_text(duration_ms: float, _position: int | None = None) -> str:
+    """A duration given in ms, in the unit that suits it, with three digits."""
+    if duration_ms <= 0:
+        return "0"
+    unit, size_ms = next((name, size_ms) for name, size_ms, least_ms in _MS_OF_UNITS if duration_ms >= least_ms)
+    return f"{duration_ms / size_ms:.3g} {unit}"
+
+
+def count_axis(axis: Axis) -> None:
+    """Make it an axis of whole numbers."""
+    axis.set_major_locator(MaxNLocator(5, integer=True))
+    axis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+
+
+def spans_decades(values: Iterable[float]) -> bool:
+    """Whether positive values lie more than two decades apart, so that a logarithmic axis suits them."""
+    positive = [value for value in values if value > 0]
+    return bool(positive) and max(positive) > 100 * min(positive)
+
+
+def duration_axis(axes: Axes, *, log: bool) -> None:
+    """Make x an axis of durations given in ms."""
+    if log:
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(numticks=12))
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(6))
+    axes.xaxis.set_major_formatter(FuncFormatter(duration_text))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def wait_patch(name: str = "waiting to retry") -> Patch:
+    """The legend's entry for hatched waits."""
+    return Patch(facecolor="white", edgecolor=FAINT, hatch=WAIT_HATCH, linewidth=0.6, label=name)
+
+
+def event_patch(kind: str, name: str | None = None) -> Patch:
+    """The legend's entry for an event type."""
+    colour = event_colour(kind)
+    return Patch(facecolor=colour, edgecolor=darker(colour), linewidth=0.6, label=name or kind)
