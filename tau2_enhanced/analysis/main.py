@@ -46,6 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--output_dir", "--output-dir", type=Path, default=Path("analysis_results"), metavar="DIR")
     parser.add_argument("--tasks", nargs="+", metavar="TASK", help="for the Gantt chart: ID or DOMAIN:ID")
     parser.add_argument("--no-figures", action="store_true", help="tables and summary.json alone")
+    parser.add_argument("--slo", nargs="+", metavar="NAME:MS", default=[], help="goodput, like llm_call:5000 ttft:500")
+    parser.add_argument("--export", choices=("parquet", "csv"), help="write all events to events.parquet or events.csv")
     parser.add_argument("--trace", action="store_true", help="write trace.json too, for Perfetto and speedscope")
     for name, kind in (("run", str), ("domain", str), ("task", str), ("trial", int)):
         parser.add_argument(f"--{name}", nargs="+", type=kind, metavar=name.upper(), help=f"these {name}s alone")
@@ -63,14 +65,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _analyse(options: argparse.Namespace) -> int:
+    from tau2_enhanced.analysis.goodput import goodput, parse_limits
     from tau2_enhanced.analysis.results_file import read_results, result_statistics
+    from tau2_enhanced.analysis.table import export_events
     from tau2_enhanced.analysis.terminal import print_results, print_tables
 
+    limits = parse_limits(options.slo)
     results = [result_statistics(read_results(path)) for path in options.results]
     summary: dict[str, Any] = {"results": results} if results else {}
     table = _read(options) if options.logs else None
     if table is not None:
-        summary |= _timing(table)
+        summary |= _timing(table) | {"goodput": goodput(table, limits)}
     _write(options.output_dir, summary)
     written = [options.output_dir / "summary.json"]
     left_out: list[str] = []
@@ -80,6 +85,9 @@ def _analyse(options: argparse.Namespace) -> int:
         drawn = draw_figures(table, options.output_dir, tasks=options.tasks)
         written += drawn.paths
         left_out = drawn.left_out
+    if table is not None and options.export:
+        written.append(options.output_dir / f"events.{options.export}")
+        export_events(table, written[-1])
     if table is not None and options.trace:
         from tau2_enhanced.analysis.trace import write_trace
 

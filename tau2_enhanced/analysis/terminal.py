@@ -23,6 +23,8 @@ def print_tables(summary: Mapping[str, Any]) -> None:
     console.print(_durations(summary["durations"]))
     if summary["usage"]:
         console.print(_usage(summary["usage"]))
+    if summary["goodput"]:
+        console.print(_goodput(summary["goodput"]))
     if summary["slowest_simulations"]:
         console.print(_slowest_simulations(summary["slowest_simulations"]))
     console.print(_slowest_calls(summary["slowest_calls"]))
@@ -80,6 +82,14 @@ def _wall_time(parts: Mapping[str, float]) -> Table:
         part = name.removesuffix("_ms").replace("_", " ")
         share = f"{100 * ms / parts['total_ms']:.1f} %" if parts["total_ms"] else "–"
         table.add_row(part, _number(ms / 1000, 1), share)
+    return table
+
+
+def _goodput(rows: Sequence[Mapping[str, Any]]) -> Table:
+    table = _table("goodput", ("name",), ("limit ms", "n", "within", "share"))
+    for row in rows:
+        share = "–" if row["share"] is None else f"{100 * row['share']:.1f} %"
+        table.add_row(row["name"], _number(row["limit_ms"], 0), str(row["n"]), str(row["within"]), share)
     return table
 
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from support import CHECKOUT, RunLocal
 
@@ -151,3 +152,16 @@ def test_an_output_folder_that_is_a_file_is_one_line(run_local: RunLocal, capsys
     assert analyse("--log_file", "logs/eval_mock.log") == 2
     assert "results can't be written" in capsys.readouterr().err
     assert Path("results").read_text() == "mine"
+
+
+@pytest.mark.parametrize("form", ["parquet", "csv"])
+def test_all_events_are_exported(run_local: RunLocal, form: str) -> None:
+    run_local("--domains", "mock", "--num-tasks", "3")
+    assert analyse("--log-dir", "logs", "--export", form, "--slo", "llm_call:60000", "--no-figures") == 0
+    path = Path(f"results/events.{form}")
+    frame = pl.read_parquet(path) if form == "parquet" else pl.read_csv(path, infer_schema_length=None)
+    lines = Path("logs/eval_mock.log").read_text().splitlines()
+    assert frame.height == len(lines)
+    logged = sum(float(line.partition(" duration_ms=")[2].split()[0]) for line in lines if "type=llm_call" in line)
+    assert frame.filter(type="llm_call")["duration_ms"].sum() == pytest.approx(logged)
+    assert [row["share"] for row in summary()["goodput"]] == [1.0]
