@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from tau2_enhanced.analysis.output import written_whole
 from tau2_enhanced.errors import UserMistake
 
 if TYPE_CHECKING:
@@ -139,14 +140,8 @@ def _timing(table: EventTable) -> dict[str, Any]:
 
 def _write(output_dir: Path, summary: dict[str, Any]) -> None:
     text = json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    target = output_dir / "summary.json"
-    temporary = target.with_suffix(".tmp")
-    try:
-        output_dir.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(target)
-    except OSError as error:
-        raise UserMistake(f"{output_dir} can't be written: {error.strerror}") from None
+    with written_whole(output_dir / "summary.json") as path:
+        path.write_text(text, encoding="utf-8")
 
 
 def _report_broken(table: EventTable) -> None:

@@ -10,7 +10,7 @@ import polars as pl
 
 from tau2_enhanced.analysis.inputs import pieces
 from tau2_enhanced.analysis.log_lines import Lines, column_types, read_lines
-from tau2_enhanced.errors import UserMistake
+from tau2_enhanced.analysis.output import written_whole
 from tau2_enhanced.logging.events import EVENT_TYPES, ModelCallEvent
 
 MODEL_CALLS = tuple(name for name, cls in EVENT_TYPES.items() if issubclass(cls, ModelCallEvent))
@@ -64,16 +64,12 @@ class EventTable:
 
 def export_events(table: EventTable, path: Path) -> None:
     """Write all events into one file, Parquet or CSV by its name. Raises UserMistake where it can't be written."""
-    temporary = path.with_name(f"{path.name}.tmp")
-    try:
+    events = table.whole()
+    with written_whole(path) as temporary:
         if path.suffix == ".parquet":
-            table.whole().write_parquet(temporary)
+            events.write_parquet(temporary)
         else:
-            table.whole().write_csv(temporary)
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise UserMistake(f"{path} can't be written: {error.strerror or error}") from None
+            events.write_csv(temporary)
 
 
 def read_table(paths: Iterable[Path]) -> EventTable:

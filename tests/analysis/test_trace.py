@@ -457,10 +457,10 @@ def test_a_folder_that_cant_be_written_is_one_line(tmp_path: Path) -> None:
     table = table_of(ToolCallEvent(**of(start_ms=1.0), duration_ms=1.0))
     (tmp_path / "file").write_text("mine")
     (tmp_path / "taken" / "inside").mkdir(parents=True)
-    for path in (tmp_path / "file" / "trace.json", tmp_path / "taken"):
+    for path, named in ((tmp_path / "file" / "trace.json", tmp_path / "file"), (tmp_path / "taken",) * 2):
         with pytest.raises(UserMistake) as mistake:
             write_trace(table, path)
-        assert str(mistake.value).startswith(f"{path} can't be written: ")
+        assert str(mistake.value).startswith(f"{named} can't be written: ")
         assert "\n" not in str(mistake.value)
     assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")) == [
         "file",

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import polars as pl
 
+from tau2_enhanced.analysis.output import written_whole
 from tau2_enhanced.analysis.table import MODEL_CALLS, EventTable
 from tau2_enhanced.analysis.trace.counters import counters
 from tau2_enhanced.analysis.trace.json_text import json_objects
 from tau2_enhanced.analysis.trace.spans import Place, Timeline, nested, timeline
-from tau2_enhanced.errors import UserMistake
 
 _EVENTS_PER_PART = 50_000
 _WAIT_FIELDS = ("run", "sim", "domain", "task", "trial", "step", "model", "attempts", "retry_wait_ms", "error_type")
@@ -29,23 +29,14 @@ def write_trace(table: EventTable, path: Path) -> int:
     steps, a step its calls. Slices of one thread nest; one that overlaps others stands beside the thread.
     Raises UserMistake where `path` can't be written; no part of a file is left then.
     """
-    temporary = path.with_name(path.name + ".tmp")
     count = 0
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with temporary.open("wb") as file:
-                file.write(b'{"displayTimeUnit":"ms","traceEvents":[')
-                for part in _parts(timeline(table)):
-                    file.write((",\n" if count else "\n").encode())
-                    file.write(str(part.str.join(",\n").item()).encode())
-                    count += part.len()
-                file.write(b"\n]}\n")
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise UserMistake(f"{path} can't be written: {error.strerror}") from None
+    with written_whole(path) as temporary, temporary.open("wb") as file:
+        file.write(b'{"displayTimeUnit":"ms","traceEvents":[')
+        for part in _parts(timeline(table)):
+            file.write((",\n" if count else "\n").encode())
+            file.write(str(part.str.join(",\n").item()).encode())
+            count += part.len()
+        file.write(b"\n]}\n")
     return count
 
 
