@@ -67,7 +67,7 @@ class LoggingEnvironment:
         def listened(*args: Any, **kwargs: Any) -> Any:
             try:
                 return method(*args, **kwargs)
-            except Exception as error:
+            except Exception as error:  # whatever a tool raises is tau2's to answer; here it is only noted
                 self._raised = error
                 raise
 

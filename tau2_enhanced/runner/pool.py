@@ -55,7 +55,7 @@ class ThreadPool:
                     if job is None:
                         break
                     ended.put(work(job))
-            except BaseException as error:
+            except BaseException as error:  # the caller is to see what broke a worker, whatever it is
                 ended.put(error)
             finally:
                 ended.put(None)

@@ -170,7 +170,7 @@ class _Attempt:
         try:
             with current_context().waiting("evaluator"):
                 simulation.reward_info = evaluate(simulation, self.task, self.job.domain, self.bench)
-        except Exception as reason:
+        except Exception as reason:  # tau2's evaluator raises what it likes; `decide` tells what it means
             raise _EvaluationFailed(simulation, reason) from reason
         return simulation
 
