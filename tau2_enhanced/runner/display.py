@@ -164,7 +164,7 @@ def describe(outcome: Outcome) -> str:
     why = outcome.error_type if outcome.status is Status.VERDICT and outcome.error_type else outcome.termination_reason
     cost = words.money(outcome.cost_usd())
     took = words.duration(outcome.duration_ms / 1000)
-    return f"{outcome.domain} {outcome.task} #{outcome.trial}: {verdict} ({why}), {took}, {cost}"
+    return f"{outcome.domain} {words.short(outcome.task)} #{outcome.trial}: {verdict} ({why}), {took}, {cost}"
 
 
 def _bar(count: Count) -> tuple[RenderableType, ...]:
@@ -186,7 +186,9 @@ def _describe_tally(tally: Tally) -> str:
 
 
 def _describe_running(context: TaskContext) -> str:
-    return f"{context.domain} {context.task} #{context.trial} step {context.step} {_waiting(context)}"
+    return (
+        f"{context.domain} {words.short(context.task or '')} #{context.trial} step {context.step} {_waiting(context)}"
+    )
 
 
 def _waiting(context: TaskContext) -> str:

@@ -46,7 +46,7 @@ def _domains(summary: Mapping[str, Any]) -> Table:
     table = Table(title=f"run {summary['run_id']}", title_justify="left")
     table.add_column("domain", style="bold")
     bounds = ["pass^1 ≥"] if incomplete else []
-    names = ["tasks", "coverage", *(f"pass^{k}" for k in ks), *bounds, "reward", "agent", "user", "tokens in", "out"]
+    names = ["tasks", "coverage", *(f"pass^{k}" for k in ks), *bounds, "reward", "agent", "user", "tok in", "tok out"]
     for name in [*names, "median", "P95"]:
         table.add_column(name, justify="right")
     for domain, group in groups.items():
@@ -87,7 +87,8 @@ def _simulations(console: Console, title: str, listed: Sequence[Mapping[str, Any
     for entry in listed:
         verdict = "no verdict" if entry["reward"] is None else f"reward {entry['reward']:g}"
         why = f"{entry['error_type']}: {entry['error']}" if entry["error_type"] else entry["termination_reason"]
-        line = f"  {entry['domain']} {entry['task']} #{entry['trial']}  {verdict}, {_time(entry['duration_ms'])}, {why}"
+        task = f"{entry['domain']} {words.short(entry['task'])} #{entry['trial']}"
+        line = f"  {task}  {verdict}, {_time(entry['duration_ms'])}, {why}"
         console.print(Text(line, overflow="ellipsis"), no_wrap=True)
 
 

@@ -29,6 +29,14 @@ def percent(share: float | None) -> str:
     return "–" if share is None else f"{100 * share:.1f} %"
 
 
+def short(task: str, width: int = 48) -> str:
+    """A task's id, its middle left out where it is long: telecom's ids have up to 250 characters."""
+    if len(task) <= width:
+        return task
+    half = (width - 1) // 2
+    return f"{task[: width - 1 - half]}…{task[-half:]}"
+
+
 def count(number: int | None) -> str:
     """`812`, `12.3 k`, `4.56 M`; unknown is `–`."""
     if number is None:
