@@ -6,6 +6,7 @@ import json
 import shlex
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -75,11 +76,12 @@ def _summary(started: StartedRun, stop: Stop, unwritten: str) -> dict[str, Any]:
     found = summarise([job.key for job in started.plan.jobs], started.record.outcome)
     complete = found["finished"] == found["planned"]
     exit_code = 130 if stop.interrupts else 0 if complete and not unwritten else 1
-    resume = ["python", "run_local.py", "--resume", folder.run_id]
+    python = _python()
+    resume = [python, "run_local.py", "--resume", folder.run_id]
     if options.output_dir != RunOptions().output_dir:
         resume += ["--output-dir", options.output_dir]
     event_logs = [str(path) for path in logs.event_logs]
-    analyse = ["python", "analyze_timing_from_tau2_log.py", "--log_file", *event_logs]
+    analyse = [python, "analyze_timing_from_tau2_log.py", "--log_file", *event_logs]
     return {
         "run_id": folder.run_id,
         "exit_code": exit_code,
@@ -101,6 +103,12 @@ def _summary(started: StartedRun, stop: Stop, unwritten: str) -> dict[str, Any]:
         "resume_command": None if complete else shlex.join(resume),
         "analysis_command": shlex.join([*analyse, "--output_dir", "analysis_results/"]),
     }
+
+
+def _python() -> str:
+    """The interpreter as one types it here: an environment's own, where it lies in this folder."""
+    executable = Path(sys.executable)
+    return str(executable.relative_to(Path.cwd())) if executable.is_relative_to(Path.cwd()) else "python"
 
 
 def _show(summary: Mapping[str, Any], options: RunOptions) -> None:
