@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from queue import Empty, SimpleQueue
+from queue import Empty, Queue
 from typing import Protocol
 
 from tau2_enhanced.runner.jobs import Job, Outcome
@@ -45,7 +45,8 @@ class ThreadPool:
     def execute(self, jobs: Sequence[Job], work: Callable[[Job], Outcome], stop: Stop) -> Iterator[Outcome]:
         waiting = iter(jobs)
         taking = threading.Lock()
-        ended: SimpleQueue[Outcome | BaseException | None] = SimpleQueue()
+        # not a SimpleQueue: its `get`, when a signal comes just before its timeout, waits without one
+        ended: Queue[Outcome | BaseException | None] = Queue()
 
         def run() -> None:
             try:

@@ -221,3 +221,16 @@ def test_resume_and_run_id_must_name_one_run(run_local: RunLocal) -> None:
     run = run_local("--resume", "R", "--run-id", "S", "--domains", "mock")
     assert run.code == 2
     assert "name two runs" in run.err
+
+
+def test_sigterm_does_not_wait_for_calls_that_hang(tmp_path: Path, spawn_run: Spawn, stand_in: StandIn) -> None:
+    flags = ["--agent-model", "vllm/gold", "--agent-base-url", stand_in("--latency", "600"), "--user-model", "gold"]
+    process = spawn_run("--domains", "mock", "--num-tasks", "2", "--run-id", "R", *flags)
+    log = tmp_path / "logs" / "eval_mock.log"
+    wait_until(lambda: log.exists() and log.read_text().count("type=user_sim") == 2, process)
+    process.terminate()
+    # ten seconds of grace are part of the promise; a run that waited for its calls would take ten minutes
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "Traceback" not in err
+    assert finished_lines(tmp_path / "outputs" / "R" / "run" / "record.jsonl") == 0
