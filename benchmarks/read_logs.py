@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tau2_enhanced.analysis.series import duration_series
-from tau2_enhanced.analysis.table import read_table
+from tau2_enhanced.analysis.sources import read_table
 from tau2_enhanced.logging.events import (
     ExecutionEvent,
     LLMCallEvent,

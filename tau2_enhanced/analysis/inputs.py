@@ -11,19 +11,22 @@ from typing import BinaryIO, cast
 from tau2_enhanced.errors import UserMistake
 
 _PIECE_BYTES = 32 * 2**20
-_LOGS_OF_A_FOLDER = ("eval_*.log", "eval_*.log.gz")
+_OF_A_FOLDER = (("eval_*.log", "eval_*.log.gz"), ("*.log*",), ("*.jsonl", "*.jsonl.gz"), ("*.json", "*.json.gz"))
+"""Which files of a folder are meant: the first of these that it has."""
 
 
 def find_logs(given: Sequence[str]) -> list[Path]:
     """The files that names, folders and patterns mean, each once. Raises UserMistake for one that means none.
 
-    Of a folder, its event logs: `eval_*.log`, and where it has none, every `*.log`.
+    Of a folder its event logs (`eval_*.log`) are meant; where it has none every `*.log`, else every `*.jsonl`, else
+    every `*.json`.
     """
     found: dict[Path, None] = {}
     for text in given:
         path = Path(text)
         if path.is_dir():
-            inside = [log for pattern in _LOGS_OF_A_FOLDER for log in path.glob(pattern)] or list(path.glob("*.log*"))
+            kinds = ([file for pattern in kind for file in path.glob(pattern)] for kind in _OF_A_FOLDER)
+            inside = next(filter(None, kinds), [])
         elif path.exists() or not glob.has_magic(text):
             inside = [path]
         else:
@@ -40,7 +43,7 @@ def pieces(path: Path) -> Iterator[bytes]:
     A last line that is not ended yet is left out: its writer is still at it.
     """
     try:
-        with _open(path) as file:
+        with opened(path) as file:
             rest = b""
             while piece := file.read(_PIECE_BYTES):
                 end = piece.rfind(b"\n") + 1
@@ -54,5 +57,6 @@ def pieces(path: Path) -> Iterator[bytes]:
         raise UserMistake(f"{path} can't be read: {reason}") from None
 
 
-def _open(path: Path) -> BinaryIO:
+def opened(path: Path) -> BinaryIO:
+    """A file's bytes, unpacked where it is gzipped."""
     return cast(BinaryIO, gzip.open(path)) if path.suffix == ".gz" else path.open("rb")

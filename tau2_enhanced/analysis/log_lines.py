@@ -239,24 +239,20 @@ def _read_one_by_one(lines: pl.Series, into: Lines) -> None:
     for line in lines:
         into.general += 1
         try:
-            event = parse_line(line)
+            sound.append(believed(parse_line(line)))
         except BrokenLine as error:
             into.add_broken(line, str(error))
-            continue
-        why = "not an event" if event is None else _nonsense(event)
-        if why or event is None:
-            into.add_broken(line, why)
-        else:
-            sound.append(event)
     read_events(sound, into)
 
 
-def _nonsense(event: ExecutionEvent) -> str:
-    """Why an event that could be parsed can't be believed; empty for one that can."""
+def believed(event: ExecutionEvent | None) -> ExecutionEvent:
+    """An event that could be parsed, as it is. Raises BrokenLine for one that can't be believed."""
+    if event is None:
+        raise BrokenLine("not an event")
     for spec in event_fields(event.__class__):
         value = getattr(event, spec.name)
         if isinstance(value, float) and (not math.isfinite(value) or (spec.name.endswith("_ms") and value < 0)):
-            return f"{spec.name}={value} is no measurement"
+            raise BrokenLine(f"{spec.name}={value} is no measurement")
         if isinstance(value, str) and "\ufffd" in value:
-            return f"{spec.name} holds bytes that are no UTF-8"
-    return ""
+            raise BrokenLine(f"{spec.name} holds bytes that are no UTF-8")
+    return event

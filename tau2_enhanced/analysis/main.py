@@ -6,7 +6,8 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -14,7 +15,8 @@ from tau2_enhanced.analysis.output import written_whole
 from tau2_enhanced.errors import UserMistake
 
 if TYPE_CHECKING:
-    from tau2_enhanced.analysis.table import EventTable
+    from tau2_enhanced.analysis.sources import Sources
+    from tau2_enhanced.analysis.table import Choice, EventTable
 
 _EXAMPLES = """\
 examples:
@@ -39,10 +41,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument(
         "--log_file", "--log-file", "--log_dir", "--log-dir", nargs="+", metavar="LOG", default=[],
-        dest="logs", action="extend", help="logs, folders or patterns; .gz too",
+        dest="logs", action="extend", help="logs, JSONL events, results files, folders or patterns; .gz too",
     )  # fmt: skip
     parser.add_argument(
-        "--results", nargs="+", type=Path, metavar="FILE", default=[], help="tau2's results files, of any runner"
+        "--results", nargs="+", metavar="FILE", default=[], action="extend", help="tau2's results files, of any runner"
     )
     parser.add_argument("--output_dir", "--output-dir", type=Path, default=Path("analysis_results"), metavar="DIR")
     parser.add_argument("--tasks", nargs="+", metavar="TASK", help="for the Gantt chart: ID or DOMAIN:ID")
@@ -50,8 +52,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--slo", nargs="+", metavar="NAME:MS", default=[], help="goodput, like llm_call:5000 ttft:500")
     parser.add_argument("--export", choices=("parquet", "csv"), help="write all events to events.parquet or events.csv")
     parser.add_argument("--trace", action="store_true", help="write trace.json too, for Perfetto and speedscope")
-    for name, kind in (("run", str), ("domain", str), ("task", str), ("trial", int)):
+    for name, kind in (("run", str), ("domain", str), ("task", str), ("trial", int), ("type", str)):
         parser.add_argument(f"--{name}", nargs="+", type=kind, metavar=name.upper(), help=f"these {name}s alone")
+    for name, which in (("since", "that ended then or later"), ("until", "that ended before")):
+        parser.add_argument(f"--{name}", type=_moment, metavar="TIME", help=f"events {which}, like 2026-03-14T09:26")
     options = parser.parse_args(arguments)
     if not options.logs and not options.results:
         parser.error("name logs with --log_file or --log-dir, or results with --results")
@@ -65,38 +69,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time like 2026-03-14T09:26") from None
+    return moment.astimezone().replace(tzinfo=None) if moment.tzinfo is not None else moment
+
+
 def _analyse(options: argparse.Namespace) -> int:
-    from tau2_enhanced.analysis.goodput import goodput, parse_limits
-    from tau2_enhanced.analysis.results_file import read_results, result_statistics
-    from tau2_enhanced.analysis.table import export_events
-    from tau2_enhanced.analysis.terminal import print_results, print_tables
+    from tau2_enhanced.analysis.goodput import parse_limits
+    from tau2_enhanced.analysis.results_file import result_statistics
+    from tau2_enhanced.analysis.terminal import print_results, print_tables, saying
 
     limits = parse_limits(options.slo)
-    results = [result_statistics(read_results(path)) for path in options.results]
-    summary: dict[str, Any] = {"results": results} if results else {}
-    table = _read(options) if options.logs else None
-    if table is not None:
-        summary |= _timing(table) | {"goodput": goodput(table, limits)}
-    _write(options.output_dir, summary)
-    written = [options.output_dir / "summary.json"]
-    left_out: list[str] = []
-    if table is not None and not options.no_figures:
-        from tau2_enhanced.analysis.figures import draw_figures
+    choice = _choice(options)
+    with saying() as say:
+        sources = _read(options, say)
+        table = sources.table.chosen(choice)
+        if sources.table.count and not table.count:
+            raise UserMistake("no events are left by --run, --domain, --task, --trial, --type, --since and --until")
+        say("counting")
+        summary: dict[str, Any] = {}
+        if table.count:
+            from tau2_enhanced.analysis.summary import summarise
 
-        drawn = draw_figures(table, options.output_dir, tasks=options.tasks)
-        written += drawn.paths
-        left_out = drawn.left_out
-    if table is not None and options.export:
-        written.append(options.output_dir / f"events.{options.export}")
-        export_events(table, written[-1])
-    if table is not None and options.trace:
-        from tau2_enhanced.analysis.trace import write_trace
-
-        written.append(options.output_dir / "trace.json")
-        write_trace(table, written[-1])
-    if results:
-        print_results(results)
-    if table is not None:
+            summary = summarise(table, limits)
+        if sources.results:
+            summary["results"] = [result_statistics(found) for found in sources.results]
+        written, left_out = _write_all(options, table, summary, say)
+    if sources.results:
+        print_results(summary["results"])
+    if table.count:
         print_tables(summary)
         _report_broken(table)
     for sentence in left_out:
@@ -105,37 +109,57 @@ def _analyse(options: argparse.Namespace) -> int:
     return 0
 
 
-def _read(options: argparse.Namespace) -> EventTable:
+def _read(options: argparse.Namespace, say: Callable[[str], None]) -> Sources:
     from tau2_enhanced.analysis.inputs import find_logs
-    from tau2_enhanced.analysis.table import Choice, read_table
+    from tau2_enhanced.analysis.sources import read_sources
 
-    table = read_table(find_logs(options.logs))
-    if not table.count:
+    sources = read_sources(find_logs([*options.logs, *options.results]), say)
+    if not sources.table.count and not sources.results:
         raise UserMistake("no events in these logs")
-    chosen = table.chosen(Choice(options.run, options.domain, options.task, options.trial))
-    if not chosen.count:
-        raise UserMistake("no events are left by --run, --domain, --task and --trial")
-    return chosen
+    return sources
 
 
-def _timing(table: EventTable) -> dict[str, Any]:
-    from tau2_enhanced.analysis.attempts import count_attempts
-    from tau2_enhanced.analysis.series import duration_series, usage_series
-    from tau2_enhanced.analysis.wall_time import slowest_calls, slowest_simulations, where_time_went
+def _choice(options: argparse.Namespace) -> Choice:
+    from tau2_enhanced.analysis.table import Choice
 
-    durations = duration_series(table)
-    if not durations:
-        raise UserMistake("no timed events in these logs: run with --log-level PROFILE")
-    return {
-        "events": {kind: frame.height for kind, frame in sorted(table.frames.items())},
-        "durations": durations,
-        "usage": usage_series(table),
-        "attempts": count_attempts(table),
-        "wall_time": where_time_went(table),
-        "slowest_simulations": slowest_simulations(table),
-        "slowest_calls": slowest_calls(table),
-        "lines": {"broken": table.broken, "broken_examples": table.broken_examples, "read_singly": table.general},
-    }
+    return Choice(
+        type=options.type,
+        run=options.run,
+        domain=options.domain,
+        task=options.task,
+        trial=options.trial,
+        since=options.since,
+        until=options.until,
+    )
+
+
+def _write_all(
+    options: argparse.Namespace, table: EventTable, summary: dict[str, Any], say: Callable[[str], None]
+) -> tuple[list[Path], list[str]]:
+    """Write every file that is wanted; which, and a sentence for each picture that has no data."""
+    folder: Path = options.output_dir
+    _write(folder, summary)
+    written = [folder / "summary.json"]
+    left_out: list[str] = []
+    if table.count and not options.no_figures:
+        from tau2_enhanced.analysis.figures import draw_figures
+
+        drawn = draw_figures(table, folder, tasks=options.tasks, say=say)
+        written += drawn.paths
+        left_out = drawn.left_out
+    if table.count and options.export:
+        from tau2_enhanced.analysis.table import export_events
+
+        say(f"writing events.{options.export}")
+        written.append(folder / f"events.{options.export}")
+        export_events(table, written[-1])
+    if table.count and options.trace:
+        from tau2_enhanced.analysis.trace import write_trace
+
+        say("writing trace.json")
+        written.append(folder / "trace.json")
+        write_trace(table, written[-1])
+    return written, left_out
 
 
 def _write(output_dir: Path, summary: dict[str, Any]) -> None:

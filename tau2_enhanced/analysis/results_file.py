@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from tau2_enhanced.analysis.pass_k import (
     pass_1_interval,
     pass_hat_k,
 )
+from tau2_enhanced.analysis.tool_accuracy import tool_accuracy
 from tau2_enhanced.errors import UserMistake
 
 
@@ -25,18 +25,35 @@ from tau2_enhanced.errors import UserMistake
 class Simulation:
     """One simulation of a results file."""
 
+    sim: str
     task: str
     trial: int
+    seed: int | None
+    start_time: str | None
     reward: float | None
     """None where there is no verdict (tau2: `skipped`, or no reward at all)."""
     termination_reason: str
     agent_cost_usd: float | None
     user_cost_usd: float | None
     duration_s: float
-    tool_calls: int
-    tool_errors: int
+    messages: Sequence[Mapping[str, Any]] = field(repr=False)
+    """As tau2 wrote them."""
     breakdown: dict[str, float]
     """The reward by basis: DB, COMMUNICATE, …"""
+
+    @property
+    def cost_usd(self) -> float | None:
+        """Of agent and user together."""
+        return _total([self.agent_cost_usd, self.user_cost_usd])
+
+    @property
+    def tool_messages(self) -> list[Mapping[str, Any]]:
+        return [message for message in self.messages if message["role"] == "tool"]
+
+    @property
+    def calls(self) -> list[Mapping[str, Any]]:
+        """All tool calls of agent and user."""
+        return [call for message in self.messages for call in message.get("tool_calls") or ()]
 
 
 @dataclass(frozen=True)
@@ -44,29 +61,33 @@ class ResultsFile:
     """A file of tau2's `Results`."""
 
     path: Path
+    run: str
+    """The file's name, or its folder's where the file is named after its domain."""
     domain: str
     agent_model: str | None
     user_model: str | None
     planned: int
     """Tasks times trials."""
+    gold: Mapping[str, Sequence[Mapping[str, Any]]] = field(repr=False)
+    """Each task's gold actions, as tau2 wrote them."""
     simulations: Sequence[Simulation]
 
 
-def read_results(path: Path) -> ResultsFile:
-    """Read a results file of any tau2. Raises UserMistake for a file that can't be read or is none."""
+def results_of(data: Any, path: Path) -> ResultsFile:
+    """The results in the JSON of `path`, of any tau2. Raises UserMistake where it holds none."""
     try:
-        data = json.loads(path.read_bytes())
         info = data["info"]
+        domain = info["environment_info"]["domain_name"]
         return ResultsFile(
             path=path,
-            domain=info["environment_info"]["domain_name"],
+            run=path.absolute().parent.name if path.stem == domain else path.stem,
+            domain=domain,
             agent_model=info["agent_info"].get("llm"),
             user_model=info["user_info"].get("llm"),
             planned=len(data["tasks"]) * info["num_trials"],
+            gold={task["id"]: (task.get("evaluation_criteria") or {}).get("actions") or [] for task in data["tasks"]},
             simulations=[_simulation(entry) for entry in data["simulations"]],
         )
-    except OSError as error:
-        raise UserMistake(f"{path} can't be read: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, AttributeError):
         raise UserMistake(f"{path} is no results file of tau2") from None
 
@@ -82,6 +103,7 @@ def result_statistics(results: ResultsFile) -> dict[str, Any]:
     for simulation in verdicts:
         by_task[simulation.task].append(is_success(simulation.reward or 0.0))
     tasks = [Trials(sum(passed), len(passed)) for passed in by_task.values()]
+    tools = [message for simulation in results.simulations for message in simulation.tool_messages]
     most = max((task.verdicts for task in tasks), default=0)
     return {
         "file": str(results.path),
@@ -101,8 +123,9 @@ def result_statistics(results: ResultsFile) -> dict[str, Any]:
         "agent_cost_usd": _total([simulation.agent_cost_usd for simulation in results.simulations]),
         "user_cost_usd": _total([simulation.user_cost_usd for simulation in results.simulations]),
         "mean_duration_s": _mean([simulation.duration_s for simulation in verdicts]),
-        "tool_calls": sum(simulation.tool_calls for simulation in results.simulations),
-        "tool_errors": sum(simulation.tool_errors for simulation in results.simulations),
+        "tool_calls": len(tools),
+        "tool_errors": sum(bool(message.get("error")) for message in tools),
+        "tool_accuracy": tool_accuracy((results.gold.get(run.task, []), run.calls) for run in results.simulations),
     }
 
 
@@ -117,17 +140,18 @@ def _pass_hat(tasks: Sequence[Trials], k: int) -> dict[str, float | None]:
 
 def _simulation(entry: dict[str, Any]) -> Simulation:
     info = entry.get("reward_info")
-    tools = [message for message in entry["messages"] if message["role"] == "tool"]
     return Simulation(
+        sim=entry.get("id") or "",
         task=entry["task_id"],
         trial=entry.get("trial") or 0,
+        seed=entry.get("seed"),
+        start_time=entry.get("start_time"),
         reward=None if info is None or entry.get("skipped") else float(info["reward"]),
         termination_reason=entry["termination_reason"],
         agent_cost_usd=entry.get("agent_cost"),
         user_cost_usd=entry.get("user_cost"),
         duration_s=float(entry["duration"]),
-        tool_calls=len(tools),
-        tool_errors=sum(bool(message.get("error")) for message in tools),
+        messages=entry["messages"],
         breakdown=(info or {}).get("reward_breakdown") or {},
     )
 

@@ -2,38 +2,58 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 
 from tau2_enhanced.analysis.table import MODEL_CALLS, EventTable
 
 PERCENTILES = (50, 90, 95, 99)
+ROLES = {"llm_call": "agent", "expert_call": "expert", "user_sim": "user_simulator", "evaluator": "judge"}
+"""Who calls a model, by the type of the call's event."""
 
 
-def duration_series(table: EventTable) -> list[dict[str, Any]]:
+class _Series(NamedTuple):
+    type: str
+    measure: str
+    column: str
+    name: str
+    """The column by which events of a type are told apart."""
+
+
+_SERIES = (
+    *(_Series(kind, "duration", "duration_ms", "model") for kind in MODEL_CALLS),
+    *(_Series(kind, measure, f"{measure}_ms", "model") for kind in MODEL_CALLS for measure in ("ttft", "decode")),
+    _Series("tool_call", "duration", "duration_ms", "function"),
+    _Series("step_complete", "duration", "total_duration_ms", "from_role"),
+)
+
+
+def duration_series(table: EventTable, simulated_ms: float | None = None) -> list[dict[str, Any]]:
     """Statistics of each series in milliseconds, the largest total first.
 
-    The standard deviation has ddof 1 and is None for a single value; percentiles are linear between the
-    two nearest values (numpy's default). Calls that failed for good are counted in `errors` and leave the
-    times alone: a refused connection says nothing of how fast a model is.
+    `measure` is `duration`, or where a stream was timed `ttft` (to the first token) and `decode` (from there to
+    the last). The standard deviation has ddof 1 and is None for a single value; percentiles are linear between
+    the two nearest values (numpy's default). Calls that failed for good are counted in `errors` and leave the
+    times alone: a refused connection says nothing of how fast a model is. `share` is the total's part of
+    `simulated_ms`, the time of all simulations; None where that is unknown.
     """
-    named = [(kind, "model", "duration_ms", pl.col("error_type").is_not_null()) for kind in MODEL_CALLS]
-    named.append(("tool_call", "function", "duration_ms", pl.lit(False)))
-    named.append(("step_complete", "from_role", "total_duration_ms", pl.lit(False)))
     rows: list[dict[str, Any]] = []
-    for kind, name, duration, failed in named:
-        frame = table.of(kind).filter(pl.col(duration).is_not_null())
+    for series in _SERIES:
+        frame = table.of(series.type).filter(pl.col(series.column).is_not_null())
         if frame.height:
-            rows += _statistics(frame, kind, name, duration, failed)
+            rows += _statistics(frame, series)
+    for row in rows:
+        row["share"] = (row["total_ms"] or 0.0) / simulated_ms if simulated_ms else None
     return sorted(rows, key=lambda row: -float(row["total_ms"] or 0.0))
 
 
-def _statistics(frame: pl.DataFrame, kind: str, name: str, duration: str, failed: pl.Expr) -> list[dict[str, Any]]:
-    sound = pl.col(duration).filter(~failed)
-    errors = pl.col("error").sum() if kind == "tool_call" else failed.sum()
+def _statistics(frame: pl.DataFrame, series: _Series) -> list[dict[str, Any]]:
+    failed = pl.col("error_type").is_not_null() if series.type in MODEL_CALLS else pl.lit(False)
+    errors = pl.col("error").sum() if series.type == "tool_call" else failed.sum()
+    sound = pl.col(series.column).filter(~failed)
     return (
-        frame.group_by(pl.col(name).fill_null("").alias("name"))
+        frame.group_by(pl.col(series.name).fill_null("").alias("name"))
         .agg(
             sound.len().alias("n"),
             errors.cast(pl.Int64).alias("errors"),
@@ -44,7 +64,7 @@ def _statistics(frame: pl.DataFrame, kind: str, name: str, duration: str, failed
             sound.max().alias("max_ms"),
             sound.sum().alias("total_ms"),
         )
-        .select(pl.lit(kind).alias("type"), pl.all())
+        .select(pl.lit(series.type).alias("type"), pl.lit(series.measure).alias("measure"), pl.all())
         .to_dicts()
     )
 
@@ -62,6 +82,8 @@ def usage_series(table: EventTable) -> list[dict[str, Any]]:
 def _usage(frame: pl.DataFrame, kind: str) -> list[dict[str, Any]]:
     answered = pl.col("error_type").is_null()
     seconds = pl.col("duration_ms").filter(answered).sum() / 1000
+    decoded = answered & pl.col("decode_ms").is_not_null()
+    decode_s = pl.col("decode_ms").filter(decoded).sum() / 1000
     cost = pl.col("cost_usd").filter(answered)
     return (
         frame.group_by(pl.col("model").fill_null("").alias("model"))
@@ -73,9 +95,38 @@ def _usage(frame: pl.DataFrame, kind: str) -> list[dict[str, Any]]:
             pl.col("input_tokens").sum(),
             pl.col("cached_tokens").sum(),
             pl.col("output_tokens").sum(),
+            pl.when(seconds > 0).then(pl.col("input_tokens").sum() / seconds).alias("input_tokens_per_s"),
             pl.when(seconds > 0).then(pl.col("output_tokens").sum() / seconds).alias("output_tokens_per_s"),
+            pl.when(decode_s > 0)
+            .then(pl.col("output_tokens").filter(decoded).sum() / decode_s)
+            .alias("decode_tokens_per_s"),
             pl.when(cost.null_count() == 0).then(cost.sum()).alias("cost_usd"),
         )
-        .select(pl.lit(kind).alias("type"), pl.all())
+        .select(pl.lit(kind).alias("type"), pl.lit(ROLES[kind]).alias("role"), pl.all())
         .to_dicts()
     )
+
+
+def cost_by_role(usage: list[dict[str, Any]]) -> dict[str, float | None]:
+    """USD of each role that called a model, and of all together; None where a part is unknown."""
+    roles = dict.fromkeys(row["role"] for row in usage)
+    costs = {f"{role}_usd": _sum(row["cost_usd"] for row in usage if row["role"] == role) for role in roles}
+    return costs | {"total_usd": _sum(costs.values())}
+
+
+def error_series(table: EventTable) -> list[dict[str, Any]]:
+    """How often each error ended a call of a model or of a tool, or a simulation; the most frequent first."""
+    found = []
+    for kind in (*MODEL_CALLS, "tool_call", "task_complete"):
+        frame = table.of(kind)
+        if kind == "tool_call":  # a results file does not tell what a tool raised
+            unnamed = pl.when("error").then(pl.lit("unknown"))
+            frame = frame.with_columns(pl.coalesce("error_type", unnamed).alias("error_type"))
+        counted = frame.filter(pl.col("error_type").is_not_null()).group_by("error_type").len("n")
+        found += counted.select(pl.lit(kind).alias("type"), "error_type", pl.col("n").cast(pl.Int64)).to_dicts()
+    return sorted(found, key=lambda row: (-row["n"], row["type"], row["error_type"]))
+
+
+def _sum(costs: Any) -> float | None:
+    known = list(costs)
+    return None if None in known else sum(known)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 import polars as pl
 
-from tau2_enhanced.analysis.inputs import pieces
-from tau2_enhanced.analysis.log_lines import Lines, column_types, read_lines
+from tau2_enhanced.analysis.log_lines import Lines, column_types
 from tau2_enhanced.analysis.output import written_whole
 from tau2_enhanced.logging.events import EVENT_TYPES, ModelCallEvent
 
@@ -21,14 +21,27 @@ MODEL_CALLS = tuple(name for name, cls in EVENT_TYPES.items() if issubclass(cls,
 class Choice:
     """Which events are meant; None is all."""
 
+    type: Sequence[str] | None = None
     run: Sequence[str] | None = None
     domain: Sequence[str] | None = None
     task: Sequence[str] | None = None
     trial: Sequence[int] | None = None
+    since: datetime | None = None
+    """Events that ended at this time or later, in local time."""
+    until: datetime | None = None
+    """Events that ended before this time."""
 
     def expression(self) -> pl.Expr:
-        named = [(name, wanted) for name, wanted in self.__dict__.items() if wanted is not None]
-        return pl.all_horizontal([pl.lit(True), *(pl.col(name).is_in(list(wanted)) for name, wanted in named)])
+        """What holds for the chosen events, their type apart."""
+        chosen = [pl.lit(True)]
+        for name in ("run", "domain", "task", "trial"):
+            if (wanted := getattr(self, name)) is not None:
+                chosen.append(pl.col(name).is_in(list(wanted)))
+        if self.since is not None:
+            chosen.append(pl.col("timestamp") >= self.since)
+        if self.until is not None:
+            chosen.append(pl.col("timestamp") < self.until)
+        return pl.all_horizontal(chosen)
 
 
 @dataclass
@@ -57,7 +70,8 @@ class EventTable:
 
     def chosen(self, choice: Choice) -> EventTable:
         """The table of the chosen events alone."""
-        kept = {kind: frame.filter(choice.expression()) for kind, frame in self.frames.items()}
+        wanted = [kind for kind in self.frames if choice.type is None or kind in choice.type]
+        kept = {kind: self.frames[kind].filter(choice.expression()) for kind in wanted}
         frames = {kind: frame for kind, frame in kept.items() if frame.height}
         return EventTable(frames, self.broken, self.broken_examples, self.general)
 
@@ -70,15 +84,6 @@ def export_events(table: EventTable, path: Path) -> None:
             events.write_parquet(temporary)
         else:
             events.write_csv(temporary)
-
-
-def read_table(paths: Iterable[Path]) -> EventTable:
-    """The table of log files. Raises UserMistake for a file that can't be read."""
-    lines = Lines()
-    for path in paths:
-        for piece in pieces(path):
-            read_lines(piece, lines)
-    return to_table(lines)
 
 
 def to_table(lines: Lines) -> EventTable:

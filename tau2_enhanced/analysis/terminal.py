@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -13,21 +15,39 @@ _TIMES = ("mean_ms", "std_ms", "min_ms", "p50_ms", "p90_ms", "p95_ms", "p99_ms",
 _USED = ("calls", "failed_calls", "retries", "input_tokens", "cached_tokens", "output_tokens")
 _PIPE_WIDTH = 170
 _TASK_WIDTH = 60
+_LEVELS = "▁▂▃▄▅▆▇█"
+
+
+@contextmanager
+def saying() -> Iterator[Callable[[str], None]]:
+    """Inside the block, what is said is shown while it is done, where somebody is looking."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda _: None
+        return
+    with console.status("") as status:
+        yield lambda text: status.update(escape(text))
 
 
 def print_tables(summary: Mapping[str, Any]) -> None:
-    """Where the time went, durations, tokens and cost, and what was slowest."""
+    """Where the time went, durations, tokens and cost, errors, and what was slowest."""
     console = _console()
     if summary["wall_time"] is not None:
-        console.print(_wall_time(summary["wall_time"]))
+        console.print(_wall_time(summary["wall_time"], summary["critical_path"]))
     console.print(_durations(summary["durations"]))
     if summary["usage"]:
         console.print(_usage(summary["usage"]))
+        console.print(_cost(summary["cost_by_role"]))
+    if summary["errors"]:
+        console.print(_errors(summary["errors"]))
     if summary["goodput"]:
         console.print(_goodput(summary["goodput"]))
+    if summary["concurrency"] is not None:
+        console.print(_concurrency(summary["concurrency"]))
     if summary["slowest_simulations"]:
         console.print(_slowest_simulations(summary["slowest_simulations"]))
-    console.print(_slowest_calls(summary["slowest_calls"]))
+    if summary["slowest_calls"]:
+        console.print(_slowest_calls(summary["slowest_calls"]))
 
 
 def print_results(results: Sequence[Mapping[str, Any]]) -> None:
@@ -42,6 +62,8 @@ def print_results(results: Sequence[Mapping[str, Any]]) -> None:
         "user USD",
         "tool calls",
         "tool errors",
+        "precision",
+        "recall",
         "flaky",
     )
     table = _table("results", ("domain", "agent"), numbers)
@@ -65,6 +87,7 @@ def print_results(results: Sequence[Mapping[str, Any]]) -> None:
                 _number(found["user_cost_usd"], 4),
                 str(found["tool_calls"]),
                 str(found["tool_errors"]),
+                *(_share(found["tool_accuracy"][name]) for name in ("precision", "recall")),
                 str(len(found["flaky_tasks"])),
             )
     _console().print(table)
@@ -76,19 +99,56 @@ def _console() -> Console:
     return console if console.is_terminal else Console(width=_PIPE_WIDTH)
 
 
-def _wall_time(parts: Mapping[str, float]) -> Table:
-    table = _table("where the time of all simulations went", ("part",), ("s", "share"))
-    for name, ms in parts.items():
-        part = name.removesuffix("_ms").replace("_", " ")
-        share = f"{100 * ms / parts['total_ms']:.1f} %" if parts["total_ms"] else "–"
-        table.add_row(part, _number(ms / 1000, 1), share)
+def _wall_time(parts: Mapping[str, float], path: Mapping[str, float] | None) -> Table:
+    table = _table("where the time went", ("part",), ("all simulations s", "share", "critical path s", "share"))
+    for name in dict.fromkeys([*(path or parts), *parts]):
+        cells = [cell for of in (parts, path or {}) for cell in _part(of, name)]
+        table.add_row(name.removesuffix("_ms").replace("_", " "), *cells)
     return table
+
+
+def _part(parts: Mapping[str, float], name: str) -> tuple[str, str]:
+    if name not in parts:
+        return "", ""
+    return _number(parts[name] / 1000, 1), _share(parts[name] / parts["total_ms"] if parts["total_ms"] else None)
+
+
+def _cost(roles: Mapping[str, float | None]) -> Table:
+    table = _table("cost by role", ("role",), ("USD", "share"))
+    total = roles["total_usd"]
+    for name, cost in roles.items():
+        share = _share(cost / total if cost is not None and total else None)
+        table.add_row(name.removesuffix("_usd").replace("_", " "), _usd(cost), share)
+    return table
+
+
+def _errors(rows: Sequence[Mapping[str, Any]]) -> Table:
+    table = _table("errors", ("type", "error_type"), ("n",))
+    for row in rows:
+        table.add_row(row["type"], row["error_type"], f"{row['n']:,}")
+    return table
+
+
+def _concurrency(found: Mapping[str, Any]) -> Table:
+    table = _table("what ran at once", ("what",), ("mean", "peak"))
+    table.add_column(f"over the run, {_number(found['bin_ms'] / 1000, 2)} s each")
+    for name, level in found.items():
+        if isinstance(level, Mapping):
+            bars = _bars(level["mean_over_time"], level["peak"])
+            table.add_row(name.replace("_", " "), _number(level["mean"], 1), str(level["peak"]), bars)
+    return table
+
+
+def _bars(values: Sequence[float], peak: float) -> str:
+    return "".join(
+        _LEVELS[min(len(_LEVELS) - 1, int(value / peak * len(_LEVELS)))] if value else " " for value in values
+    )
 
 
 def _goodput(rows: Sequence[Mapping[str, Any]]) -> Table:
     table = _table("goodput", ("name",), ("limit ms", "n", "within", "share"))
     for row in rows:
-        share = "–" if row["share"] is None else f"{100 * row['share']:.1f} %"
+        share = _share(row["share"])
         table.add_row(row["name"], _number(row["limit_ms"], 0), str(row["n"]), str(row["within"]), share)
     return table
 
@@ -99,7 +159,7 @@ def _slowest_simulations(rows: Sequence[Mapping[str, Any]]) -> Table:
         reward = "no verdict" if row["reward"] is None else f"{row['reward']:g}"
         reason = row["error_type"] or row["termination_reason"] or ""
         cells = (row["trial"], _number(row["duration_ms"] / 1000, 2), row["steps"], reward, reason)
-        table.add_row(row["domain"], _short(row["task"]), *map(str, cells))
+        table.add_row(row["domain"], _short(row["task"]), *map(_text, cells))
     return table
 
 
@@ -107,31 +167,44 @@ def _slowest_calls(rows: Sequence[Mapping[str, Any]]) -> Table:
     table = _table("slowest calls", ("type", "name", "domain", "task"), ("trial", "step", "ms"))
     for row in rows:
         cells = (row["trial"], row["step"], _number(row["duration_ms"]))
-        table.add_row(row["type"], row["name"], row["domain"], _short(row["task"]), *map(str, cells))
+        table.add_row(row["type"], row["name"], row["domain"], _short(row["task"]), *map(_text, cells))
     return table
 
 
 def _durations(rows: Sequence[Mapping[str, Any]]) -> Table:
-    table = _table("durations in ms", ("type", "name"), ("n", "errors", *(name.removesuffix("_ms") for name in _TIMES)))
+    headings = ("n", "errors", *(name.removesuffix("_ms") for name in _TIMES), "share")
+    table = _table("durations in ms", ("type", "name"), headings)
     for row in rows:
-        table.add_row(
-            row["type"], row["name"], str(row["n"]), str(row["errors"] or ""), *(_number(row[name]) for name in _TIMES)
-        )
+        kind = row["type"] if row["measure"] == "duration" else f"{row['type']} {row['measure']}"
+        share = _share(row["share"])
+        times = (_number(row[name]) for name in _TIMES)
+        table.add_row(kind, row["name"], str(row["n"]), str(row["errors"] or ""), *times, share)
     return table
 
 
 def _usage(rows: Sequence[Mapping[str, Any]]) -> Table:
-    headings = ("calls", "failed", "retries", "tokens in", "cached", "tokens out", "out/s", "retry wait s", "cost USD")
+    headings = (
+        "calls",
+        "failed",
+        "retries",
+        "tokens in",
+        "cached",
+        "tokens out",
+        "in/s",
+        "out/s",
+        "retry wait s",
+        "cost USD",
+    )
     table = _table("tokens and cost", ("type", "model"), headings)
     for row in rows:
-        cost = "unknown" if row["cost_usd"] is None else f"{row['cost_usd']:,.4f}"
         table.add_row(
             row["type"],
             row["model"],
             *(f"{row[name]:,}" for name in _USED),
+            _number(row["input_tokens_per_s"], 1),
             _number(row["output_tokens_per_s"], 1),
             _number((row["retry_wait_ms"] or 0) / 1000, 1),
-            cost,
+            _usd(row["cost_usd"]),
         )
     return table
 
@@ -150,6 +223,18 @@ def _short(task: str | None) -> Text:
     text = Text(task or "")
     text.truncate(_TASK_WIDTH, overflow="ellipsis")
     return text
+
+
+def _usd(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:,.4f}"
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.1f} %"
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value)
 
 
 def _number(value: float | None, digits: int = 3) -> str:

@@ -1,4 +1,4 @@
-"""Where the wall time of simulations went, and which of them and of their calls were slowest."""
+"""Where the wall time went, in sum and on the critical path, and which simulations and calls were slowest."""
 
 from __future__ import annotations
 
@@ -6,44 +6,62 @@ from typing import Any
 
 import polars as pl
 
+from tau2_enhanced.analysis.simulations import PARTS
 from tau2_enhanced.analysis.table import MODEL_CALLS, EventTable
 
-_PARTS = {
-    "model_ms": ("llm_call", "expert_call"),
-    "user_simulator_ms": ("user_sim",),
-    "judge_ms": ("evaluator",),
-    "tools_ms": ("tool_call",),
-}
+_ALL_PARTS = (*PARTS, "retry_wait_ms", "framework_ms")
 _LISTED = 10
 _OF_A_SIMULATION = ("run", "domain", "task", "trial", "sim")
 
 
-def where_time_went(table: EventTable) -> dict[str, float] | None:
-    """Milliseconds of all finished simulations together, by what they waited for.
+def where_time_went(simulations: pl.DataFrame) -> dict[str, float] | None:
+    """Milliseconds of all simulations that ended together, by what they waited for.
 
     A simulation does one thing at a time, so the parts add up to `total_ms`: calls of the models, of the
     user simulator and of the judge, tools, waits before a call that was tried again, and `framework_ms`,
     which is the rest: tau2's own work and the runner's. None where no simulation ended.
     """
-    ended = table.of("task_complete").filter(pl.col("duration_ms").is_not_null())
-    if not ended.height:
+    ended = simulations.filter("ended")
+    return _parts(ended) | {"total_ms": float(ended["duration_ms"].sum())} if ended.height else None
+
+
+def critical_path(simulations: pl.DataFrame) -> dict[str, float] | None:
+    """Milliseconds of a run from its first simulation's start to its last one's end, by what it waited for.
+
+    What the run as a whole waited for is the simulation that ended last, before that one the simulation that
+    its worker had ended last before, and so on to the run's start; `idle_ms` is when that worker had none.
+    Where workers are unknown, any simulation that ended before it began may precede. Several runs are added
+    up. None where no simulation has times.
+    """
+    timed = simulations.filter(pl.col("start_ms").is_not_null() & pl.col("end_ms").is_not_null())
+    runs = [_path(own) for own in timed.partition_by("run")]
+    if not runs:
         return None
-    sims = ended.select("sim").unique()
-    found = {name: sum(_total(table, kind, "duration_ms", sims) for kind in kinds) for name, kinds in _PARTS.items()}
-    found["retry_wait_ms"] = sum(_total(table, kind, "retry_wait_ms", sims) for kind in MODEL_CALLS)
-    total = float(ended["duration_ms"].sum())
-    return {**found, "framework_ms": max(0.0, total - sum(found.values())), "total_ms": total}
+    return {name: sum(run[name] for run in runs) for name in runs[0]}
 
 
-def _total(table: EventTable, kind: str, column: str, sims: pl.DataFrame) -> float:
-    return float(table.of(kind).join(sims, on="sim", how="semi")[column].sum() or 0.0)
+def _path(simulations: pl.DataFrame) -> dict[str, float]:
+    begin, end = float(simulations["start_ms"].min()), float(simulations["end_ms"].max())  # type: ignore[arg-type]  # numbers
+    last_first = simulations.sort("end_ms", descending=True).to_dicts()
+    path = [last_first[0]]
+    for simulation in last_first[1:]:
+        after = path[-1]
+        if simulation["end_ms"] <= after["start_ms"] and simulation["thread"] == after["thread"]:
+            path.append(simulation)
+    found = _parts(pl.DataFrame(path, schema=simulations.schema))
+    return found | {"idle_ms": max(0.0, end - begin - sum(found.values())), "total_ms": end - begin}
 
 
-def slowest_simulations(table: EventTable) -> list[dict[str, Any]]:
+def _parts(simulations: pl.DataFrame) -> dict[str, float]:
+    return {name: float(simulations[name].sum()) for name in _ALL_PARTS}
+
+
+def slowest_simulations(simulations: pl.DataFrame) -> list[dict[str, Any]]:
     """The simulations that took longest, with what they came to."""
-    ended = table.of("task_complete").filter(pl.col("duration_ms").is_not_null())
-    wanted = (*_OF_A_SIMULATION, "duration_ms", "steps", "reward", "termination_reason", "error_type", "cost_usd")
-    return ended.sort("duration_ms", descending=True).head(_LISTED).select(wanted).to_dicts()
+    wanted = [pl.col("simulation").alias("sim") if name == "sim" else pl.col(name) for name in _OF_A_SIMULATION]
+    came_to = ("duration_ms", "steps", "reward", "termination_reason", "error_type", "cost_usd")
+    ended = simulations.filter("ended").sort("duration_ms", descending=True)
+    return ended.head(_LISTED).select(*wanted, *came_to).to_dicts()
 
 
 def slowest_calls(table: EventTable) -> list[dict[str, Any]]:
@@ -52,7 +70,7 @@ def slowest_calls(table: EventTable) -> list[dict[str, Any]]:
     for kind, name in (*((kind, "model") for kind in MODEL_CALLS), ("tool_call", "function")):
         frame = table.of(kind).filter(pl.col("duration_ms").is_not_null())
         if frame.height:
-            longest = frame.sort("duration_ms", descending=True).head(_LISTED)
+            longest = frame.top_k(_LISTED, by="duration_ms")
             parts.append(
                 longest.select(
                     pl.lit(kind).alias("type"), pl.col(name).alias("name"), *_OF_A_SIMULATION, "step", "duration_ms"

@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 from support import CHECKOUT, RunLocal
 
+from tau2_enhanced.analysis import concurrency
 from tau2_enhanced.analysis.figures import (
-    concurrency,
     cost_and_tokens,
     draw_figures,
     latency_by_function,
@@ -26,10 +26,12 @@ from tau2_enhanced.analysis.figures import (
     task_gantt,
 )
 from tau2_enhanced.analysis.figures.boxes import MOST_ROWS, Box
-from tau2_enhanced.analysis.figures.intervals import merged, timeline
+from tau2_enhanced.analysis.figures.intervals import merged
 from tau2_enhanced.analysis.figures.style import duration_text, label, short_number
 from tau2_enhanced.analysis.figures.task_gantt import Bar
-from tau2_enhanced.analysis.table import EventTable, read_table
+from tau2_enhanced.analysis.sources import read_table
+from tau2_enhanced.analysis.table import EventTable
+from tau2_enhanced.analysis.timeline import timeline
 from tau2_enhanced.errors import UserMistake
 from tau2_enhanced.logging.events import (
     EvaluatorEvent,

@@ -8,14 +8,15 @@ import pytest
 from support import CHECKOUT, RunLocal
 
 from tau2_enhanced.analysis.main import main
-from tau2_enhanced.analysis.results_file import read_results, result_statistics
+from tau2_enhanced.analysis.results_file import result_statistics
+from tau2_enhanced.analysis.sources import read_sources
 
 RECORDED = CHECKOUT.parent / "shared" / "data" / "airline_gemini2_5_flash_10tasks_2t.json"
 
 
 @pytest.mark.skipif(not RECORDED.exists(), reason="the recorded run has no licence to be part of the project")
 def test_the_recorded_run() -> None:
-    found = result_statistics(read_results(RECORDED))
+    found = result_statistics(read_sources([RECORDED]).results[0])
     assert (found["tool_calls"], found["tool_errors"]) == (79, 8)
     assert round(found["agent_cost_usd"], 4) == 0.2065
     assert round(found["user_cost_usd"], 4) == 0.0729
@@ -65,7 +66,7 @@ def test_what_has_no_verdict_is_coverage_and_no_failure(tmp_path: Path) -> None:
     }
     path = tmp_path / "retail.json"
     path.write_text(json.dumps(data))
-    found = result_statistics(read_results(path))
+    found = result_statistics(read_sources([path]).results[0])
     assert (found["finished"], found["planned"], found["coverage"]) == (2, 4, 0.5)
     assert found["flaky_tasks"] == ["a"]
     assert found["pass_hat_k"]["1"]["value"] == 0.5

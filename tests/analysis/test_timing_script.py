@@ -54,6 +54,7 @@ def test_golden_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     (row,) = summary()["durations"]
     assert row == {
         "type": "llm_call",
+        "measure": "duration",
         "name": "m",
         "n": 3,
         "errors": 1,
@@ -66,6 +67,8 @@ def test_golden_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         "p99_ms": pytest.approx(298.0),
         "max_ms": 300.0,
         "total_ms": 600.0,
+        # of three simulations, one of which waited 500 ms to try again, and a call of 7,000 ms without one
+        "share": pytest.approx(600 / 8109),
     }
     (usage,) = summary()["usage"]
     assert (usage["calls"], usage["failed_calls"], usage["retries"]) == (4, 1, 4)

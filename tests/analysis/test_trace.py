@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from support import RunLocal
 
 from tau2_enhanced.analysis.inputs import find_logs
-from tau2_enhanced.analysis.table import EventTable, read_table
+from tau2_enhanced.analysis.sources import read_table
+from tau2_enhanced.analysis.table import EventTable
 from tau2_enhanced.analysis.trace import write_trace
 from tau2_enhanced.analysis.trace.nesting import ROUNDING_US, nest
 from tau2_enhanced.errors import UserMistake

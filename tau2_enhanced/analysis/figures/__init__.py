@@ -5,12 +5,13 @@ Each picture is a module: `select` takes what it shows out of the events, `draw`
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from matplotlib.figure import Figure
 
+from tau2_enhanced.analysis.concurrency import concurrency as concurrency_of
 from tau2_enhanced.analysis.figures import (
     concurrency,
     cost_and_tokens,
@@ -21,9 +22,9 @@ from tau2_enhanced.analysis.figures import (
     task_gantt,
 )
 from tau2_enhanced.analysis.figures.files import write_figure
-from tau2_enhanced.analysis.figures.intervals import Timeline, run_ids, timeline
 from tau2_enhanced.analysis.figures.style import label, look
 from tau2_enhanced.analysis.table import EventTable
+from tau2_enhanced.analysis.timeline import Timeline, run_ids, timeline
 
 __all__ = ["Drawn", "draw_figures"]
 
@@ -35,15 +36,23 @@ class Drawn(NamedTuple):
     left_out: list[str]
 
 
-def draw_figures(table: EventTable, output_dir: Path, *, tasks: Sequence[str] | None = None) -> Drawn:
+def draw_figures(
+    table: EventTable,
+    output_dir: Path,
+    *,
+    tasks: Sequence[str] | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> Drawn:
     """Write every picture that `table` has data for. Raises UserMistake where `output_dir` can't be written.
 
     `tasks` (as 12 or retail:12) are those whose course is drawn; by default the slowest, a failed and a typical one.
+    `say` is told which picture is being drawn.
     """
     paths: list[Path] = []
     left_out: list[str] = []
     with look():
         for name, figure in _figures(table, tasks, left_out):
+            say(f"drawing {name}")
             paths += write_figure(figure, output_dir, name)
     return Drawn(paths, left_out)
 
@@ -98,7 +107,7 @@ def _timelines(times: Timeline, tasks: Sequence[str] | None, left_out: list[str]
         yield "run_gantt", run_gantt.draw(run, source)
     else:
         left_out.append("run_gantt: no events with a task, a thread and start_ms")
-    if running := concurrency.select(times):
+    if running := concurrency_of(times):
         yield "concurrency", concurrency.draw(running, source)
     else:
         left_out.append("concurrency: no events with a task, a duration and start_ms")

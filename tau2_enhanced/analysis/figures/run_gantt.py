@@ -11,7 +11,7 @@ from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from tau2_enhanced.analysis.figures.intervals import VERDICTS, Timeline, merged
+from tau2_enhanced.analysis.figures.intervals import merged
 from tau2_enhanced.analysis.figures.style import (
     FAINT,
     INK,
@@ -22,6 +22,8 @@ from tau2_enhanced.analysis.figures.style import (
     label,
     new_figure,
 )
+from tau2_enhanced.analysis.simulations import VERDICTS
+from tau2_enhanced.analysis.timeline import Timeline
 
 _MOST_BARS = 4000
 _FINEST = 3000

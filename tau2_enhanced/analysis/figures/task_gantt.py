@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from tau2_enhanced.analysis.figures.intervals import Timeline, merged
+from tau2_enhanced.analysis.figures.intervals import merged
 from tau2_enhanced.analysis.figures.style import (
     FAINT,
     INK,
@@ -25,6 +25,7 @@ from tau2_enhanced.analysis.figures.style import (
     new_figure,
     wait_patch,
 )
+from tau2_enhanced.analysis.timeline import Timeline
 
 MOST_SIMULATIONS = 24
 PER_PAGE = 4

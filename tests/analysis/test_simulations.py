@@ -4,10 +4,11 @@ from pathlib import Path
 
 from support import RunLocal, Spawn, wait_until
 
-from tau2_enhanced.analysis.attempts import attempts, count_attempts
 from tau2_enhanced.analysis.inputs import find_logs
 from tau2_enhanced.analysis.log_lines import Lines, read_events
-from tau2_enhanced.analysis.table import EventTable, read_table, to_table
+from tau2_enhanced.analysis.simulations import count_attempts, simulations
+from tau2_enhanced.analysis.sources import read_table
+from tau2_enhanced.analysis.table import EventTable, to_table
 from tau2_enhanced.logging.events import TaskCompleteEvent, TaskStartEvent
 
 
@@ -37,14 +38,14 @@ def test_the_attempt_with_a_verdict_counts() -> None:
         ],
         lines,
     )
-    table = to_table(lines)
-    counting = {row["sim"] for row in attempts(table).to_dicts() if row["counts"]}
+    found = simulations(to_table(lines))
+    counting = set(found.filter("counts")["simulation"])
     assert counting == {"good", "first", "only"}
-    assert count_attempts(table) == {"counting": 3, "repeated": 3, "unfinished": 3}
+    assert count_attempts(found) == {"counting": 3, "repeated": 3, "unfinished": 3}
 
 
 def test_no_attempts_are_none() -> None:
-    assert count_attempts(EventTable()) == {"counting": 0, "repeated": 0, "unfinished": 0}
+    assert count_attempts(simulations(EventTable())) == {"counting": 0, "repeated": 0, "unfinished": 0}
 
 
 def test_a_killed_and_resumed_run(run_local: RunLocal, spawn_run: Spawn) -> None:
@@ -55,7 +56,7 @@ def test_a_killed_and_resumed_run(run_local: RunLocal, spawn_run: Spawn) -> None
     process.communicate()
     run = run_local("--resume", "R")
     assert run.code == 0
-    found = count_attempts(read_table(find_logs(["logs"])))
+    found = count_attempts(simulations(read_table(find_logs(["logs"]))))
     assert found["counting"] == 270
     # one that had ended, but was not on record yet, was repeated too
     assert found["repeated"] >= found["unfinished"]

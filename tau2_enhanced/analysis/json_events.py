@@ -1,0 +1,55 @@
+"""Events that were written as JSON: a line each (JSONL), or a document that holds a list of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from tau2_enhanced.analysis.inputs import opened, pieces
+from tau2_enhanced.analysis.log_lines import Lines, believed, read_events
+from tau2_enhanced.errors import UserMistake
+from tau2_enhanced.logging.events import BrokenLine, ExecutionEvent, from_json
+
+_LISTS = ("execution_events", "events")
+"""Under which key a document holds its events."""
+
+
+def read_json_lines(path: Path, into: Lines) -> None:
+    """Read the events of a JSONL file; lines that hold none are counted as broken. Raises UserMistake."""
+    for piece in pieces(path):
+        texts = piece.decode("utf-8", "replace").splitlines()
+        read_events(_sound((text for text in texts if text and not text.isspace()), into), into)
+
+
+def read_json_document(data: Any, into: Lines) -> bool:
+    """Read the events of a document, a list or an object that holds one; False where it holds none."""
+    listed = data
+    if isinstance(data, dict):
+        listed = next((data[name] for name in _LISTS if name in data), None)
+    if not isinstance(listed, list) or not listed:
+        return False
+    read_events(_sound(map(json.dumps, listed), into), into)
+    return True
+
+
+def load_json(path: Path) -> Any:
+    """A JSON file, unpacked where it is gzipped. Raises UserMistake where it can't be read or is none."""
+    try:
+        with opened(path) as file:
+            return json.load(file)
+    except (OSError, EOFError) as error:
+        raise UserMistake(f"{path} can't be read: {getattr(error, 'strerror', None) or error}") from None
+    except (ValueError, RecursionError) as error:
+        raise UserMistake(f"{path} is no JSON: {error}") from None
+
+
+def _sound(texts: Iterable[str], into: Lines) -> Iterator[ExecutionEvent]:
+    for text in texts:
+        try:
+            event = believed(from_json(text))
+        except BrokenLine as error:
+            into.add_broken(text, str(error))
+        else:
+            yield event

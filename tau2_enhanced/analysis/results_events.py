@@ -1,0 +1,152 @@
+"""A results file of tau2 as events, so that runs which nobody logged can be analysed like those that were.
+
+The times are those between messages: tau2 stamps a message when it is made, so a model's answer took at most
+the time since the message before it. Retries, waits and the framework's own work are in there too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from tau2_enhanced.analysis.results_file import ResultsFile, Simulation
+from tau2_enhanced.logging.events import (
+    ExecutionEvent,
+    LLMCallEvent,
+    StepCompleteEvent,
+    TaskCompleteEvent,
+    TaskStartEvent,
+    ToolCallEvent,
+    UserSimEvent,
+)
+
+SOURCE = "tau2_results"
+"""The `source` of these events."""
+_CALLS = {"assistant": LLMCallEvent, "user": UserSimEvent}
+_ROLES = {"assistant": "agent", "user": "user"}
+
+
+def events_of(results: ResultsFile) -> Iterator[ExecutionEvent]:
+    """The events of all simulations: starts, calls of models and tools, steps, ends. `start_ms` counts from the first.
+
+    A message without a time, or from before its simulation began, was not made in it and is passed over.
+    """
+    begins = [moment for simulation in results.simulations if (moment := _moment(simulation.start_time)) is not None]
+    if begins:
+        origin = min(begins)
+        for simulation in results.simulations:
+            yield from _Course(results, simulation, origin).events()
+
+
+class _Course:
+    """One simulation, followed message by message."""
+
+    def __init__(self, results: ResultsFile, simulation: Simulation, origin: datetime) -> None:
+        self._results = results
+        self._simulation = simulation
+        self._origin = origin
+        self._models = {"assistant": results.agent_model, "user": results.user_model}
+        self._identity: dict[str, Any] = {
+            "run": results.run,
+            "sim": simulation.sim,
+            "domain": results.domain,
+            "task": simulation.task,
+            "trial": simulation.trial,
+            "source": SOURCE,
+        }
+        self._functions: dict[str, str] = {}
+
+    def events(self) -> Iterator[ExecutionEvent]:
+        begin = _moment(self._simulation.start_time)
+        if begin is None:
+            return
+        yield TaskStartEvent(**self._at(begin, begin), seed=self._simulation.seed)
+        steps = 0
+        for turn in self._turns(begin):
+            yield from self._turn(turn, steps)
+            steps += 1
+        end = begin.timestamp() + self._simulation.duration_s
+        yield TaskCompleteEvent(
+            **self._at(begin, datetime.fromtimestamp(end)),
+            duration_ms=self._simulation.duration_s * 1000,
+            reward=self._simulation.reward,
+            termination_reason=self._simulation.termination_reason,
+            cost_usd=self._simulation.cost_usd,
+            agent_cost_usd=self._simulation.agent_cost_usd,
+            user_cost_usd=self._simulation.user_cost_usd,
+            steps=steps,
+        )
+
+    def _turns(self, begin: datetime) -> Iterator[list[tuple[Mapping[str, Any], datetime, datetime]]]:
+        """The messages with their begin and end, in turns: what a participant said, and the answers of its tools."""
+        turn: list[tuple[Mapping[str, Any], datetime, datetime]] = []
+        before = begin
+        for message in self._simulation.messages:
+            moment = _moment(message.get("timestamp"))
+            if moment is None or moment < before:
+                continue
+            said = message["role"] in _CALLS
+            greeting = said and not message.get("usage") and not message.get("raw_data") and not turn
+            if said and not greeting:
+                if turn:
+                    yield turn
+                turn = [(message, before, moment)]
+            elif turn:
+                turn.append((message, before, moment))
+            before = moment
+        if turn:
+            yield turn
+
+    def _turn(self, turn: list[tuple[Mapping[str, Any], datetime, datetime]], step: int) -> Iterator[ExecutionEvent]:
+        (said, begin, _), *_answers = turn
+        for message, since, until in turn:
+            at = self._at(since, until) | {"step": step}
+            duration_ms = (until - since).total_seconds() * 1000
+            if message["role"] in _CALLS:
+                yield self._call(message, at, duration_ms)
+            else:
+                yield ToolCallEvent(
+                    **at,
+                    function=self._functions.get(message["id"]),
+                    duration_ms=duration_ms,
+                    error=bool(message.get("error")),
+                    requestor=message.get("requestor"),
+                    tool_call_id=message["id"],
+                    result_size=len((message.get("content") or "").encode("utf-8", "replace")),
+                )
+        end = turn[-1][2]
+        other = "user" if said["role"] == "assistant" else "agent"
+        yield StepCompleteEvent(
+            **self._at(begin, end) | {"step": step},
+            total_duration_ms=(end - begin).total_seconds() * 1000,
+            from_role=_ROLES[said["role"]],
+            to_role="env" if said.get("tool_calls") else other,
+        )
+
+    def _call(self, message: Mapping[str, Any], at: Mapping[str, Any], duration_ms: float) -> ExecutionEvent:
+        calls = message.get("tool_calls") or []
+        self._functions |= {call["id"]: call["name"] for call in calls}
+        usage = message.get("usage") or {}
+        return _CALLS[message["role"]](
+            **at,
+            model=self._models[message["role"]],
+            duration_ms=duration_ms,
+            has_tool_calls=bool(calls),
+            input_tokens=usage.get("prompt_tokens"),
+            output_tokens=usage.get("completion_tokens"),
+            cost_usd=message.get("cost"),
+        )
+
+    def _at(self, begin: datetime, end: datetime) -> dict[str, Any]:
+        start_ms = (begin - self._origin).total_seconds() * 1000
+        return self._identity | {"timestamp": end, "start_ms": start_ms}
+
+
+def _moment(text: str | None) -> datetime | None:
+    """A time as tau2 writes it, in local time where it names a zone; None for what is none."""
+    try:
+        moment = datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+    return moment.astimezone().replace(tzinfo=None) if moment.tzinfo is not None else moment

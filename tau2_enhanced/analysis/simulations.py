@@ -1,0 +1,179 @@
+"""The simulations of a table: a row for each attempt, with what it came to, what it used and where its time went.
+
+A log of a resumed run also holds attempts that were killed or got no verdict; `counts` tells them apart.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from tau2_enhanced.analysis.table import MODEL_CALLS, EventTable
+
+VERDICTS = ("passed", "failed", "no verdict")
+PARTS = {
+    "model_ms": ("llm_call", "expert_call"),
+    "user_simulator_ms": ("user_sim",),
+    "judge_ms": ("evaluator",),
+    "tools_ms": ("tool_call",),
+}
+"""What a simulation's time goes to, and which events tell; the rest is `retry_wait_ms` and `framework_ms`."""
+_REWARD_TOLERANCE = 1e-6
+_IDENTITY = ("run", "domain", "task", "trial")
+_OUTCOME = {
+    "reward": pl.Float64(),
+    "termination_reason": pl.String(),
+    "error_type": pl.String(),
+    "steps": pl.Int64(),
+    "cost_usd": pl.Float64(),
+    "agent_cost_usd": pl.Float64(),
+    "user_cost_usd": pl.Float64(),
+    "judge_cost_usd": pl.Float64(),
+}
+_TOKENS = ("input_tokens", "cached_tokens", "output_tokens")
+
+_TRIAL = pl.concat_str(_IDENTITY, separator=" ", ignore_nulls=True)
+SIMULATION = pl.coalesce("sim", pl.when(pl.col("task").is_not_null()).then(_TRIAL))
+"""Which simulation an event belongs to: its id, or where a log has none its run, domain, task and trial."""
+
+
+def simulations(table: EventTable) -> pl.DataFrame:
+    """A row for each attempt at a task's trial, in the order in which they began.
+
+    Columns: `simulation` (an id), `run`, `domain`, `task`, `trial`, `thread`; `start_ms` and `end_ms` of its first
+    and last event, since the run's start; `duration_ms` (as logged, or else from first to last event); `begun` and
+    `ended`, whether its start or end and its end are in the log; `counts`, whether it is the attempt that counts
+    (the one with a verdict, else the last that ended, else the last); `reward`, `verdict`, `termination_reason`,
+    `error_type`, `steps`; `agent_model`; costs in USD, None where unknown; tokens of all its calls;
+    `llm_calls`, `tool_calls`, `tool_errors`, `retries`; and the parts of its time, which add up to `duration_ms`.
+    """
+    whole = _spans([frame.lazy() for frame in table.frames.values()])
+    for more in (_begun(table), _outcomes(table), _model_calls(table), _tool_calls(table), _agent_models(table)):
+        whole = whole.join(more, on="simulation", how="left")
+    return _complete(whole)
+
+
+def _spans(frames: list[pl.LazyFrame]) -> pl.DataFrame:
+    """The span of each simulation over events of all types."""
+    identity: dict[str, pl.DataType] = {name: pl.String() for name in ("simulation", *_IDENTITY, "thread")}
+    schema = identity | {"trial": pl.Int64(), "start_ms": pl.Float64(), "end_ms": pl.Float64()}
+    parts = pl.collect_all([_span(frame) for frame in frames])
+    whole = pl.concat(parts) if parts else pl.DataFrame(schema=schema)
+    return whole.group_by("simulation").agg(
+        *(pl.col(name).drop_nulls().first() for name in (*_IDENTITY, "thread")),
+        pl.col("start_ms").min(),
+        pl.col("end_ms").max(),
+    )
+
+
+def _span(frame: pl.LazyFrame) -> pl.LazyFrame:
+    numbers = {name for name, kind in frame.collect_schema().items() if kind.is_numeric()}
+    length = next((name for name in ("duration_ms", "total_duration_ms") if name in numbers), None)
+    took = pl.col(length).fill_null(0.0) if length else pl.lit(0.0)
+    waited = pl.col("retry_wait_ms").fill_null(0.0) if "retry_wait_ms" in numbers else pl.lit(0.0)
+    return (
+        frame.with_columns(SIMULATION.alias("simulation"))
+        .filter(pl.col("simulation").is_not_null())
+        .group_by("simulation")
+        .agg(
+            *(pl.col(name).drop_nulls().first() for name in (*_IDENTITY, "thread")),
+            (pl.col("start_ms") - waited).min().alias("start_ms"),
+            (pl.col("start_ms") + took).max().alias("end_ms"),
+        )
+    )
+
+
+def _complete(whole: pl.DataFrame) -> pl.DataFrame:
+    """The rows with what follows from their columns, and without gaps where nothing happened."""
+    parts = [*PARTS, "retry_wait_ms"]
+    counted = ["retries", "llm_calls", "tool_calls", "tool_errors", *_TOKENS]
+    whole = whole.with_columns(
+        pl.col(*parts).fill_null(0.0),
+        pl.col(*counted).fill_null(0),
+        pl.col("ended").fill_null(False),
+        (pl.col("begun").fill_null(False) | pl.col("ended").fill_null(False)).alias("begun"),
+        pl.coalesce("duration_ms", pl.col("end_ms") - pl.col("start_ms")).alias("duration_ms"),
+    )
+    rest = (pl.col("duration_ms") - pl.sum_horizontal(parts)).clip(0.0)
+    whole = _with_counts(whole.with_columns(rest.alias("framework_ms"), _verdict().alias("verdict")))
+    return whole.sort("run", "start_ms", "simulation", nulls_last=True)
+
+
+def _begun(table: EventTable) -> pl.DataFrame:
+    begun = table.of("task_start").select(SIMULATION.alias("simulation")).drop_nulls().unique()
+    return begun.with_columns(pl.lit(True).alias("begun"))
+
+
+def _outcomes(table: EventTable) -> pl.DataFrame:
+    ends = table.of("task_complete").with_columns(SIMULATION.alias("simulation"))
+    return (
+        ends.filter(pl.col("simulation").is_not_null())
+        .group_by("simulation")
+        .agg(pl.col("duration_ms").last(), *(pl.col(name).last() for name in _OUTCOME), pl.lit(True).alias("ended"))
+    )
+
+
+def _model_calls(table: EventTable) -> pl.DataFrame:
+    """Times and tokens of the calls of models, the time before a call that was tried again, and retries."""
+    columns = ("duration_ms", "retry_wait_ms", "attempts", *_TOKENS)
+    named = (SIMULATION.alias("simulation"), *map(pl.col, columns))
+    calls = [table.of(kind).select(pl.lit(kind).alias("kind"), *named) for kind in MODEL_CALLS]
+    timed = {name: kinds for name, kinds in PARTS.items() if set(kinds) <= set(MODEL_CALLS)}
+    return (
+        pl.concat(calls)
+        .filter(pl.col("simulation").is_not_null())
+        .group_by("simulation")
+        .agg(
+            *(pl.col("duration_ms").filter(pl.col("kind").is_in(kinds)).sum().alias(n) for n, kinds in timed.items()),
+            pl.col("retry_wait_ms").sum(),
+            (pl.col("attempts").fill_null(1) - 1).sum().alias("retries"),
+            (pl.col("kind") == "llm_call").sum().cast(pl.Int64).alias("llm_calls"),
+            *(pl.col(name).sum() for name in _TOKENS),
+        )
+    )
+
+
+def _tool_calls(table: EventTable) -> pl.DataFrame:
+    calls = table.of("tool_call").select(SIMULATION.alias("simulation"), "duration_ms", "error")
+    return (
+        calls.filter(pl.col("simulation").is_not_null())
+        .group_by("simulation")
+        .agg(
+            pl.col("duration_ms").sum().alias("tools_ms"),
+            pl.len().cast(pl.Int64).alias("tool_calls"),
+            pl.col("error").sum().cast(pl.Int64).alias("tool_errors"),
+        )
+    )
+
+
+def _agent_models(table: EventTable) -> pl.DataFrame:
+    calls = table.of("llm_call").select(SIMULATION.alias("simulation"), pl.col("model").alias("agent_model"))
+    return calls.drop_nulls().unique("simulation", keep="first", maintain_order=True)
+
+
+def _verdict() -> pl.Expr:
+    reward = pl.col("reward")
+    return (
+        pl.when(reward.is_null())
+        .then(pl.lit("no verdict"))
+        .when((reward - 1.0).abs() <= _REWARD_TOLERANCE)
+        .then(pl.lit("passed"))
+        .otherwise(pl.lit("failed"))
+    )
+
+
+def _with_counts(whole: pl.DataFrame) -> pl.DataFrame:
+    """Of a trial's attempts the one with a verdict counts, else the last that ended, else the last."""
+    trial = pl.when(pl.col("task").is_not_null()).then(_TRIAL).otherwise("simulation")
+    better_last = [pl.col("reward").is_not_null(), pl.col("ended"), pl.col("start_ms")]
+    place, places = pl.int_range(pl.len()).over(trial), pl.len().over(trial)
+    return whole.sort(better_last, nulls_last=False).with_columns((place == places - 1).alias("counts"))
+
+
+def count_attempts(found: pl.DataFrame) -> dict[str, int]:
+    """How many attempts count, how many were repeated, and how many never ended."""
+    begun = found.filter("begun")
+    return {
+        "counting": int(begun["counts"].sum()),
+        "repeated": int((~begun["counts"]).sum()),
+        "unfinished": int((~begun["ended"]).sum()),
+    }

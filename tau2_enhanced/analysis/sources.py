@@ -1,0 +1,59 @@
+"""What there is to analyse: events of logs and JSON files, and tau2's results files, told apart by what they hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from tau2_enhanced.analysis.inputs import pieces
+from tau2_enhanced.analysis.json_events import load_json, read_json_document, read_json_lines
+from tau2_enhanced.analysis.log_lines import Lines, read_events, read_lines
+from tau2_enhanced.analysis.results_events import events_of
+from tau2_enhanced.analysis.results_file import ResultsFile, results_of
+from tau2_enhanced.analysis.table import EventTable, to_table
+from tau2_enhanced.errors import UserMistake
+
+
+class Sources(NamedTuple):
+    """What was read."""
+
+    table: EventTable
+    """The events of the logs; where there are none, those that the results files tell of."""
+    results: list[ResultsFile]
+
+
+def read_sources(paths: Sequence[Path], say: Callable[[str], None] = lambda _: None) -> Sources:
+    """Read all files. Raises UserMistake for one that can't be read or is neither events nor results.
+
+    `say` is told what is being read.
+    """
+    lines = Lines()
+    results: list[ResultsFile] = []
+    for path in paths:
+        say(f"reading {path}")
+        kind = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
+        if kind == ".json":
+            _read_document(path, lines, results)
+        elif kind == ".jsonl":
+            read_json_lines(path, lines)
+        else:
+            for piece in pieces(path):
+                read_lines(piece, lines)
+    if not lines.frames:
+        for found in results:
+            read_events(events_of(found), lines)
+    return Sources(to_table(lines), results)
+
+
+def read_table(paths: Sequence[Path]) -> EventTable:
+    """The table of `read_sources`."""
+    return read_sources(paths).table
+
+
+def _read_document(path: Path, lines: Lines, results: list[ResultsFile]) -> None:
+    data = load_json(path)
+    if isinstance(data, dict) and "simulations" in data:
+        results.append(results_of(data, path))
+    elif not read_json_document(data, lines):
+        raise UserMistake(f"{path} holds neither events nor results of tau2")

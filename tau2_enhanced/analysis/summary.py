@@ -1,0 +1,51 @@
+"""All numbers of an analysis as plain data: what `summary.json` holds, and every report shows.
+
+Keys are stable; units stand at their ends: `_ms`, `_s`, `_usd`, `_tokens`, `_per_s`. Shares are between 0 and 1.
+What is unknown is None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import polars as pl
+
+from tau2_enhanced.analysis import concurrency
+from tau2_enhanced.analysis.goodput import goodput
+from tau2_enhanced.analysis.series import cost_by_role, duration_series, error_series, usage_series
+from tau2_enhanced.analysis.simulations import count_attempts, simulations
+from tau2_enhanced.analysis.table import EventTable
+from tau2_enhanced.analysis.timeline import run_ids, timeline
+from tau2_enhanced.analysis.wall_time import critical_path, slowest_calls, slowest_simulations, where_time_went
+from tau2_enhanced.errors import UserMistake
+
+
+def summarise(
+    table: EventTable, limits: Mapping[str, float] | None = None, found: pl.DataFrame | None = None
+) -> dict[str, Any]:
+    """The numbers of a table of events. Raises UserMistake where it holds no timed event.
+
+    `limits` are those of `goodput`, in ms; `found` are the table's simulations, where they are known already.
+    """
+    found = simulations(table) if found is None else found
+    durations = duration_series(table, float(found["duration_ms"].sum()))
+    if not durations:
+        raise UserMistake("no timed events in these logs: run with --log-level PROFILE")
+    usage = usage_series(table)
+    return {
+        "runs": run_ids(table),
+        "events": {kind: frame.height for kind, frame in sorted(table.frames.items())},
+        "durations": durations,
+        "usage": usage,
+        "cost_by_role": cost_by_role(usage),
+        "errors": error_series(table),
+        "attempts": count_attempts(found),
+        "wall_time": where_time_went(found),
+        "critical_path": critical_path(found),
+        "concurrency": concurrency.numbers(timeline(table, found)),
+        "goodput": goodput(table, dict(limits or {})),
+        "slowest_simulations": slowest_simulations(found),
+        "slowest_calls": slowest_calls(table),
+        "lines": {"broken": table.broken, "broken_examples": table.broken_examples, "read_singly": table.general},
+    }

@@ -1,0 +1,69 @@
+"""When the calls and simulations of one run were under way. Times are in ms since the run's start."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import polars as pl
+
+from tau2_enhanced.analysis.simulations import SIMULATION, simulations
+from tau2_enhanced.analysis.table import MODEL_CALLS, EventTable
+
+CALLS = (*MODEL_CALLS, "tool_call")
+_CALL_COLUMNS = {
+    "kind": pl.String(),
+    "simulation": pl.String(),
+    "start_ms": pl.Float64(),
+    "end_ms": pl.Float64(),
+    "wait_ms": pl.Float64(),
+    "failed": pl.Boolean(),
+}
+
+
+class Timeline(NamedTuple):
+    """What happened when in one run."""
+
+    run: str | None
+    runs: int
+    """How many runs the table holds; this one has most events."""
+    calls: pl.DataFrame
+    """Calls of models and tools: kind, simulation, start_ms, end_ms, wait_ms (before the start), failed."""
+    simulations: pl.DataFrame
+    """Each attempt at a task's trial, as `simulations` has it, where it is known when it began."""
+
+
+def run_ids(table: EventTable) -> list[str | None]:
+    """The table's runs, the one with most events first. Events that name none are a run called None."""
+    counts = [frame.group_by("run").len() for frame in table.frames.values()]
+    if not counts:
+        return []
+    total = pl.concat(counts).group_by("run").agg(pl.col("len").sum())
+    return total.sort("len", "run", descending=[True, False])["run"].to_list()
+
+
+def timeline(table: EventTable, found: pl.DataFrame | None = None) -> Timeline:
+    """The timeline of the run with most events; `found` are the table's simulations, where they are known already."""
+    found = simulations(table) if found is None else found
+    runs = run_ids(table)
+    run = runs[0] if runs else None
+    timed = pl.col("start_ms").is_not_null()
+    chosen = timed if len(runs) < 2 else timed & pl.col("run").eq_missing(pl.lit(run, pl.String()))
+    calls = pl.collect_all(
+        [_calls(kind, table.frames[kind].lazy().filter(chosen)) for kind in CALLS if kind in table.frames]
+    )
+    return Timeline(
+        run, len(runs), pl.concat(calls) if calls else pl.DataFrame(schema=_CALL_COLUMNS), found.filter(chosen)
+    )
+
+
+def _calls(kind: str, frame: pl.LazyFrame) -> pl.LazyFrame:
+    model_call = kind in MODEL_CALLS
+    wait = pl.col("retry_wait_ms").fill_null(0.0) if model_call else pl.lit(0.0)
+    return frame.filter(pl.col("duration_ms").is_not_null()).select(
+        pl.lit(kind).alias("kind"),
+        SIMULATION.alias("simulation"),
+        "start_ms",
+        (pl.col("start_ms") + pl.col("duration_ms")).alias("end_ms"),
+        wait.alias("wait_ms"),
+        (pl.col("error_type").is_not_null() if model_call else pl.col("error").fill_null(False)).alias("failed"),
+    )
