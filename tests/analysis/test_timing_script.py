@@ -168,3 +168,23 @@ def test_all_events_are_exported(run_local: RunLocal, form: str) -> None:
     logged = sum(float(line.partition(" duration_ms=")[2].split()[0]) for line in lines if "type=llm_call" in line)
     assert frame.filter(type="llm_call")["duration_ms"].sum() == pytest.approx(logged)
     assert [row["share"] for row in summary()["goodput"]] == [1.0]
+
+
+def test_events_are_chosen_by_type_and_time(run_local: RunLocal, capsys: pytest.CaptureFixture[str]) -> None:
+    run_local("--domains", "mock", "--num-tasks", "3")
+    log = Path("logs/eval_mock.log")
+    stamps = sorted(line.split(" ", 1)[1][:23] for line in log.read_text().splitlines() if "type=tool_call" in line)
+    assert analyse("--log_file", str(log), "--type", "tool_call", "llm_call", "--no-figures") == 0
+    assert set(summary()["events"]) == {"tool_call", "llm_call"}
+    later = stamps[1].replace(" ", "T")
+    expected = {"--since": sum(stamp >= stamps[1] for stamp in stamps), "--until": sum(s < stamps[1] for s in stamps)}
+    for flag, n in expected.items():
+        assert analyse("--log_file", str(log), "--type", "tool_call", flag, later, "--no-figures") == 0
+        assert summary()["events"] == {"tool_call": n}
+    capsys.readouterr()
+    assert analyse("--log_file", str(log), "--until", "2020-01-01") == 2
+    assert "no events are left" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as left:
+        analyse("--log_file", str(log), "--since", "yesterday")
+    assert left.value.code == 2
+    assert "'yesterday' is no time like" in capsys.readouterr().err

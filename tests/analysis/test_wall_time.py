@@ -9,7 +9,7 @@ from tau2_enhanced.analysis.log_lines import Lines, read_events
 from tau2_enhanced.analysis.simulations import simulations
 from tau2_enhanced.analysis.sources import read_table
 from tau2_enhanced.analysis.table import EventTable, to_table
-from tau2_enhanced.analysis.wall_time import slowest_calls, slowest_simulations, where_time_went
+from tau2_enhanced.analysis.wall_time import critical_path, slowest_calls, slowest_simulations, where_time_went
 from tau2_enhanced.logging.events import (
     EvaluatorEvent,
     ExecutionEvent,
@@ -59,6 +59,44 @@ def test_without_an_ended_simulation_there_is_nothing_to_divide() -> None:
     assert slowest_calls(EventTable()) == slowest_simulations(simulations(EventTable())) == []
 
 
+def ran(sim: str, thread: str | None, start_ms: float, end_ms: float, run: str = "r") -> TaskCompleteEvent:
+    return TaskCompleteEvent(run=run, sim=sim, thread=thread, start_ms=start_ms, duration_ms=end_ms - start_ms)
+
+
+def test_the_critical_path_follows_the_worker_that_ended_last() -> None:
+    found = critical_path(
+        simulated(
+            ran("a", "w1", 0.0, 500.0),
+            ran("b", "w2", 10.0, 400.0),
+            ran("c", "w2", 450.0, 1000.0),
+            ran("d", "w1", 500.0, 900.0),
+            LLMCallEvent(run="r", sim="b", thread="w2", start_ms=20.0, duration_ms=300.0),
+            LLMCallEvent(run="r", sim="c", thread="w2", start_ms=460.0, duration_ms=100.0, retry_wait_ms=5.0),
+            LLMCallEvent(run="r", sim="d", thread="w1", start_ms=510.0, duration_ms=390.0),
+        )
+    )
+    assert found == {
+        "model_ms": 400.0,
+        "user_simulator_ms": 0.0,
+        "judge_ms": 0.0,
+        "tools_ms": 0.0,
+        "retry_wait_ms": 5.0,
+        "framework_ms": 535.0,
+        # before b, and between b and c
+        "idle_ms": 60.0,
+        "total_ms": 1000.0,
+    }
+
+
+def test_without_workers_whatever_ended_before_may_precede_and_runs_add_up() -> None:
+    found = critical_path(
+        simulated(ran("a", None, 0.0, 300.0), ran("b", None, 300.0, 700.0), ran("c", None, 5.0, 15.0, run="s"))
+    )
+    assert found is not None
+    assert (found["idle_ms"], found["framework_ms"], found["total_ms"]) == (0.0, 710.0, 710.0)
+    assert critical_path(simulations(EventTable())) is None
+
+
 def test_the_slowest_come_first_and_are_ten() -> None:
     events = [ToolCallEvent(sim="a", function=f"f{n}", duration_ms=float(n)) for n in range(12)]
     events_and_ends = [*events, *(TaskCompleteEvent(sim=str(n), task=str(n), duration_ms=n) for n in range(12))]
@@ -71,7 +109,12 @@ def test_the_slowest_come_first_and_are_ten() -> None:
 
 def test_a_real_runs_time_is_accounted_for(run_local: RunLocal) -> None:
     run_local("--domains", "mock")
-    found = where_time_went(simulations(read_table(find_logs(["logs"]))))
+    simulated_run = simulations(read_table(find_logs(["logs"])))
+    found = where_time_went(simulated_run)
     assert found is not None
     assert sum(ms for name, ms in found.items() if name != "total_ms") == pytest.approx(found["total_ms"])
     assert found["framework_ms"] > 0
+    path = critical_path(simulated_run)
+    assert path is not None
+    assert sum(ms for name, ms in path.items() if name != "total_ms") == pytest.approx(path["total_ms"])
+    assert path["total_ms"] <= found["total_ms"]

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import pytest
+
+from tau2_enhanced.analysis.concurrency import BINS, numbers
+from tau2_enhanced.analysis.log_lines import Lines, read_events
+from tau2_enhanced.analysis.table import EventTable, to_table
+from tau2_enhanced.analysis.timeline import timeline
+from tau2_enhanced.logging.events import ExecutionEvent, LLMCallEvent, TaskCompleteEvent
+
+
+def table(*events: ExecutionEvent) -> EventTable:
+    lines = Lines()
+    read_events(events, lines)
+    return to_table(lines)
+
+
+def ran(sim: str, start_ms: float, end_ms: float) -> TaskCompleteEvent:
+    return TaskCompleteEvent(run="r", sim=sim, start_ms=start_ms, duration_ms=end_ms - start_ms)
+
+
+def test_golden_numbers() -> None:
+    call = LLMCallEvent(run="r", sim="a", start_ms=1015.0, duration_ms=30.0, retry_wait_ms=10.0)
+    found = numbers(timeline(table(ran("a", 1000.0, 1600.0), ran("b", 1300.0, 1600.0), call)))
+    assert found is not None
+    assert (found["run"], found["start_ms"], found["bin_ms"]) == ("r", 1000.0, pytest.approx(600 / BINS))
+    simulations = found["simulations"]
+    assert (simulations["mean"], simulations["peak"]) == (pytest.approx(1.5), 2)
+    assert simulations["mean_over_time"] == pytest.approx([1.0] * 30 + [2.0] * 30)
+    assert found["model_calls"]["mean_over_time"][:6] == pytest.approx([0, 0.5, 1, 1, 0.5, 0])
+    assert found["model_calls"]["mean"] == pytest.approx(30 / 600)
+    assert found["waiting_to_retry"]["mean_over_time"][:3] == pytest.approx([0.5, 0.5, 0])
+
+
+def test_thinned_levels_keep_the_mean() -> None:
+    many = [ran(str(n), n * 10.0, n * 10.0 + 5.0) for n in range(2000)]
+    found = numbers(timeline(table(*many)))
+    assert found is not None
+    assert found["simulations"]["mean"] == pytest.approx(0.5, abs=0.01)
+
+
+def test_where_nothing_lasted_there_is_none() -> None:
+    assert numbers(timeline(EventTable())) is None
+    assert numbers(timeline(table(ran("a", 5.0, 5.0)))) is None

@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import CHECKOUT, RunLocal
+
+from tau2_enhanced.analysis.main import main
+from tau2_enhanced.analysis.simulations import simulations
+from tau2_enhanced.analysis.sources import read_sources
+from tau2_enhanced.errors import UserMistake
+
+RECORDED = CHECKOUT.parent / "shared" / "data" / "airline_gemini2_5_flash_10tasks_2t.json"
+
+
+def at(seconds: float) -> str:
+    return f"2026-03-14T09:26:{seconds:09.6f}"
+
+
+def results(messages: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
+    simulation = {
+        "id": "sim-1",
+        "task_id": "7",
+        "trial": 1,
+        "seed": 42,
+        "start_time": at(10),
+        "duration": 6.0,
+        "termination_reason": "user_stop",
+        "reward_info": {"reward": 1.0},
+        "agent_cost": 0.3,
+        "user_cost": 0.1,
+        "messages": messages,
+    }
+    return {
+        "info": {
+            "num_trials": 1,
+            "environment_info": {"domain_name": "retail"},
+            "agent_info": {"llm": "agent-model"},
+            "user_info": {"llm": "user-model"},
+        },
+        "tasks": [{"id": "7"}],
+        "simulations": [simulation | more],
+    }
+
+
+CONVERSATION: list[dict[str, Any]] = [
+    {"role": "assistant", "content": "Hi! How can I help you today?", "timestamp": at(10.5)},
+    {"role": "user", "content": "Where is it?", "timestamp": at(12), "cost": 0.1,
+     "usage": {"prompt_tokens": 50, "completion_tokens": 5}},
+    {"role": "assistant", "content": None, "timestamp": at(15), "cost": 0.3,
+     "usage": {"prompt_tokens": 900, "completion_tokens": 20},
+     "tool_calls": [{"id": i, "name": name, "arguments": {}} for i, name in (("c1", "get_order"), ("c2", "get_user"))]},
+    {"role": "tool", "id": "c1", "requestor": "assistant", "content": "{}", "timestamp": at(15.25)},
+    {"role": "tool", "id": "c2", "requestor": "assistant", "content": "é", "error": True, "timestamp": at(15.75)},
+]  # fmt: skip
+
+
+def written(tmp_path: Path, data: dict[str, Any], name: str = "retail.json") -> Path:
+    path = tmp_path / name
+    path.write_text(json.dumps(data))
+    return path
+
+
+def test_the_times_are_those_between_messages(tmp_path: Path) -> None:
+    table = read_sources([written(tmp_path, results(CONVERSATION))]).table
+    (user,) = table.of("user_sim").to_dicts()
+    assert (user["duration_ms"], user["model"], user["input_tokens"], user["step"]) == (1500.0, "user-model", 50, 0)
+    (agent,) = table.of("llm_call").to_dicts()
+    assert (agent["duration_ms"], agent["start_ms"], agent["cost_usd"], agent["step"]) == (3000.0, 2000.0, 0.3, 1)
+    assert agent["has_tool_calls"] is True
+    tools = table.of("tool_call").select("function", "duration_ms", "start_ms", "error", "result_size").rows()
+    assert tools == [("get_order", 250.0, 5000.0, False, 2), ("get_user", 500.0, 5250.0, True, 2)]
+    steps = table.of("step_complete").select("from_role", "to_role", "total_duration_ms").rows()
+    assert steps == [("user", "agent", 1500.0), ("agent", "env", 3750.0)]
+    (simulation,) = simulations(table).to_dicts()
+    assert (simulation["run"], simulation["domain"], simulation["task"], simulation["trial"]) == (
+        tmp_path.name, "retail", "7", 1,
+    )  # fmt: skip
+    assert (simulation["verdict"], simulation["duration_ms"], simulation["cost_usd"]) == ("passed", 6000.0, 0.4)
+    assert simulation["model_ms"] + simulation["user_simulator_ms"] + simulation["tools_ms"] == 5250.0
+    assert simulation["framework_ms"] == 750.0
+
+
+def test_what_was_said_before_the_simulation_is_no_call_of_it(tmp_path: Path) -> None:
+    history = [
+        {"role": "user", "content": "earlier", "timestamp": at(1), "usage": {"prompt_tokens": 1}},
+        {"role": "assistant", "content": "undated", "timestamp": None, "usage": {"prompt_tokens": 1}},
+    ]
+    table = read_sources([written(tmp_path, results([*history, *CONVERSATION]))]).table
+    assert (table.of("llm_call").height, table.of("user_sim").height) == (1, 1)
+
+
+@pytest.mark.parametrize("reward_info", [None, {"reward": 1.0}])
+def test_a_simulation_without_a_verdict_has_none(tmp_path: Path, reward_info: object) -> None:
+    data = results(CONVERSATION, reward_info=reward_info, skipped=reward_info is not None)
+    (simulation,) = simulations(read_sources([written(tmp_path, data)]).table).to_dicts()
+    assert (simulation["verdict"], simulation["ended"]) == ("no verdict", True)
+
+
+def test_times_of_a_zone_become_local(tmp_path: Path) -> None:
+    data = results([message | {"timestamp": message["timestamp"] + "+00:00"} for message in CONVERSATION])
+    data["simulations"][0]["start_time"] += "+00:00"
+    table = read_sources([written(tmp_path, data)]).table
+    assert table.of("llm_call")["start_ms"].to_list() == [2000.0]
+
+
+def test_results_without_any_time_have_statistics_alone(tmp_path: Path) -> None:
+    path = written(tmp_path, results([], start_time=None))
+    assert main(["--results", str(path), "--output_dir", str(tmp_path / "out")]) == 0
+    assert list(json.loads((tmp_path / "out" / "summary.json").read_text())) == ["results"]
+
+
+def test_a_packed_file_named_as_a_log_is_read_too(tmp_path: Path) -> None:
+    path = tmp_path / "retail.json.gz"
+    path.write_bytes(gzip.compress(json.dumps(results(CONVERSATION)).encode()))
+    assert main(["--log_file", str(path), "--output_dir", str(tmp_path / "out"), "--no-figures"]) == 0
+    assert json.loads((tmp_path / "out" / "summary.json").read_text())["cost_by_role"]["total_usd"] == 0.4
+
+
+def test_a_document_that_is_neither_is_a_mistake(tmp_path: Path) -> None:
+    with pytest.raises(UserMistake, match="neither events nor results"):
+        read_sources([written(tmp_path, {"some": "thing"})])
+
+
+@pytest.mark.skipif(not RECORDED.exists(), reason="the recorded run has no licence to be part of the project")
+def test_the_recorded_run(tmp_path: Path) -> None:
+    assert main(["--results", str(RECORDED), "--output_dir", str(tmp_path), "--no-figures"]) == 0
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    tools = [row for row in summary["durations"] if row["type"] == "tool_call"]
+    assert (sum(row["n"] for row in tools), sum(row["errors"] for row in tools)) == (79, 8)
+    assert round(summary["cost_by_role"]["agent_usd"], 4) == 0.2065
+    assert round(summary["cost_by_role"]["user_simulator_usd"], 4) == 0.0729
+    raw = json.loads(RECORDED.read_text())["simulations"]
+    assert summary["wall_time"]["total_ms"] == pytest.approx(sum(s["duration"] for s in raw) * 1000)
+    assert summary["wall_time"]["framework_ms"] < 0.001 * summary["wall_time"]["total_ms"]
+
+
+def test_a_run_of_ours_tells_the_same_by_log_and_by_results(run_local: RunLocal) -> None:
+    run = run_local("--domains", "mock")
+    logged = simulations(read_sources([run.folder / "logs" / "eval_mock.log"]).table).sort("task")
+    told = simulations(read_sources([run.results("mock")]).table).sort("task")
+    for column in ("run", "domain", "task", "trial", "simulation", "verdict", "llm_calls", "tool_calls", "tool_errors",
+                   "input_tokens", "output_tokens"):  # fmt: skip
+        assert told[column].to_list() == logged[column].to_list(), column
