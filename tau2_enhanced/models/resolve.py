@@ -13,8 +13,11 @@ from tau2_enhanced.errors import UserMistake
 from tau2_enhanced.logging.redaction import protect, protect_url
 
 GOLD = "gold"
+REPLAY = "replay"
+REPLAY_PREFIX = f"{REPLAY}:"
+"""`replay:FILE` names the recorded messages of a results file of tau2 as a model."""
 _OPENAI_NAME = re.compile(r"(gpt-|chatgpt-|o[1-9](-|$)|ft:gpt-|codex-)")
-_KNOWN_FORMS = "gold, openai/NAME, or vllm/NAME with a base URL"
+_KNOWN_FORMS = "gold, replay:RESULTS.json, openai/NAME, or vllm/NAME with a base URL"
 
 
 @dataclass(frozen=True)
@@ -24,9 +27,9 @@ class ModelSpec:
     given: str
     """As the user wrote it."""
     provider: str
-    """gold, openai or vllm: also the `call_type` of its calls."""
+    """gold, replay, openai or vllm: also the `call_type` of its calls."""
     name: str
-    """As the server knows it."""
+    """As the server knows it; of a replay its file."""
     base_url: str | None = field(default=None, repr=False)
     api_key: str | None = field(default=None, repr=False)
     arguments: Mapping[str, Any] = field(default_factory=dict)
@@ -52,6 +55,8 @@ def parse_model(
         raise UserMistake(f"--{role}-args: api_key and base_url must be texts")
     if given == GOLD:
         return ModelSpec(given, GOLD, GOLD, None, None, arguments)
+    if given.startswith(REPLAY_PREFIX):
+        return ModelSpec(given, REPLAY, given.removeprefix(REPLAY_PREFIX), None, None, arguments)
     provider, name = _split(given, base_url, role)
     base_url = _checked_url(base_url or _default_url(provider, environment), role)
     if provider == "openai":

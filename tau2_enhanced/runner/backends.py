@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import ExitStack
+from pathlib import Path
 
 from tau2_enhanced import tau2_versions
 from tau2_enhanced.errors import UserMistake
 from tau2_enhanced.models.client import Client, Usage
 from tau2_enhanced.models.participant import Participant
 from tau2_enhanced.models.prices import FREE, PriceBook, parse_price
-from tau2_enhanced.models.resolve import GOLD, ModelSpec, parse_model
+from tau2_enhanced.models.replay import Recording, ReplayClient, read_recording
+from tau2_enhanced.models.resolve import GOLD, REPLAY, ModelSpec, parse_model
 from tau2_enhanced.runner.options import RunOptions
 
 
@@ -32,6 +34,12 @@ def resolve_models(options: RunOptions) -> dict[str, ModelSpec]:
     return specs
 
 
+def read_recordings(specs: Mapping[str, ModelSpec]) -> dict[str, Recording]:
+    """The recordings that are to be replayed, by their file's name. Raises UserMistake."""
+    names = dict.fromkeys(spec.name for spec in specs.values() if spec.provider == REPLAY)
+    return {name: read_recording(Path(name)) for name in names}
+
+
 def with_needed_judge(specs: Mapping[str, ModelSpec], tasks: list[tuple[str, str]]) -> dict[str, ModelSpec]:
     """The models, with tau2's own judge where a task's reward rests on one. Raises UserMistake without a key."""
     if "judge" in specs or not tasks:
@@ -46,13 +54,18 @@ def with_needed_judge(specs: Mapping[str, ModelSpec], tasks: list[tuple[str, str
 
 
 def connect(
-    specs: Mapping[str, ModelSpec], options: RunOptions, gold_url: str | None, closing: ExitStack
+    specs: Mapping[str, ModelSpec],
+    options: RunOptions,
+    gold_url: str | None,
+    recordings: Mapping[str, Recording],
+    closing: ExitStack,
 ) -> dict[str, Participant]:
     """Participants for all roles, one connection pool for each server, each server and model checked.
 
     Raises UserMistake for a server that can't be reached, a key that is refused or a model that is not there.
     """
-    prices = PriceBook({f"{GOLD}/{GOLD}": FREE, **dict(parse_price(text) for text in options.prices)})
+    free = {f"{spec.provider}/{spec.name}": FREE for spec in specs.values() if spec.provider in (GOLD, REPLAY)}
+    prices = PriceBook({**free, **dict(parse_price(text) for text in options.prices)})
     clients: dict[tuple[str, str | None, str | None], Client] = {}
     participants = {}
     for role, spec in specs.items():
@@ -60,6 +73,9 @@ def connect(
         if options.max_cost is not None and prices.cost_usd(spec.provider, spec.name, Usage(1, 1)) is None:
             raise UserMistake(f"--max-cost needs the price of {spec.given}: give it with --price {spec.given}=IN/OUT")
         server = (spec.provider, url, key)
+        if spec.provider == REPLAY:
+            participants[role] = Participant(role, spec, ReplayClient(recordings[spec.name]), prices, retries=0)
+            continue
         if server not in clients:
             clients[server] = _client(spec.provider, url, key or "", options.max_concurrency)
             closing.callback(clients[server].close)

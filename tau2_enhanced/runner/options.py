@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from tau2_enhanced.errors import UserMistake
-from tau2_enhanced.models.resolve import GOLD, url_without_secrets
+from tau2_enhanced.models.resolve import GOLD, REPLAY_PREFIX, url_without_secrets
 from tau2_enhanced.tau2_versions import DEFAULT_MODEL
 
 
@@ -32,7 +32,7 @@ class RunOptions:
     num_trials: int = _free(default=1)
     agent_model: str = "gold"
     user_model: str | None = None
-    """None: gold for a gold agent, else tau2's own default."""
+    """None: gold for a gold agent, the same recording for a replayed one, else tau2's own default."""
     judge_model: str | None = None
     agent_base_url: str | None = _free(default=None, repr=False)
     user_base_url: str | None = _free(default=None, repr=False)
@@ -67,7 +67,8 @@ class RunOptions:
 
     def __post_init__(self) -> None:
         if self.user_model is None:
-            self.user_model = GOLD if self.agent_model == GOLD else DEFAULT_MODEL
+            plays_both = self.agent_model == GOLD or self.agent_model.startswith(REPLAY_PREFIX)
+            self.user_model = self.agent_model if plays_both else DEFAULT_MODEL
 
     def check(self) -> None:
         """Raise UserMistake for numbers that no run can have."""

@@ -32,7 +32,7 @@ class Plan:
 
 def make_plan(options: RunOptions, registry: Registry) -> Plan:
     """The plan that the options ask for. Raises UserMistake for a domain, a split or a task that is not there."""
-    chosen = _chosen_ids(options)
+    chosen = chosen_ids(options)
     by_domain: dict[str, list[Task]] = {}
     for domain in options.domains:
         tasks = _load(registry, domain, options.task_split)
@@ -64,7 +64,8 @@ def _interleaved(by_domain: Mapping[str, Sequence[Task]], trial: int) -> Iterato
         yield from (key for key in row if key is not None)
 
 
-def _chosen_ids(options: RunOptions) -> dict[str, list[str]] | None:
+def chosen_ids(options: RunOptions) -> dict[str, list[str]] | None:
+    """The tasks that `--task-ids` names, by domain; None for all. Raises UserMistake where the domain is unclear."""
     if options.task_ids is None:
         return None
     chosen: dict[str, list[str]] = {}

@@ -18,7 +18,7 @@ from tau2_enhanced.models.resolve import GOLD, ModelSpec
 from tau2_enhanced.models.stand_in.plays import play_of
 from tau2_enhanced.models.stand_in.process import StandInProcess
 from tau2_enhanced.runner.arguments import CommandLine
-from tau2_enhanced.runner.backends import connect, resolve_models, with_needed_judge
+from tau2_enhanced.runner.backends import connect, read_recordings, resolve_models, with_needed_judge
 from tau2_enhanced.runner.begin import StartedRun, open_run, prepare, resumed_at_ms
 from tau2_enhanced.runner.configuration import continued, make_configuration
 from tau2_enhanced.runner.display import Display, make_display
@@ -29,6 +29,7 @@ from tau2_enhanced.runner.options import RunOptions
 from tau2_enhanced.runner.plan import Plan, make_plan
 from tau2_enhanced.runner.pool import Stop, ThreadPool
 from tau2_enhanced.runner.record import Record
+from tau2_enhanced.runner.replay_plan import following, make_replay_plan
 from tau2_enhanced.runner.signals import stopping
 from tau2_enhanced.runner.simulate import Bench, simulate
 from tau2_enhanced.runner.tally import Tally
@@ -41,13 +42,16 @@ def run(command: CommandLine) -> int:
     options, folder, earlier = prepare(command)
     options.check()
     specs = resolve_models(options)
+    recordings = read_recordings(specs)
+    replayed = list(recordings.values())
+    options = following(options, replayed)
     with ExitStack() as closing:
         uses_gold = any(spec.provider == GOLD for spec in specs.values())
         stand_in = closing.enter_context(StandInProcess()) if uses_gold and not options.dry_run else None
         silence_loguru()
         registry = tau2_versions.load()
         protect_environment()
-        plan = make_plan(options, registry)
+        plan = make_replay_plan(options, registry, replayed) if replayed else make_plan(options, registry)
         specs = with_needed_judge(specs, plan.judged_by_reward)
         prompts = {domain: tau2_versions.domain_prompts(registry, domain) for domain in plan.domains}
         configuration = make_configuration(
@@ -61,7 +65,7 @@ def run(command: CommandLine) -> int:
         _warn_of_gold_user(specs)
         plays = {key: play_of(task) for key, task in plan.tasks.items()}
         gold_url = stand_in.serve(plays) if stand_in is not None else None
-        participants = connect(specs, options, gold_url, closing)
+        participants = connect(specs, options, gold_url, recordings, closing)
         display = make_display(options.display, sys.stderr)
         record, logs = open_run(
             options, folder, configuration, plan.domains, display, closing, resumed=earlier is not None

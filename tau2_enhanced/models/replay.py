@@ -1,0 +1,120 @@
+"""Recorded conversations as models: each says again what it said, through the real tools and evaluator.
+
+Nothing is remembered between requests: which message comes next follows from how many the participant has
+said in the conversation that it is sent.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tau2_enhanced.errors import UserMistake
+from tau2_enhanced.logging import get_logger
+from tau2_enhanced.models.client import Reply, Request, RequestedCall, Usage
+from tau2_enhanced.models.failures import ModelFailure
+from tau2_enhanced.models.stand_in.gold import HEADER
+
+_ROLES = {"agent": "assistant", "user": "user"}
+
+_logger = get_logger(__name__)
+
+
+class RecordingEnded(ModelFailure):
+    """The recorded participant said no more than this."""
+
+    error_type = "recording_ended"
+
+
+class Recorded(NamedTuple):
+    """One recorded simulation."""
+
+    task: str
+    trial: int
+    seed: int | None
+    messages: Sequence[Mapping[str, Any]]
+    """As tau2 wrote them."""
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What a results file of tau2 holds of a run."""
+
+    path: Path
+    domain: str
+    max_steps: int
+    max_errors: int
+    simulations: Mapping[tuple[str, int], Recorded] = field(repr=False)
+    """By task and trial, in the file's order."""
+
+
+def read_recording(path: Path) -> Recording:
+    """The recording in a results file of any tau2. Raises UserMistake for a file that can't be read or is none."""
+    try:
+        data = json.loads(path.read_bytes())
+        info = data["info"]
+        simulations = [_recorded(entry) for entry in data["simulations"]]
+        return Recording(
+            path,
+            info["environment_info"]["domain_name"],
+            info["max_steps"],
+            info["max_errors"],
+            {(recorded.task, recorded.trial): recorded for recorded in simulations},
+        )
+    except OSError as error:
+        raise UserMistake(f"{path} can't be read: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise UserMistake(f"{path} is no results file of tau2") from None
+
+
+def _recorded(entry: Mapping[str, Any]) -> Recorded:
+    return Recorded(entry["task_id"], entry.get("trial") or 0, entry.get("seed"), entry["messages"])
+
+
+class ReplayClient:
+    """Answers for the participants of a recording."""
+
+    call_type = "replay"
+
+    def __init__(self, recording: Recording) -> None:
+        self._recording = recording
+
+    def check(self, model: str) -> None:
+        """A recording that could be read has all it needs."""
+
+    def complete(self, request: Request) -> Reply:
+        """The recorded message that is next. Raises RecordingEnded where there is none."""
+        asked = json.loads(request.headers[HEADER])
+        recorded = self._recording.simulations[asked["task"], asked["trial"]]
+        said = [message for message in recorded.messages if message["role"] == _ROLES[asked["role"]]]
+        number = sum(message["role"] == "assistant" for message in request.messages)
+        if number >= len(said):
+            raise RecordingEnded(f"{self._recording.path.name} has no further message of the {asked['role']}")
+        _tell_of_another_answer(recorded, request)
+        message = said[number]
+        usage = message.get("usage") or {}
+        return Reply(
+            content=message.get("content"),
+            tool_calls=[
+                RequestedCall(call["id"], call["name"], json.dumps(call["arguments"]))
+                for call in message.get("tool_calls") or ()
+            ],
+            usage=Usage(usage.get("prompt_tokens"), usage.get("completion_tokens")),
+            raw=message.get("raw_data") or {},
+        )
+
+    def close(self) -> None:
+        """There is nothing to give back."""
+
+
+def _tell_of_another_answer(recorded: Recorded, request: Request) -> None:
+    """Warn where the last tool answered otherwise than it did in the recording."""
+    last = request.messages[-1]
+    if last["role"] != "tool":
+        return
+    then = [message.get("content") for message in recorded.messages if message.get("id") == last["tool_call_id"]]
+    if then and last["content"] not in then:
+        _logger.warning("a tool answers otherwise than in the recording: %s", str(last["content"])[:200])
