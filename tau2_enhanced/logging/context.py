@@ -46,6 +46,16 @@ class TaskContext:
     """What the task waits for at this moment, in words: a model, a tool, the evaluator."""
     waiting_since_ms: float = 0.0
     last_event_ms: float = 0.0
+    began_ms: float = 0.0
+    thread: str | None = None
+    """The worker that runs it."""
+    thread_id: int | None = None
+    last_error: str | None = None
+    """The last failure of a model's call, in a few words."""
+
+    def age_ms(self) -> float:
+        """Time since its last event."""
+        return self.clock.ms() - self.last_event_ms
 
     @contextmanager
     def waiting(self, what: str) -> Iterator[None]:

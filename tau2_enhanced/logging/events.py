@@ -247,6 +247,21 @@ class TaskStartEvent(ExecutionEvent):
 
 
 @dataclass
+class HeartbeatEvent(ExecutionEvent):
+    """A simulation is still running: how it is, seen from outside. No sign of life of its own."""
+
+    type: ClassVar[str] = "heartbeat"
+
+    age_ms: float | None = ms(default=None)
+    """Since the simulation's last event."""
+    running_ms: float | None = ms(default=None)
+    waiting_for: str | None = None
+    """In words: a model, a tool, the evaluator; absent while it works."""
+    waiting_ms: float | None = ms(default=None)
+    last_error: str | None = None
+
+
+@dataclass
 class TaskCompleteEvent(ExecutionEvent):
     """A simulation ended, with a verdict or without."""
 

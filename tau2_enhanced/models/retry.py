@@ -68,6 +68,7 @@ def complete_with_retries(
         try:
             return client.complete(request)
         except ModelCallError as failure:
+            current_context().last_error = failure.error_type
             if not isinstance(failure, TransientFailure) or attempts.count > retries:
                 raise
             if (failure.retry_after_s or 0.0) > _LONGEST_ASKED_S:

@@ -111,6 +111,8 @@ def _build_parser() -> argparse.ArgumentParser:
     run.add_argument("--task-token-limit", type=int, metavar="N", help="above it a task has failed")
     run.add_argument("--task-cost-limit", type=float, metavar="USD", help="above it a task has failed")
     run.add_argument("--max-cost", type=float, metavar="USD", help="begin no new simulation above it")
+    run.add_argument("--heartbeat", type=float, metavar="S", help="between lines on a running task (default: 30)")
+    run.add_argument("--stall-after", type=float, metavar="S", help="without an event: a warning (default: 120)")
     run.add_argument("--run-id", "--save-to", metavar="NAME", dest="run_id", help="default: the time")
     run.add_argument(
         "--resume",

@@ -199,4 +199,4 @@ def _waiting(context: TaskContext) -> str:
 
 def _age_s(context: TaskContext) -> float:
     """Seconds since the simulation's last event."""
-    return (context.clock.ms() - context.last_event_ms) / 1000
+    return context.age_ms() / 1000

@@ -26,6 +26,7 @@ class RunFolder:
         self.record = self.own / "record.jsonl"
         self.config = self.own / "config.json"
         self.summary = self.own / "summary.json"
+        self.status = self.own / "status.json"
         self._held: IO[str] | None = None
         self._new = False
 

@@ -53,6 +53,10 @@ class RunOptions:
     llm_timeout: float = _free(default=600.0)
     """Seconds for one model call."""
     llm_retries: int = _free(default=3)
+    heartbeat: float = _free(default=30.0)
+    """Seconds between two heartbeats of a running simulation in the log."""
+    stall_after: float = _free(default=120.0)
+    """Seconds without an event after which a simulation is called stalled."""
     max_cost: float | None = _free(default=None)
     """USD after which no new simulation begins."""
     log_level: str = _free(default="PROFILE")
@@ -83,8 +87,9 @@ class RunOptions:
                 raise UserMistake(f"{_flag(name)} must be at least {least}, not {getattr(self, name)}")
         if self.num_tasks is not None and self.num_tasks < 1:
             raise UserMistake(f"--num-tasks must be at least 1, not {self.num_tasks}")
-        if not self.llm_timeout > 0:
-            raise UserMistake(f"--llm-timeout must be more than 0 seconds, not {self.llm_timeout:g}")
+        for name in ("llm_timeout", "heartbeat", "stall_after"):
+            if not getattr(self, name) > 0:
+                raise UserMistake(f"{_flag(name)} must be more than 0 seconds, not {getattr(self, name):g}")
         for name in ("max_cost", "task_cost_limit", "task_token_limit"):
             limit = getattr(self, name)
             if limit is not None and not limit > 0:

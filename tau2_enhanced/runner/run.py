@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -30,9 +31,11 @@ from tau2_enhanced.runner.plan import Plan, make_plan
 from tau2_enhanced.runner.pool import Stop, ThreadPool
 from tau2_enhanced.runner.record import Record
 from tau2_enhanced.runner.replay_plan import following, make_replay_plan
-from tau2_enhanced.runner.signals import stopping
+from tau2_enhanced.runner.signals import dumping, stopping
 from tau2_enhanced.runner.simulate import Bench, simulate
+from tau2_enhanced.runner.status import RunStatus
 from tau2_enhanced.runner.tally import Tally
+from tau2_enhanced.runner.watchdog import Watchdog
 
 _logger = get_logger(__name__)
 
@@ -114,17 +117,30 @@ def _execute(started: StartedRun, bench: Bench, display: Display, stop: Stop) ->
     )
     if options.max_cost is not None and record.spent_usd >= options.max_cost:
         stop.request(f"--max-cost {options.max_cost:g} USD is reached")
+    watchdog = _watchdog(started, bench, tally)
     display.start(tally, bench.running)
     try:
-        pool = ThreadPool(options.max_concurrency)
-        for outcome in pool.execute(jobs, lambda job: simulate(job, bench), stop):
-            _put_on_record(record, outcome, stop)
-            _look_for_the_end(outcome, record, options, stop)
-            tally.add(outcome)
-            display.ended(outcome)
+        with watchdog.watching(), dumping(watchdog.dump):
+            pool = ThreadPool(options.max_concurrency)
+            for outcome in pool.execute(jobs, lambda job: simulate(job, bench), stop):
+                _put_on_record(record, outcome, stop)
+                _look_for_the_end(outcome, record, options, stop)
+                tally.add(outcome)
+                display.ended(outcome)
     finally:
         started.logs.flush()
         display.close()
+
+
+def _watchdog(started: StartedRun, bench: Bench, tally: Tally) -> Watchdog:
+    status = RunStatus(
+        path=started.folder.status,
+        run_id=started.folder.run_id,
+        pid=os.getpid(),
+        models={role: spec.given for role, spec in started.specs.items()},
+    )
+    options = started.options
+    return Watchdog(status, bench.running, tally, heartbeat_s=options.heartbeat, stall_after_s=options.stall_after)
 
 
 def _look_for_the_end(outcome: Outcome, record: Record, options: RunOptions, stop: Stop) -> None:

@@ -1,10 +1,10 @@
-"""^C and SIGTERM: the first lets running simulations end, the second stops at once."""
+"""^C and SIGTERM: the first lets running simulations end, the second stops at once. SIGUSR1 asks where they are."""
 
 from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -14,6 +14,19 @@ from tau2_enhanced.runner.pool import Stop
 _TERM_LIMIT_S = 10.0
 
 _logger = get_logger(__name__)
+
+
+@contextmanager
+def dumping(dump: Callable[[], None]) -> Iterator[None]:
+    """Inside the block, SIGUSR1 calls `dump`. Only the main thread can do so."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGUSR1, lambda *_: dump())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGUSR1, before)
 
 
 @contextmanager

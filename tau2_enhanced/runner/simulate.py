@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -70,6 +71,9 @@ def simulate(job: Job, bench: Bench) -> Outcome:
         trial=job.trial,
         clock=bench.clock,
         last_event_ms=bench.clock.ms(),
+        began_ms=bench.clock.ms(),
+        thread=threading.current_thread().name,
+        thread_id=threading.get_ident(),
     )
     assert context.sim is not None
     bench.running[context.sim] = context

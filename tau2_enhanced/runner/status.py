@@ -1,0 +1,139 @@
+"""The status file of a run: what is running now, for `tau2-enhanced status` in another terminal."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from tau2_enhanced.errors import UserMistake
+from tau2_enhanced.logging.redaction import scrub_values
+from tau2_enhanced.runner import words
+from tau2_enhanced.runner.folder import RunFolder, newest_run_id, read_json
+
+_SILENT_S = 10.0
+"""A living runner writes every two seconds; after this it is paused, or its disk is."""
+
+
+@dataclass(frozen=True)
+class TaskStatus:
+    """One running simulation."""
+
+    domain: str
+    task: str
+    trial: int
+    sim: str
+    thread: str | None
+    step: int | None
+    waiting_for: str
+    """In words: a model, a tool, the evaluator; empty while it works."""
+    waiting_s: float
+    age_s: float
+    """Since its last event."""
+    running_s: float
+    last_error: str | None
+
+
+@dataclass(frozen=True)
+class RunStatus:
+    """A run at the moment `written`."""
+
+    path: Path
+    run_id: str
+    pid: int
+    models: dict[str, str]
+    """By role, as the user named them."""
+    written: float = 0.0
+    """Seconds since 1970."""
+    ended: bool = False
+    planned: int = 0
+    finished: int = 0
+    running: Sequence[TaskStatus] = field(default_factory=list)
+    """The one with the oldest last event first."""
+
+
+def write_status(status: RunStatus) -> None:
+    """Replace the status file. It is no record: what it says is worth nothing after the next write."""
+    made = {name: value for name, value in asdict(status).items() if name != "path"}
+    temporary = status.path.with_name(status.path.name + ".tmp")
+    temporary.write_text(json.dumps(scrub_values(made), ensure_ascii=False), encoding="utf-8")
+    temporary.replace(status.path)
+
+
+def read_status(output_dir: Path, run_id: str | None) -> tuple[RunStatus, bool]:
+    """A run's last status, and whether its runner lives. Raises UserMistake where there is none.
+
+    Without a run id that of the run which began last.
+    """
+    named = run_id or newest_run_id(output_dir)
+    if named is None:
+        raise UserMistake(f"no runs in {output_dir}")
+    folder = RunFolder(output_dir, named)
+    if not folder.status.exists():
+        raise UserMistake(f"run {named} has no status: {folder.status} is not there")
+    data = read_json(folder.status)
+    try:
+        tasks = [TaskStatus(**task) for task in data.pop("running")]
+        return RunStatus(path=folder.status, running=tasks, **data), _is_held(folder)
+    except (TypeError, KeyError, AttributeError):
+        raise UserMistake(f"{folder.status} is no status of a run") from None
+
+
+def _is_held(folder: RunFolder) -> bool:
+    try:
+        with (folder.own / "lock").open("r", encoding="utf-8") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def describe_state(status: RunStatus, *, alive: bool, now: float | None = None) -> str:
+    """How the run is, in a sentence."""
+    done = f"{status.finished}/{status.planned} simulations ended, {len(status.running)} running"
+    silent_s = (time.time() if now is None else now) - status.written
+    if alive and silent_s > _SILENT_S:
+        return f"run {status.run_id}: {done}; its runner (pid {status.pid}) has said nothing for {silent_s:.0f} s"
+    if alive:
+        return f"run {status.run_id}: {done}"
+    if status.ended:
+        return f"run {status.run_id} has ended: {status.finished}/{status.planned} simulations ended"
+    when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(status.written))
+    return f"run {status.run_id} broke off at {when}: {done} then; go on with --resume {status.run_id}"
+
+
+def as_json(status: RunStatus, *, alive: bool) -> dict[str, Any]:
+    """The status as plain JSON values."""
+    return {name: value for name, value in asdict(status).items() if name != "path"} | {"alive": alive}
+
+
+def status_table(status: RunStatus) -> Table:
+    """The running simulations, the oldest first."""
+    table = Table()
+    for name, right in (
+        ("domain", False), ("task", False), ("trial", True), ("step", True), ("last event s", True),
+        ("waits for", False), ("waits s", True), ("running s", True), ("last error", False),
+    ):  # fmt: skip
+        table.add_column(name, justify="right" if right else "left")
+    for task in status.running:
+        table.add_row(
+            task.domain,
+            Text(words.short(task.task)),
+            str(task.trial),
+            "" if task.step is None else str(task.step),
+            f"{task.age_s:.1f}",
+            Text(task.waiting_for or "working"),
+            f"{task.waiting_s:.1f}" if task.waiting_for else "",
+            f"{task.running_s:.1f}",
+            Text(task.last_error or ""),
+        )
+    return table

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support import RunLocal, Spawn, StandIn, wait_until
+
+from tau2_enhanced import cli
+from tau2_enhanced.errors import UserMistake
+from tau2_enhanced.logging.events import HeartbeatEvent, parse_line
+from tau2_enhanced.runner.status import RunStatus, describe_state, read_status
+
+
+@pytest.fixture
+def hanging(stand_in: StandIn, spawn_run: Spawn, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """A run of two tasks whose agent's server answers nothing."""
+    flags = ("--agent-model", "vllm/gold", "--agent-base-url", stand_in("--latency", "600"), "--user-model", "gold")
+    limits = ("--heartbeat", "0.6", "--stall-after", "1.5", "--display", "none", "--run-id", "R")
+    process = spawn_run("--domains", "mock", "--num-tasks", "2", *flags, *limits)
+    log = tmp_path / "logs" / "eval_mock.log"
+    wait_until(lambda: log.exists() and "type=user_sim" in log.read_text(), process)
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def log_of(folder: Path, kind: str = "tau2") -> str:
+    return (folder / "logs" / f"{kind}_mock.log").read_text()
+
+
+def test_a_hanging_task_is_named_while_it_runs_and_after_a_crash(
+    hanging: subprocess.Popen[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outputs = ["--output-dir", str(tmp_path / "outputs")]
+    wait_until(lambda: log_of(tmp_path).count("stalled: no event for") == 2, hanging)
+
+    def all_wait() -> bool:
+        assert cli.main(["status", "--json", *outputs]) == 0
+        shown = json.loads(capsys.readouterr().out)
+        return bool(shown["running"]) and all(task["waiting_s"] > 2 for task in shown["running"])
+
+    wait_until(all_wait, hanging)
+    assert cli.main(["status", "R", "--json", *outputs]) == 0
+    now = json.loads(capsys.readouterr().out)
+    assert (now["alive"], now["planned"], now["finished"], len(now["running"])) == (True, 2, 0, 2)
+    assert {task["waiting_for"] for task in now["running"]} == {"agent gold"}
+    ages = [task["age_s"] for task in now["running"]]
+    assert ages == sorted(ages, reverse=True)
+    assert ages[-1] > 1.5
+
+    hanging.kill()
+    hanging.wait()
+    assert cli.main(["status", *outputs]) == 0
+    out = capsys.readouterr().out
+    assert "run R broke off at" in out
+    assert "agent gold" in out
+    assert "--resume R" in out
+
+
+def test_a_hanging_task_beats_and_its_stack_is_logged_once(hanging: subprocess.Popen[str], tmp_path: Path) -> None:
+    def beats() -> list[HeartbeatEvent]:
+        found = [parse_line(line) for line in log_of(tmp_path, "eval").splitlines()]
+        return [event for event in found if isinstance(event, HeartbeatEvent)]
+
+    wait_until(lambda: len(beats()) >= 8, hanging)
+    last = beats()[-1]
+    assert (last.waiting_for, last.domain, last.step) == ("agent gold", "mock", 1)
+    assert last.thread is not None
+    assert last.thread.startswith("worker-")
+    assert last.age_ms is not None
+    # a heartbeat is no sign of life
+    assert last.age_ms > 1200
+    log = log_of(tmp_path)
+    assert log.count("stalled: no event for") == 2
+    assert "openai_client.py" in log
+
+
+def test_sigusr1_asks_for_all_states(hanging: subprocess.Popen[str], tmp_path: Path) -> None:
+    hanging.send_signal(signal.SIGUSR1)
+    wait_until(lambda: "states of 2 running simulations" in log_of(tmp_path), hanging)
+    wait_until(lambda: log_of(tmp_path).count("for agent gold\n") >= 2, hanging)
+    assert hanging.poll() is None
+
+
+def test_a_run_that_ended_says_so(run_local: RunLocal, capsys: pytest.CaptureFixture[str]) -> None:
+    run_local("--domains", "mock", "--num-tasks", "2")
+    assert cli.main(["status"]) == 0
+    assert capsys.readouterr().out == "run R has ended: 2/2 simulations ended\n"
+    status, alive = read_status(Path("outputs"), None)
+    assert (status.running, alive) == ([], False)
+    assert "gold" in status.models.values()
+
+
+def test_a_silent_runner_is_not_called_well() -> None:
+    status = RunStatus(Path("status.json"), "R", 42, {}, written=1000.0, planned=9, finished=3)
+    assert describe_state(status, alive=True, now=1003.0) == "run R: 3/9 simulations ended, 0 running"
+    assert "(pid 42) has said nothing for 60 s" in describe_state(status, alive=True, now=1060.0)
+
+
+def test_without_a_run_there_is_no_status(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["status", "--output-dir", str(tmp_path)]) == 2
+    assert capsys.readouterr().err == f"tau2-enhanced status: no runs in {tmp_path}\n"
+    own = tmp_path / "R" / "run"
+    own.mkdir(parents=True)
+    (own / "config.json").write_text("{}")
+    with pytest.raises(UserMistake, match="has no status"):
+        read_status(tmp_path, "R")
+    (own / "status.json").write_text('{"running": 3}')
+    with pytest.raises(UserMistake, match="is no status of a run"):
+        read_status(tmp_path, "R")
+
+
+def test_watching_ends_with_the_run(run_local: RunLocal) -> None:
+    import threading
+
+    run_local("--domains", "mock", "--num-tasks", "1")
+    deadline = time.monotonic() + 5
+    while any(thread.name == "watchdog" for thread in threading.enumerate()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert all(thread.name != "watchdog" for thread in threading.enumerate())
