@@ -292,7 +292,8 @@ class SimulationModels:
         answer = participant.answer(
             messages, tools, tool_choice, arguments, self.headers(role), used, judgements=self.assertions
         )
-        _logger.debug("answer of the %s: %s", role, json.dumps(answer.raw, ensure_ascii=False))
+        if _logger.isEnabledFor(10):
+            _logger.debug("answer of the %s: %s", role, json.dumps(answer.raw, ensure_ascii=False))
         return answer
 
     def cost_usd(self, role: str) -> float | None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import socket
 import threading
 from collections.abc import Callable
@@ -8,6 +9,8 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tau2_enhanced.errors import UserMistake
 from tau2_enhanced.models.client import Request, RequestedCall, Usage
@@ -20,7 +23,7 @@ from tau2_enhanced.models.failures import (
     RequestRefused,
     TransientFailure,
 )
-from tau2_enhanced.models.openai_client import OpenAIClient
+from tau2_enhanced.models.openai_client import OpenAIClient, encoded
 from tau2_enhanced.models.resolve import parse_model
 
 if TYPE_CHECKING:
@@ -88,6 +91,42 @@ def test_a_message_with_half_an_emoji_can_be_sent(server: ScriptedServer, connec
     server.answers(server.text())
     messages = [{"role": "user", "content": "half an emoji: \ud83d"}]
     assert connect(server.url).complete(Request("m", messages)).content == "Hello"
+
+
+def test_a_whole_conversation_arrives_as_it_is(server: ScriptedServer, connect: Connect) -> None:
+    """Tools, reasoning, every kind of character and of number."""
+    call = {"id": "c0", "type": "function", "function": {"name": "look", "arguments": '{"at": "\u2028"}'}}
+    messages: list[dict[str, Any]] = [
+        {"role": "system", "content": 'Grüße 🙂 "quoted" \\ \x00 \u2028'},
+        {"role": "assistant", "content": None, "tool_calls": [call], "reasoning_content": "he said…\n"},
+        {"role": "tool", "content": "", "tool_call_id": "c0"},
+    ]
+    limit = {"type": "integer", "maximum": 2**70, "multipleOf": 0.1}
+    tools = [{"type": "function", "function": {"name": "look", "parameters": {"properties": {"at": limit}}}}]
+    arguments = {"temperature": 0.0, "stop": ["a", ""], "logit_bias": {"1": -1e-300}, "store": False, "user": None}
+    server.answers(server.text(), server.text())
+    connect(server.url).complete(Request("m", messages, tools, arguments=arguments))
+    expected = {"model": "m", "messages": messages, "tools": tools, "tool_choice": "auto", **arguments}
+    halves = [*messages, {"role": "user", "content": "half an emoji: \ud83d"}]
+    connect(server.url).complete(Request("m", halves, tools, arguments=arguments))
+    replaced = [*messages, {"role": "user", "content": "half an emoji: ?"}]
+    assert server.bodies == [expected, {**expected, "messages": replaced}]
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(JSON_VALUES)
+def test_any_request_is_encoded_as_it_is(value: Any) -> None:
+    assert json.loads(encoded(value)) == value
+
+
+@given(JSON_VALUES, st.text(st.characters(categories=["Cs"]), min_size=1))
+def test_only_half_characters_are_replaced(value: Any, halves: str) -> None:
+    assert json.loads(encoded([value, halves])) == [value, "?" * len(halves)]
 
 
 def test_text_is_read(server: ScriptedServer, connect: Connect) -> None:
