@@ -18,6 +18,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tau2_enhanced.deferred_imports import deferred
 from tau2_enhanced.errors import UserMistake
 from tau2_enhanced.models.client import ChatMessage, ToolSchema
 from tau2_enhanced.models.participant import SimulationModels
@@ -59,9 +60,11 @@ def load() -> Registry:
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     if importlib.util.find_spec("tau2") is None:
         raise UserMistake(f"tau2 is not installed: pip install {DISTRIBUTION}==26.3")
-    registry: Registry = importlib.import_module("tau2.registry").registry
-    for role, module in _GENERATE_OF.items():
-        _route_generate(role, importlib.import_module(module))
+    # all three take longer to import than the whole rest, and nothing of a run uses them
+    with deferred("litellm", idle={"disable_cache"}), deferred("deepdiff"), deferred("pandas"):
+        registry: Registry = importlib.import_module("tau2.registry").registry
+        for role, module in _GENERATE_OF.items():
+            _route_generate(role, importlib.import_module(module))
     return registry
 
 
