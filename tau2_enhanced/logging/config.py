@@ -22,7 +22,9 @@ def emit(event: ExecutionEvent) -> None:
     """Record an event at its own level, for the current task context, which it shows to be alive."""
     context = current_context()
     context.last_event_ms = context.clock.ms()
-    _events.log(event.level, event)
+    if _events.isEnabledFor(event.level):
+        # `log` would look for the caller, which is always this function
+        _events.handle(_events.makeRecord(_events.name, event.level, __file__, 0, event, (), None, "emit"))
 
 
 class LogSession:

@@ -14,8 +14,11 @@ import json
 import logging
 import re
 import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
+from functools import partial
 from types import UnionType, new_class
 from typing import Any, ClassVar, NamedTuple, Union, get_args, get_origin, get_type_hints
 
@@ -93,7 +96,7 @@ class ExecutionEvent:
     def __post_init__(self) -> None:
         if self.timestamp is not None:
             self.timestamp = self.timestamp.replace(microsecond=self.timestamp.microsecond // 1000 * 1000)
-        for name, digits in _schema(self.__class__).rounded:
+        for name, digits in (_schemas.get(self.__class__) or _schema(self.__class__)).rounded:
             value = getattr(self, name)
             if value is not None:
                 setattr(self, name, round(float(value), digits))
@@ -101,13 +104,22 @@ class ExecutionEvent:
     def stamp(self, context: TaskContext) -> None:
         """Fill in what was not given: the time, the thread, and the simulation of `context`."""
         if self.timestamp is None:
-            now = datetime.now()
-            self.timestamp = now.replace(microsecond=now.microsecond // 1000 * 1000)
+            self.timestamp = datetime.fromtimestamp(time.time_ns() // 1_000_000 / 1000)
         if self.thread is None:
             self.thread = threading.current_thread().name
-        for name in ("run", "sim", "domain", "task", "trial", "step"):
-            if getattr(self, name) is None:
-                setattr(self, name, getattr(context, name))
+        # each by its name: a loop over names takes three times as long, in every thread that records
+        if self.run is None:
+            self.run = context.run
+        if self.sim is None:
+            self.sim = context.sim
+        if self.domain is None:
+            self.domain = context.domain
+        if self.task is None:
+            self.task = context.task
+        if self.trial is None:
+            self.trial = context.trial
+        if self.step is None:
+            self.step = context.step
         now_ms = context.clock.ms()
         if self.start_ms is None:
             took_ms = getattr(self, "duration_ms", None) or getattr(self, "total_duration_ms", None) or 0.0
@@ -294,10 +306,21 @@ class RunCompleteEvent(ExecutionEvent):
     exit_code: int | None = None
 
 
+class _Pair(NamedTuple):
+    """How an attribute of an event stands on its line."""
+
+    name: str
+    key: str
+    """The name and the equals sign."""
+    text: Callable[[Any], str]
+
+
 class _Schema(NamedTuple):
     fields: tuple[FieldSpec, ...]
     rounded: tuple[tuple[str, int], ...]
     """Names of floats, and how many digits of them are kept."""
+    pairs: tuple[_Pair, ...]
+    """What stands on a line, `type` included."""
 
 
 _schemas: dict[type[ExecutionEvent], _Schema] = {}
@@ -328,8 +351,23 @@ def _schema(cls: type[ExecutionEvent]) -> _Schema:
     if known is None:
         ordered = _ordered_fields(cls)
         rounded = tuple((spec.name, spec.digits) for spec in ordered if spec.digits is not None)
-        known = _schemas[cls] = _Schema(ordered, rounded)
+        known = _schemas[cls] = _Schema(ordered, rounded, tuple(_pairs(ordered)))
     return known
+
+
+def _pairs(ordered: Iterable[FieldSpec]) -> Iterator[_Pair]:
+    for spec in ordered:
+        if spec.name not in _NOT_PAIRS:
+            yield _Pair(spec.name, f"{spec.name}=", _text_of(spec))
+        if spec.name == "thread":
+            yield _Pair("type", "type=", quote)
+
+
+def _text_of(spec: FieldSpec) -> Callable[[Any], str]:
+    """How a field's values are written."""
+    if spec.kind is float:
+        return _plain_float if spec.digits is None else partial(_fixed, digits=spec.digits)
+    return _TEXTS.get(spec.kind, str)
 
 
 def _ordered_fields(cls: type[ExecutionEvent]) -> tuple[FieldSpec, ...]:
@@ -347,35 +385,36 @@ def _kind(hint: Any) -> type:
 
 def to_pairs(event: ExecutionEvent) -> str:
     """`task=… thread=… type=… key=value …`, without level and time."""
-    parts: list[str] = []
-    for spec in event_fields(event.__class__):
-        if spec.name == "thread":
-            _pair(parts, spec, event.thread)
-            parts.append(f"type={quote(event.type)}")
-        elif spec.name not in _NOT_PAIRS:
-            _pair(parts, spec, getattr(event, spec.name))
+    parts = []
+    for name, key, text in _schema(event.__class__).pairs:
+        value = getattr(event, name)
+        if value is not None:
+            parts.append(key + text(value))
     for name, value in event.extra.items():
         key = _NOT_IN_KEYS.sub("_", name) or "_"
         parts.append(f"{key}={quote(value if isinstance(value, str) else _compact(value))}")
     return " ".join(parts)
 
 
-def _pair(parts: list[str], spec: FieldSpec, value: Any) -> None:
-    if value is None:
-        return
-    if spec.kind is str:
-        text = quote(value)
-    elif spec.kind is bool:
-        text = "true" if value else "false"
-    elif spec.kind is float:
-        text = repr(float(value)) if spec.digits is None else _fixed(value, spec.digits)
-    elif spec.kind is object:
-        text = quote(_compact(value))
-    elif spec.kind is datetime:
-        text = value.isoformat()
-    else:
-        text = str(value)
-    parts.append(f"{spec.name}={text}")
+def _plain_float(value: float) -> str:
+    return repr(float(value))
+
+
+def _truth(value: object) -> str:
+    return "true" if value else "false"
+
+
+def _quoted_json(value: object) -> str:
+    return quote(_compact(value))
+
+
+_TEXTS: Mapping[type, Callable[[Any], str]] = {
+    str: quote,
+    bool: _truth,
+    object: _quoted_json,
+    datetime: datetime.isoformat,
+}
+"""How values are written that are neither floats nor whole numbers."""
 
 
 def _fixed(value: float, digits: int) -> str:

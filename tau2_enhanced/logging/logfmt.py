@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 
 _PLAIN = re.compile(r'[^\s="\x00-\x1f\x7f-\xa0\u2028\u2029\ud800-\udfff]+')
 _ESCAPED = re.compile("[\x7f-\xa0\u2028\u2029\ud800-\udfff]")
 _PAIR = re.compile(r'([^\s="]+)=("(?:[^"\\]|\\.)*"|[^\s"]*)(?=\s|$)')
 
 
+@lru_cache(maxsize=1024)
 def quote(value: str) -> str:
-    """`value` as it stands on a line."""
+    """`value` as it stands on a line. Remembered, because lines repeat their names, tasks and threads."""
     if _PLAIN.fullmatch(value):
         return value
     return _ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False))

@@ -119,7 +119,7 @@ class LogWriter(logging.Handler):
         else:
             # what the message is made of may change before the writer comes to it
             record.msg, record.args = _text_of(record), None
-        record.tau2_task = (context.domain, context.task, context.trial, context.step)
+            record.tau2_task = (context.domain, context.task, context.trial, context.step)
         self._queue.put(record)
         return True
 
