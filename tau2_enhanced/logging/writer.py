@@ -1,7 +1,7 @@
 """One thread writes every log file, so that logging never holds up a task.
 
-The calling thread pays for one enqueue. Whatever has gathered is written and flushed together, so a
-line can be read a few milliseconds after its event.
+The calling thread pays for one enqueue. What gathers in a few milliseconds is written and flushed together,
+and can be read then.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import logging
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import datetime
@@ -24,6 +25,8 @@ from tau2_enhanced.logging.logfmt import quote
 from tau2_enhanced.logging.redaction import scrub
 
 _BATCH = 500
+_PAUSE_S = 0.005
+"""How long lines gather: waking this thread and flushing costs more than writing a line."""
 _NOT_ON_SCREEN = {"tau2", "LiteLLM", "LiteLLM Router", "LiteLLM Proxy"}
 """Libraries whose messages are for the files alone."""
 _formatter = logging.Formatter()
@@ -155,6 +158,8 @@ class LogWriter(logging.Handler):
             self._files.flush(self._complain_of)
             for mark in marks:
                 mark.done.set()
+            if running and len(items) < _BATCH:
+                time.sleep(_PAUSE_S)
         self._files.close()
 
     def _write(self, record: logging.LogRecord) -> None:
