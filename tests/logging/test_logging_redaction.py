@@ -125,6 +125,14 @@ def test_a_urls_query_secret_is_not_in_the_scrubbed_url(inner: str) -> None:
     assert scrub(f"GET {url} failed") == f"GET https://host/v1?api_key={REDACTED}&x=1 failed"
 
 
+def test_a_secret_is_found_in_each_of_its_forms_alone() -> None:
+    """Nothing else in the text gives it away."""
+    secret = fresh('a "b" c/d+é')
+    protect(secret)
+    for form in (secret, json.dumps(secret)[1:-1], url_quote(secret), url_quote(secret, safe="")):
+        assert scrub(form) == REDACTED
+
+
 @pytest.mark.parametrize("url", ["", "http://localhost:8000/v1", "https://host/v1?x=1", "not a url"])
 def test_a_url_without_credentials_is_left_alone(url: str) -> None:
     protect_url(url)
