@@ -45,8 +45,8 @@ _GENERATE_OF = {
     "judge": "tau2.evaluator.evaluator_nl_assertions",
 }
 
-_REASONING = ("reasoning_content", "reasoning")
-"""Under which names servers give a model's reasoning, and want it back."""
+_REASONING = ("reasoning_content", "reasoning", "thinking_blocks", "content_blocks")
+"""Under which names servers give a model's reasoning, and want it back; the last one is Claude's whole answer."""
 
 _descriptions: dict[type, list[ToolDescription]] = {}
 """By class of tool kits."""

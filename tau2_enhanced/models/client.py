@@ -46,6 +46,8 @@ class Usage:
     output_tokens: int | None = None
     cached_tokens: int | None = None
     """Those of `input_tokens` that were read from the provider's cache."""
+    cache_write_tokens: int | None = None
+    """Those of `input_tokens` that were written to the cache, where the provider has a price for that."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,9 @@ ModelCallError
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+
 from tau2_enhanced.errors import Tau2EnhancedError
 from tau2_enhanced.logging.redaction import scrub
 
@@ -88,3 +91,15 @@ class JudgeFailed(CallFailed):
     """The judge's answer could not be read, three times over; the conversation itself is fine."""
 
     error_type = "judge_failed"
+
+
+def retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """Seconds that a server asks to wait. An HTTP date, which no model server sends, is not read."""
+    for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        try:
+            seconds = float(headers[name]) * scale
+        except (KeyError, ValueError):
+            continue
+        if math.isfinite(seconds):
+            return max(0.0, seconds)
+    return None

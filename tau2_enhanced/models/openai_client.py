@@ -8,7 +8,6 @@ through a conversation and building objects of the answer takes it ten times as 
 from __future__ import annotations
 
 import json
-import math
 import re
 import time
 from collections.abc import Mapping
@@ -30,8 +29,9 @@ from tau2_enhanced.models.failures import (
     DeadlinePassed,
     RequestRefused,
     TransientFailure,
+    retry_after_s,
 )
-from tau2_enhanced.models.resolve import url_without_secrets
+from tau2_enhanced.models.resolve import on_this_machine, url_without_secrets
 
 _CONNECT_TIMEOUT_S = 10.0
 _CHECK_TIMEOUT_S = 15.0
@@ -64,7 +64,7 @@ class OpenAIClient:
             http_client=openai.DefaultHttpxClient(
                 limits=httpx2.Limits(max_connections=max_connections, max_keepalive_connections=max_connections),
                 # a proxy of the environment can't reach this machine's own servers
-                trust_env=base_url is None or not _on_this_machine(base_url),
+                trust_env=base_url is None or not on_this_machine(base_url),
             ),
         )
         self._where = url_without_secrets(str(self._client.base_url)).rstrip("/")
@@ -181,11 +181,6 @@ def _arguments_text(value: Any) -> str:
     return (value if isinstance(value, str) else json.dumps(value or {})) or "{}"
 
 
-def _on_this_machine(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    return host in ("localhost", "::1") or host.startswith("127.")
-
-
 def _failure(error: openai.APIError) -> Exception:
     """The SDK's exception as ours."""
     if isinstance(error, openai.APITimeoutError):
@@ -203,7 +198,7 @@ def _failure(error: openai.APIError) -> Exception:
         return AuthenticationFailed(text)
     if status in (408, 409, 429) or status >= 500:
         kind = "rate_limit" if status == 429 else f"http_{status}"
-        return TransientFailure(text, error_type=kind, retry_after_s=_retry_after(error.response.headers))
+        return TransientFailure(text, error_type=kind, retry_after_s=retry_after_s(error.response.headers))
     asked_too_much = _TOO_MANY_ASKED.search(text)
     if asked_too_much and int(asked_too_much[1]) >= int(asked_too_much[2]):
         return RequestRefused(text)
@@ -226,18 +221,6 @@ def _refused_parameter(error: openai.APIStatusError) -> str | None:
     first = detail[0] if isinstance(detail, list) and detail and isinstance(detail[0], dict) else {}
     place = first.get("loc") if "not permitted" in str(first.get("msg")) else None
     return str(place[-1]) if place else None
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that the server asks to wait. An HTTP date, which no model server sends, is not read."""
-    for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        try:
-            seconds = float(headers[name]) * scale
-        except (KeyError, ValueError):
-            continue
-        if math.isfinite(seconds):
-            return max(0.0, seconds)
-    return None
 
 
 def _first_line(error: openai.APIError) -> str:

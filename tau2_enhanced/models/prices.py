@@ -67,6 +67,7 @@ class PriceBook:
                 input_tokens=usage.input_tokens,
                 output_tokens=usage.output_tokens,
                 cache_read_tokens=usage.cached_tokens or None,
+                cache_write_tokens=usage.cache_write_tokens or None,
             )
             return float(genai_prices.calc_price(tokens, model, provider_id=provider).total_price)
         except (LookupError, ValueError):

@@ -17,7 +17,10 @@ REPLAY = "replay"
 REPLAY_PREFIX = f"{REPLAY}:"
 """`replay:FILE` names the recorded messages of a results file of tau2 as a model."""
 _OPENAI_NAME = re.compile(r"(gpt-|chatgpt-|o[1-9](-|$)|ft:gpt-|codex-)")
-_KNOWN_FORMS = "gold, replay:RESULTS.json, openai/NAME, or vllm/NAME with a base URL"
+_PROVIDER = re.compile(r"(openai|anthropic|vllm)\Z")
+_KNOWN_FORMS = "gold, replay:RESULTS.json, openai/NAME, anthropic/NAME or vllm/NAME with a base URL"
+_HOSTED = ("openai", "anthropic")
+"""Providers whose address and key may come from the environment."""
 
 
 @dataclass(frozen=True)
@@ -27,13 +30,18 @@ class ModelSpec:
     given: str
     """As the user wrote it."""
     provider: str
-    """gold, replay, openai or vllm: also the `call_type` of its calls."""
+    """gold, replay, openai, anthropic or vllm."""
     name: str
     """As the server knows it; of a replay its file."""
     base_url: str | None = field(default=None, repr=False)
     api_key: str | None = field(default=None, repr=False)
     arguments: Mapping[str, Any] = field(default_factory=dict)
     """What is sent with every call: temperature, max_tokens, …"""
+
+    @property
+    def runs_here(self) -> bool:
+        """Whether the model is one that the user runs, and not a provider's."""
+        return self.provider in (GOLD, REPLAY, "vllm") or (self.base_url is not None and on_this_machine(self.base_url))
 
 
 def parse_model(
@@ -49,42 +57,41 @@ def parse_model(
     A key is taken from `api_key` in the arguments or from the provider's environment variable.
     """
     arguments = dict(arguments or {})
-    own_key = arguments.pop("api_key", None)
+    key = arguments.pop("api_key", None)
     base_url = arguments.pop("base_url", None) or base_url
-    if not isinstance(own_key, str | None) or not isinstance(base_url, str | None):
+    if not isinstance(key, str | None) or not isinstance(base_url, str | None):
         raise UserMistake(f"--{role}-args: api_key and base_url must be texts")
     if given == GOLD:
         return ModelSpec(given, GOLD, GOLD, None, None, arguments)
     if given.startswith(REPLAY_PREFIX):
         return ModelSpec(given, REPLAY, given.removeprefix(REPLAY_PREFIX), None, None, arguments)
     provider, name = _split(given, base_url, role)
-    base_url = _checked_url(base_url or _default_url(provider, environment), role)
-    if provider == "openai":
-        key = own_key or environment.get("OPENAI_API_KEY")
+    if provider in _HOSTED:
+        base_url = base_url or environment.get(f"{provider.upper()}_BASE_URL")
+        key = key or environment.get(f"{provider.upper()}_API_KEY")
         if not key:
             hint = " (or leave --agent-model out: gold needs none)" if role == "agent" else ""
-            raise UserMistake(f"{given} needs a key: set OPENAI_API_KEY{hint}")
-    else:
+            raise UserMistake(f"{given} needs a key: set {provider.upper()}_API_KEY{hint}")
+    elif provider == "vllm":
+        key = key or environment.get("VLLM_API_KEY") or "EMPTY"
         if base_url is None:
             raise UserMistake(f"{given} needs the server's address: --{role}-base-url http://HOST:PORT/v1")
-        key = own_key or environment.get("VLLM_API_KEY") or "EMPTY"
+    base_url = _checked_url(base_url, role)
     protect(key)
     return ModelSpec(given, provider, name, base_url, key, arguments)
 
 
 def _split(given: str, base_url: str | None, role: str) -> tuple[str, str]:
     provider, slash, name = given.partition("/")
-    if slash and provider in ("openai", "vllm") and name:
+    if slash and name and _PROVIDER.match(provider):
         return provider, name
     if not slash and _OPENAI_NAME.match(given):
         return "openai", given
+    if not slash and given.startswith("claude-"):
+        return "anthropic", given
     if not slash and given and base_url is not None:
         return "vllm", given
     raise UserMistake(f"--{role}-model {given!r} is no model this runner knows: use {_KNOWN_FORMS}")
-
-
-def _default_url(provider: str, environment: Mapping[str, str]) -> str | None:
-    return environment.get("OPENAI_BASE_URL") if provider == "openai" else None
 
 
 def _checked_url(url: str | None, role: str) -> str | None:
@@ -108,3 +115,9 @@ def url_without_secrets(url: str) -> str:
         return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
     except ValueError:
         return "(an unreadable address)"
+
+
+def on_this_machine(url: str) -> bool:
+    """Whether the address is a loopback one."""
+    host = urlsplit(url).hostname or ""
+    return host in ("localhost", "::1") or host.startswith("127.")

@@ -76,7 +76,9 @@ def _build_parser() -> argparse.ArgumentParser:
     tasks.add_argument("--num-trials", type=int, metavar="N", help="trials of each task (default: 1)")
 
     models = parser.add_argument_group(
-        "models", "gold (the default), openai/NAME or a known OpenAI name, or vllm/NAME with a base URL"
+        "models",
+        "gold (the default), openai/NAME, anthropic/NAME, vllm/NAME with a base URL, or a "
+        "bare name that begins like gpt- or claude-",
     )
     for role in ("agent", "user", "judge"):
         models.add_argument(

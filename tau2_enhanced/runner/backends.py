@@ -88,6 +88,11 @@ def connect(
 
 
 def _client(provider: str, url: str | None, key: str, max_connections: int) -> Client:
+    """The provider's client; its SDK is imported only here."""
+    if provider == "anthropic":
+        from tau2_enhanced.models.anthropic_client import AnthropicClient
+
+        return AnthropicClient(url, key, max_connections)
     from tau2_enhanced.models.openai_client import OpenAIClient
 
     return OpenAIClient(provider, url, key, max_connections)

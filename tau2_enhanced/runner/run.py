@@ -180,7 +180,7 @@ def _put_on_record(record: Record, outcome: Outcome, stop: Stop) -> None:
 
 
 def _warn_of_gold_user(specs: Mapping[str, ModelSpec]) -> None:
-    if specs["user"].provider == GOLD and specs["agent"].provider not in (GOLD, "vllm"):
+    if specs["user"].provider == GOLD and not specs["agent"].runs_here:
         print("gold as user says its part and stops: it does not answer what a model asks", file=sys.stderr)
 
 

@@ -245,8 +245,8 @@ def evaluate(simulation: SimulationRun, task: Task, domain: str, bench: Bench) -
 
 
 def request_headers(job: Job, role: str, participants: Mapping[str, Participant]) -> Mapping[str, str]:
-    """The simulation's name, for the stand-in and for servers that the user runs; none for OpenAI."""
-    if participants[role].spec.provider == "openai":
+    """The simulation's name, for the stand-in and for servers that the user runs; none for providers."""
+    if not participants[role].spec.runs_here:
         return {}
     return {HEADER: json.dumps({"domain": job.domain, "task": job.task, "trial": job.trial, "role": role})}
 

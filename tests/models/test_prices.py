@@ -24,6 +24,12 @@ def test_a_call_of_gpt_4_1_costs_what_openai_charges(usage: Usage, usd: float) -
     assert PriceBook({}).cost_usd("openai", "gpt-4.1", usage) == pytest.approx(usd, abs=1e-12)
 
 
+def test_what_is_written_to_the_cache_has_its_own_price() -> None:
+    # USD per million tokens of Claude Opus 4.6: input 5, read from the cache 0.5, written to it 6.25
+    usage = Usage(100_000, 0, 60_000, 30_000)
+    assert PriceBook({}).cost_usd("anthropic", "claude-opus-4-6", usage) == pytest.approx(0.05 + 0.03 + 0.1875)
+
+
 def test_a_dated_name_has_the_price_of_its_model() -> None:
     cost = PriceBook({}).cost_usd("openai", "gpt-4.1-2025-04-14", Usage(1000, 1000))
     assert cost == pytest.approx(0.010)

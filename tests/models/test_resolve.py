@@ -43,6 +43,34 @@ def test_openai_names(given: str, name: str) -> None:
 
 @pytest.mark.parametrize(
     ("given", "name"),
+    [("anthropic/claude-opus-5", "claude-opus-5"), ("claude-opus-5", "claude-opus-5"), ("anthropic/any", "any")],
+)
+def test_anthropic_names(given: str, name: str) -> None:
+    environment = {"ANTHROPIC_API_KEY": KEY, "ANTHROPIC_BASE_URL": URL, "OPENAI_BASE_URL": "http://other"}
+    spec = parse_model(given, role="agent", environment=environment)
+    assert (spec.given, spec.provider, spec.name, spec.base_url, spec.api_key) == (given, "anthropic", name, URL, KEY)
+
+
+@pytest.mark.parametrize(
+    ("given", "options", "here"),
+    [
+        ("gold", {}, True),
+        ("replay:results.json", {}, True),
+        ("vllm/m", {"base_url": "http://gpu.example/v1"}, True),
+        ("openai/m", {}, False),
+        ("openai/m", {"base_url": "https://gateway.example/v1"}, False),
+        ("openai/m", {"base_url": "http://localhost:18080/v1"}, True),
+        ("anthropic/gold", {"base_url": "http://127.0.0.1:18080"}, True),
+        ("claude-opus-5", {}, False),
+    ],
+)
+def test_whose_server_it_is(given: str, options: dict[str, Any], here: bool) -> None:
+    environment = {"OPENAI_API_KEY": KEY, "ANTHROPIC_API_KEY": KEY}
+    assert parse_model(given, role="agent", environment=environment, **options).runs_here is here
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
     [("vllm/Qwen/Qwen3-8B", "Qwen/Qwen3-8B"), ("vllm/gpt-4.1", "gpt-4.1"), ("own-model", "own-model")],
 )
 def test_names_of_a_server_of_ones_own(given: str, name: str) -> None:
@@ -50,7 +78,7 @@ def test_names_of_a_server_of_ones_own(given: str, name: str) -> None:
     assert (spec.provider, spec.name, spec.base_url, spec.api_key) == ("vllm", name, URL, "EMPTY")
 
 
-@pytest.mark.parametrize("given", ["", "nonsense", "anthropic/claude", "openai/", "vllm/", "/m", "GPT-4.1", "o30"])
+@pytest.mark.parametrize("given", ["", "nonsense", "openai/", "vllm/", "/m", "Qwen/m", "my model/m", "GPT-4.1", "o30"])
 def test_an_unknown_name_is_the_users_mistake(given: str) -> None:
     text = mistake(given)
     assert text.startswith(f"--agent-model {given!r} is no model this runner knows")
@@ -60,6 +88,10 @@ def test_an_unknown_name_is_the_users_mistake(given: str) -> None:
 @pytest.mark.parametrize("environment", [{}, {"OPENAI_API_KEY": ""}])
 def test_openai_without_a_key_is_the_users_mistake(environment: dict[str, str]) -> None:
     assert "set OPENAI_API_KEY" in mistake("gpt-4.1", environment=environment)
+
+
+def test_anthropic_without_a_key_is_the_users_mistake() -> None:
+    assert "set ANTHROPIC_API_KEY" in mistake("claude-opus-5", environment=ENVIRONMENT)
 
 
 def test_vllm_without_an_address_is_the_users_mistake() -> None:
