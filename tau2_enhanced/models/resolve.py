@@ -17,10 +17,13 @@ REPLAY = "replay"
 REPLAY_PREFIX = f"{REPLAY}:"
 """`replay:FILE` names the recorded messages of a results file of tau2 as a model."""
 _OPENAI_NAME = re.compile(r"(gpt-|chatgpt-|o[1-9](-|$)|ft:gpt-|codex-)")
-_PROVIDER = re.compile(r"(openai|anthropic|vllm)\Z")
-_KNOWN_FORMS = "gold, replay:RESULTS.json, openai/NAME, anthropic/NAME or vllm/NAME with a base URL"
+_PROVIDER = re.compile(r"[a-z][a-z0-9_-]+\Z")
+_KNOWN_FORMS = (
+    "gold, replay:RESULTS.json, openai/NAME, anthropic/NAME, vllm/NAME with a base URL, "
+    "or PROVIDER/NAME as litellm knows it"
+)
 _HOSTED = ("openai", "anthropic")
-"""Providers whose address and key may come from the environment."""
+"""Providers whose address and key our own clients know; those of others are litellm's affair."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class ModelSpec:
     given: str
     """As the user wrote it."""
     provider: str
-    """gold, replay, openai, anthropic or vllm."""
+    """gold, replay, openai, anthropic, vllm, or a provider of litellm's."""
     name: str
     """As the server knows it; of a replay its file."""
     base_url: str | None = field(default=None, repr=False)
@@ -54,7 +57,8 @@ def parse_model(
 ) -> ModelSpec:
     """The model that a name means. Raises UserMistake for a name, a URL or a key that can't be used.
 
-    A key is taken from `api_key` in the arguments or from the provider's environment variable.
+    A key is taken from `api_key` in the arguments or from the provider's environment variable; whether
+    one of litellm's providers has what it needs is found out when its client checks the model.
     """
     arguments = dict(arguments or {})
     key = arguments.pop("api_key", None)

@@ -77,8 +77,8 @@ def _build_parser() -> argparse.ArgumentParser:
 
     models = parser.add_argument_group(
         "models",
-        "gold (the default), openai/NAME, anthropic/NAME, vllm/NAME with a base URL, or a "
-        "bare name that begins like gpt- or claude-",
+        "gold (the default), openai/NAME, anthropic/NAME, vllm/NAME with a base URL, any other PROVIDER/NAME that "
+        "litellm knows, or a bare name that begins like gpt- or claude-",
     )
     for role in ("agent", "user", "judge"):
         models.add_argument(

@@ -77,7 +77,7 @@ def connect(
             participants[role] = Participant(role, spec, ReplayClient(recordings[spec.name]), prices, retries=0)
             continue
         if server not in clients:
-            clients[server] = _client(spec.provider, url, key or "", options.max_concurrency)
+            clients[server] = _client(spec.provider, url, key, options.max_concurrency)
             closing.callback(clients[server].close)
         if spec.provider != GOLD:
             clients[server].check(spec.name)
@@ -87,12 +87,16 @@ def connect(
     return participants
 
 
-def _client(provider: str, url: str | None, key: str, max_connections: int) -> Client:
-    """The provider's client; its SDK is imported only here."""
+def _client(provider: str, url: str | None, key: str | None, max_connections: int) -> Client:
+    """The provider's client; what it is made with is imported only here. Raises UserMistake."""
+    if provider in (GOLD, "openai", "vllm"):
+        from tau2_enhanced.models.openai_client import OpenAIClient
+
+        return OpenAIClient(provider, url, key or "", max_connections)
     if provider == "anthropic":
         from tau2_enhanced.models.anthropic_client import AnthropicClient
 
-        return AnthropicClient(url, key, max_connections)
-    from tau2_enhanced.models.openai_client import OpenAIClient
+        return AnthropicClient(url, key or "", max_connections)
+    from tau2_enhanced.models.litellm_client import LiteLLMClient
 
-    return OpenAIClient(provider, url, key, max_connections)
+    return LiteLLMClient(provider, url, key, max_connections)

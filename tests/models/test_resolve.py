@@ -51,6 +51,14 @@ def test_anthropic_names(given: str, name: str) -> None:
     assert (spec.given, spec.provider, spec.name, spec.base_url, spec.api_key) == (given, "anthropic", name, URL, KEY)
 
 
+@pytest.mark.parametrize("given", ["gemini/gemini-2.5-pro", "openrouter/anthropic/claude", "azure_ai/m"])
+def test_other_providers_names_are_litellms(given: str) -> None:
+    spec = parse_model(given, role="agent", base_url=URL, arguments={"api_key": KEY}, environment={})
+    assert (spec.provider, spec.name) == tuple(given.split("/", 1))
+    assert (spec.base_url, spec.api_key) == (URL, KEY)
+    assert parse_model(given, role="agent", environment=ENVIRONMENT).api_key is None
+
+
 @pytest.mark.parametrize(
     ("given", "options", "here"),
     [
@@ -62,6 +70,7 @@ def test_anthropic_names(given: str, name: str) -> None:
         ("openai/m", {"base_url": "http://localhost:18080/v1"}, True),
         ("anthropic/gold", {"base_url": "http://127.0.0.1:18080"}, True),
         ("claude-opus-5", {}, False),
+        ("gemini/m", {}, False),
     ],
 )
 def test_whose_server_it_is(given: str, options: dict[str, Any], here: bool) -> None:
