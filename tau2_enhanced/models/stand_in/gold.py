@@ -62,17 +62,15 @@ class Turn:
 
     call: GoldAction | None = None
     text: str | None = None
+    broken: bool = False
+    """The call's arguments are to be no JSON."""
 
 
 def next_turn(play: Play, role: str, messages: Sequence[Mapping[str, Any]]) -> Turn:
     """The answer of `role` (agent, user or judge) to its conversation."""
     if role == "judge":
         return Turn(text=_judgement(play))
-    calls = sum(len(m.get("tool_calls") or ()) for m in messages if m["role"] == "assistant")
-    texts = sum(1 for m in messages if m["role"] == "assistant" and not m.get("tool_calls"))
-    calls -= (play.history_calls or {}).get(role, 0)
-    turns = texts - (play.history_texts or {"agent": 1}).get(role, 0)
-
+    calls, turns = played(play, role, messages)
     parts = [(side, list(actions)) for side, actions in groupby(play.actions, key=lambda action: action.requestor)]
     mine = [actions for side, actions in parts if side == _SIDES[role]]
     waits = play.first_speaker == role and bool(parts) and parts[0][0] != _SIDES[role]
@@ -90,6 +88,14 @@ def next_turn(play: Play, role: str, messages: Sequence[Mapping[str, Any]]) -> T
     others = len(parts) - len(mine)
     agent_turns = sum(1 for m in messages if m["role"] == "user") - (play.history_texts or {"agent": 1}).get("agent", 0)
     return Turn(text=STOP if part >= len(mine) and agent_turns >= others else "I did that. Please go on.")
+
+
+def played(play: Play, role: str, messages: Sequence[Mapping[str, Any]]) -> tuple[int, int]:
+    """How many tool calls and how many texts the stand-in has given as `role` in this conversation."""
+    calls = sum(len(m.get("tool_calls") or ()) for m in messages if m["role"] == "assistant")
+    texts = sum(1 for m in messages if m["role"] == "assistant" and not m.get("tool_calls"))
+    history_calls, history_texts = play.history_calls or {}, play.history_texts or {"agent": 1}
+    return calls - history_calls.get(role, 0), texts - history_texts.get(role, 0)
 
 
 def _judgement(play: Play) -> str:

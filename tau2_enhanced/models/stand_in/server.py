@@ -1,4 +1,4 @@
-"""The stand-in's server: OpenAI's chat completions over HTTP, played from gold actions.
+"""The stand-in's server: OpenAI's chat completions and Anthropic's messages over HTTP, played from gold actions.
 
 Run as a process of its own by the runner (`tau2_enhanced.models.stand_in.process`). It reads the plays
 from standard input as one line of JSON, prints its port, and ends when standard input does, so that it
@@ -12,14 +12,20 @@ import asyncio
 import itertools
 import json
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, astuple, dataclass, replace
+from functools import partial
 from typing import Any
 
 from aiohttp import web
 
-from tau2_enhanced.models.stand_in.gold import HEADER, Play, Turn, next_turn, read_plays
+from tau2_enhanced.models.client import ChatMessage
+from tau2_enhanced.models.stand_in.chat_completions import ChatCompletions
+from tau2_enhanced.models.stand_in.gold import HEADER, Play, Turn, next_turn, played, read_plays
+from tau2_enhanced.models.stand_in.messages_api import MessagesAPI
+from tau2_enhanced.models.stand_in.wires import Tokens, Wire
 
+_MODEL = {"id": "gold", "object": "model", "type": "model", "display_name": "gold"}
 _CHARACTERS_PER_TOKEN = 4
 _LARGEST_REQUEST = 64 * 2**20
 
@@ -47,21 +53,35 @@ class StandIn:
         self._calls = itertools.count(1)
         self.in_flight = 0
         self.most_in_flight = 0
+        self.tokens = Tokens(0, 0, 0)
 
     def application(self) -> web.Application:
         app = web.Application(client_max_size=_LARGEST_REQUEST)
-        app.router.add_post("/v1/chat/completions", self.complete)
+        for wire in (ChatCompletions(), MessagesAPI()):
+            app.router.add_post(wire.path, partial(self.complete, wire))
         app.router.add_get("/v1/models", self.models)
+        app.router.add_get("/v1/models/{id:.+}", self.model)
         app.router.add_get("/stats", self.stats)
         return app
 
     async def models(self, _: web.Request) -> web.Response:
-        return web.json_response({"object": "list", "data": [{"id": "gold", "object": "model"}]})
+        return web.json_response({"object": "list", "data": [_MODEL]})
+
+    async def model(self, request: web.Request) -> web.Response:
+        name = request.match_info["id"]
+        if name != _MODEL["id"]:
+            # the two providers' errors differ in what the other one does not look at
+            error = {"type": "not_found_error", "message": f"model: {name}", "code": "model_not_found"}
+            return web.json_response({"type": "error", "error": error}, status=404)
+        return web.json_response(_MODEL)
 
     async def stats(self, _: web.Request) -> web.Response:
-        return web.json_response({"in_flight": self.in_flight, "most_in_flight": self.most_in_flight})
+        """What was asked so far; tokens are those of all answers."""
+        return web.json_response(
+            {"in_flight": self.in_flight, "most_in_flight": self.most_in_flight, "tokens": asdict(self.tokens)}
+        )
 
-    async def complete(self, request: web.Request) -> web.Response:
+    async def complete(self, wire: Wire, request: web.Request) -> web.Response:
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         try:
@@ -69,48 +89,53 @@ class StandIn:
                 await asyncio.sleep(self._faults.latency_s)
             number = next(self._requests)
             if self._faults.fail_every and number % self._faults.fail_every == 0:
-                return _error(500, "this request fails on purpose")
-            return self._answer(number, request.headers.get(HEADER), await request.read())
+                raise _Failed(500, "this request fails on purpose")
+            return web.json_response(self._answer(wire, number, request.headers.get(HEADER), await request.read()))
+        except _Failed as failed:
+            return web.json_response(wire.error(failed.status, str(failed)), status=failed.status)
         finally:
             self.in_flight -= 1
 
-    def _answer(self, number: int, header: str | None, body: bytes) -> web.Response:
+    def _answer(self, wire: Wire, number: int, header: str | None, raw: bytes) -> dict[str, Any]:
         try:
             asked = json.loads(header or "")
             play, role = self._plays[asked["domain"], asked["task"]], asked["role"]
             play = replace(play, actions=()) if self._faults.no_calls else play
         except (ValueError, LookupError, TypeError):
-            return _error(404, f"no play for this request: {HEADER} must name a known domain and task, and the role")
+            raise _Failed(
+                404, f"no play for this request: {HEADER} must name a known domain and task, and the role"
+            ) from None
         try:
-            turn = next_turn(play, role, json.loads(body)["messages"])
-        except (ValueError, LookupError, TypeError) as error:
-            return _error(400, f"not a chat completion request: {error!r}")
-        return web.json_response(self._completion(number, turn, len(body)))
-
-    def _completion(self, number: int, turn: Turn, request_size: int) -> dict[str, Any]:
-        message: dict[str, Any] = {"role": "assistant", "content": turn.text}
-        if turn.call is not None:
-            arguments = json.dumps(turn.call.arguments)
-            if self._faults.break_every and next(self._calls) % self._faults.break_every == 0:
-                arguments = arguments[:-1] + ',"'
-            function = {"name": turn.call.name, "arguments": arguments}
-            message["tool_calls"] = [{"id": f"call_{number}", "type": "function", "function": function}]
-        size = len(turn.text or "") + len(message.get("tool_calls", [{}])[0].get("function", {}).get("arguments", ""))
-        prompt, completion = request_size // _CHARACTERS_PER_TOKEN, size // _CHARACTERS_PER_TOKEN + 1
-        return {
-            "id": f"chatcmpl-{number}",
-            "object": "chat.completion",
-            "created": 0,
-            "model": "gold",
-            "choices": [
-                {"index": 0, "message": message, "finish_reason": "stop" if turn.call is None else "tool_calls"}
-            ],
-            "usage": {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion},
-        }
+            body = json.loads(raw)
+            conversation = wire.conversation(body)
+            turn = next_turn(play, role, conversation)
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise _Failed(400, f"not a request to {wire.path}: {error!r}") from None
+        if turn.call is not None and self._faults.break_every:
+            turn = replace(turn, broken=next(self._calls) % self._faults.break_every == 0)
+        tokens = _tokens(play, role, conversation, turn, len(raw))
+        self.tokens = Tokens(*map(sum, zip(astuple(self.tokens), astuple(tokens), strict=True)))
+        return wire.answer(number, turn, tokens, body)
 
 
-def _error(status: int, text: str) -> web.Response:
-    return web.json_response({"error": {"message": text, "type": "stand_in", "code": None}}, status=status)
+class _Failed(Exception):
+    """The request is answered with an error."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+def _tokens(play: Play, role: str, conversation: Sequence[ChatMessage], turn: Turn, request_size: int) -> Tokens:
+    """Four characters are a token. What an earlier request of the conversation held comes from the cache."""
+    prompt = request_size // _CHARACTERS_PER_TOKEN
+    said = turn.text or json.dumps(turn.call.arguments if turn.call else {})
+    cached = 0
+    if role != "judge" and max(played(play, role, conversation)) > 0:
+        last_answer = max(index for index, message in enumerate(conversation) if message["role"] == "assistant")
+        new = len(json.dumps(conversation[last_answer:])) // _CHARACTERS_PER_TOKEN + 1
+        cached = max(0, prompt - new)
+    return Tokens(prompt, cached, len(said) // _CHARACTERS_PER_TOKEN + 1)
 
 
 async def _serve(stand_in: StandIn, port: int) -> None:

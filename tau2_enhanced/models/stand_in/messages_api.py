@@ -1,0 +1,99 @@
+"""Anthropic's Messages API, as the stand-in speaks it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from tau2_enhanced.models.anthropic_messages import OPENING
+from tau2_enhanced.models.client import ChatMessage
+from tau2_enhanced.models.stand_in.gold import Turn
+from tau2_enhanced.models.stand_in.wires import Tokens
+
+_ERRORS = {400: "invalid_request_error", 404: "not_found_error", 500: "api_error"}
+_UNCACHED = 4
+"""Tokens that the API counts as its own after the last breakpoint."""
+
+
+class MessagesAPI:
+    path = "/v1/messages"
+
+    def conversation(self, body: Mapping[str, Any]) -> Sequence[ChatMessage]:
+        turns = body["messages"]
+        if body["max_tokens"] < 1 or turns[0]["role"] != "user":
+            raise ValueError("an answer needs max_tokens, and a user who speaks first")
+        if len(turns) > 1 and _blocks(turns[0])[0].get("text") == OPENING:
+            turns = turns[1:]
+        return [message for turn in turns for message in _messages(turn)]
+
+    def answer(self, number: int, turn: Turn, tokens: Tokens, body: Mapping[str, Any]) -> dict[str, Any]:
+        if turn.call is None:
+            block: dict[str, Any] = {"type": "text", "text": turn.text, "citations": None}
+        else:
+            # a call that is cut off has lost its arguments
+            arguments = {} if turn.broken else dict(turn.call.arguments)
+            block = {"type": "tool_use", "id": f"toolu_{number}", "name": turn.call.name, "input": arguments}
+        ended = "end_turn" if turn.call is None else "tool_use"
+        return {
+            "id": f"msg_{number}",
+            "type": "message",
+            "role": "assistant",
+            "model": body.get("model", "gold"),
+            "content": [block],
+            "stop_reason": "max_tokens" if turn.broken else ended,
+            "stop_sequence": None,
+            "usage": _usage(tokens, caching=_is_cached(body)),
+        }
+
+    def error(self, status: int, text: str) -> dict[str, Any]:
+        return {"type": "error", "error": {"type": _ERRORS[status], "message": text}}
+
+
+def _blocks(turn: Mapping[str, Any]) -> list[dict[str, Any]]:
+    content = turn["content"]
+    return [{"type": "text", "text": content}] if isinstance(content, str) else content
+
+
+def _is_cached(body: Mapping[str, Any]) -> bool:
+    """Whether the request asks to be cached up to its last turn."""
+    return any("cache_control" in block for block in _blocks(body["messages"][-1]))
+
+
+def _messages(turn: Mapping[str, Any]) -> Iterator[ChatMessage]:
+    blocks = _blocks(turn)
+    texts = [block["text"] for block in blocks if block["type"] == "text"]
+    if turn["role"] == "user":
+        for block in blocks:
+            if block["type"] == "tool_result":
+                yield {"role": "tool", "tool_call_id": block["tool_use_id"], "content": block.get("content", "")}
+        yield from ({"role": "user", "content": text} for text in texts)
+        return
+    calls = [
+        {
+            "id": block["id"],
+            "type": "function",
+            "function": {"name": block["name"], "arguments": json.dumps(block["input"])},
+        }
+        for block in blocks
+        if block["type"] == "tool_use"
+    ]
+    if calls:
+        yield {"role": "assistant", "content": "".join(texts) or None, "tool_calls": calls}
+    else:
+        yield from ({"role": "assistant", "content": text} for text in texts)
+
+
+def _usage(tokens: Tokens, *, caching: bool) -> dict[str, Any]:
+    """Tokens as the API counts them: `input_tokens` without what was read from the cache or written to it."""
+    uncached = min(_UNCACHED, tokens.prompt - tokens.cached) if caching else tokens.prompt
+    read = tokens.cached if caching else 0
+    written = tokens.prompt - read - uncached
+    return {
+        "input_tokens": uncached,
+        "cache_read_input_tokens": read,
+        "cache_creation_input_tokens": written,
+        "cache_creation": {"ephemeral_5m_input_tokens": written, "ephemeral_1h_input_tokens": 0},
+        "output_tokens": tokens.completion,
+        "service_tier": "standard",
+    }
