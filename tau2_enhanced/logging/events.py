@@ -144,7 +144,7 @@ class ModelCallEvent(ExecutionEvent):
 
     model: str | None = None
     call_type: str | None = None
-    """The backend: openai, vllm, gold, …"""
+    """The backend: openai, vllm, claude, gold, or litellm's name of a provider."""
     duration_ms: float | None = ms(default=None)
     """Wall-clock time of the attempt that succeeded (of the last one, if none did)."""
     ttft_ms: float | None = ms(default=None)

@@ -84,9 +84,7 @@ def _build_parser() -> argparse.ArgumentParser:
         models.add_argument(
             f"--{role}-model", f"--{role}-llm", metavar="MODEL", help=_MODEL_HELP[role], dest=f"{role}_model"
         )
-        models.add_argument(
-            f"--{role}-base-url", metavar="URL", help="an OpenAI-compatible server", dest=f"{role}_base_url"
-        )
+        models.add_argument(f"--{role}-base-url", metavar="URL", help="the server's address", dest=f"{role}_base_url")
         models.add_argument(
             f"--{role}-args",
             f"--{role}-llm-args",
