@@ -141,7 +141,7 @@ def _pass_hat(tasks: Sequence[Trials], k: int) -> dict[str, float | None]:
 def _simulation(entry: dict[str, Any]) -> Simulation:
     info = entry.get("reward_info")
     return Simulation(
-        sim=entry.get("id") or "",
+        sim=entry.get("id") or f"{entry['task_id']} {entry.get('trial') or 0}",
         task=entry["task_id"],
         trial=entry.get("trial") or 0,
         seed=entry.get("seed"),

@@ -31,6 +31,7 @@ from tau2_enhanced.models.failures import (
     TransientFailure,
     retry_after_s,
 )
+from tau2_enhanced.models.openai_client import encoded
 from tau2_enhanced.models.resolve import on_this_machine, url_without_secrets
 
 _CONNECT_TIMEOUT_S = 10.0
@@ -110,7 +111,7 @@ class AnthropicClient:
         version = _VERSION_WITH_SAMPLING if _SAMPLING & body.keys() else {}
         answer: httpx2.Response = self._client.post(
             "/v1/messages",
-            content=_encoded({"model": request.model, **body}),
+            content=encoded({"model": request.model, **body}),
             cast_to=httpx2.Response,
             options={
                 "headers": {**version, **request.headers},
@@ -139,13 +140,6 @@ class AnthropicClient:
 
     def close(self) -> None:
         self._client.close()
-
-
-def _encoded(body: dict[str, Any]) -> bytes:
-    try:
-        return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
-    except UnicodeEncodeError:
-        return json.dumps(whole(body), ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _failure(error: anthropic.APIError) -> ModelCallError:

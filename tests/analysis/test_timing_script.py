@@ -176,8 +176,9 @@ def test_events_are_chosen_by_type_and_time(run_local: RunLocal, capsys: pytest.
     stamps = sorted(line.split(" ", 1)[1][:23] for line in log.read_text().splitlines() if "type=tool_call" in line)
     assert analyse("--log_file", str(log), "--type", "tool_call", "llm_call", "--no-figures") == 0
     assert set(summary()["events"]) == {"tool_call", "llm_call"}
-    later = stamps[1].replace(" ", "T")
-    expected = {"--since": sum(stamp >= stamps[1] for stamp in stamps), "--until": sum(s < stamps[1] for s in stamps)}
+    last = stamps[-1]
+    later = last.replace(" ", "T")
+    expected = {"--since": sum(stamp >= last for stamp in stamps), "--until": sum(stamp < last for stamp in stamps)}
     for flag, n in expected.items():
         assert analyse("--log_file", str(log), "--type", "tool_call", flag, later, "--no-figures") == 0
         assert summary()["events"] == {"tool_call": n}
