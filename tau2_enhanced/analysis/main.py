@@ -22,7 +22,8 @@ _EXAMPLES = """\
 examples:
   analyze_timing_from_tau2_log.py --log_file logs/eval_retail.log --output_dir analysis_results/
   analyze_timing_from_tau2_log.py --log-dir logs --domain retail --task 12
-  analyze_timing_from_tau2_log.py --log-dir logs --results outputs/RUN_ID/*.json --trace"""
+  analyze_timing_from_tau2_log.py --log-dir logs --results outputs/RUN_ID/*.json --trace
+  analyze_timing_from_tau2_log.py --compare before=outputs/RUN_A after=outputs/RUN_B"""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -46,6 +47,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--results", nargs="+", metavar="FILE", default=[], action="extend", help="tau2's results files, of any runner"
     )
+    parser.add_argument(
+        "--compare", nargs="+", metavar="RUN", default=[], action="extend",
+        help="two runs or more, the baseline first: a log, results file, folder or pattern each, or NAME=PATH",
+    )  # fmt: skip
     parser.add_argument("--output_dir", "--output-dir", type=Path, default=Path("analysis_results"), metavar="DIR")
     parser.add_argument("--tasks", nargs="+", metavar="TASK", help="for the Gantt chart: ID or DOMAIN:ID")
     parser.add_argument("--no-figures", action="store_true", help="tables and summary.json alone")
@@ -57,16 +62,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, which in (("since", "that ended then or later"), ("until", "that ended before")):
         parser.add_argument(f"--{name}", type=_moment, metavar="TIME", help=f"events {which}, like 2026-03-14T09:26")
     options = parser.parse_args(arguments)
-    if not options.logs and not options.results:
-        parser.error("name logs with --log_file or --log-dir, or results with --results")
+    if not options.logs and not options.results and not options.compare:
+        parser.error("name logs with --log_file or --log-dir, results with --results, or runs with --compare")
     try:
-        return _analyse(options)
+        return _compare(options) if options.compare else _analyse(options)
     except UserMistake as mistake:
         print(f"{parser.prog}: {mistake}", file=sys.stderr)
         return mistake.exit_code
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from tau2_enhanced.analysis.compare.command import compare_runs
+
+    not_with_it = ("logs", "results", "tasks", "slo", "export", "trace", "type")
+    if unused := [name for name in not_with_it if getattr(options, name)]:
+        flags = ", ".join("--log_file" if name == "logs" else f"--{name}" for name in unused)
+        raise UserMistake(f"--compare names its runs itself and goes without {flags}")
+    compare_runs(options.compare, _choice(options), options.output_dir, figures=not options.no_figures)
+    return 0
 
 
 def _moment(text: str) -> datetime:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
+
+if TYPE_CHECKING:
+    from tau2_enhanced.analysis.compare.tables import TextTable
 
 _TIMES = ("mean_ms", "std_ms", "min_ms", "p50_ms", "p90_ms", "p95_ms", "p99_ms", "max_ms", "total_ms")
 _USED = ("calls", "failed_calls", "retries", "input_tokens", "cached_tokens", "output_tokens")
@@ -91,6 +94,23 @@ def print_results(results: Sequence[Mapping[str, Any]]) -> None:
                 str(len(found["flaky_tasks"])),
             )
     _console().print(table)
+
+
+def print_text_table(shown: TextTable, most: int | None = None) -> None:
+    """A table whose cells are text; at most this many of its rows."""
+    table = _table(shown.title, shown.names, shown.numbers)
+    for row in shown.rows[:most]:
+        table.add_row(*(_short(cell) for cell in row))
+    _console().print(table)
+    if most is not None and len(shown.rows) > most:
+        print(f"and {len(shown.rows) - most} more rows, in the files")
+
+
+def print_sentences(sentences: Sequence[str]) -> None:
+    """Each on a line, and a line between them and what follows."""
+    for sentence in sentences:
+        print(f"  {sentence}")
+    print()
 
 
 def _console() -> Console:

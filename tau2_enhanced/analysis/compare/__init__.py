@@ -1,0 +1,1 @@
+"""Runs compared: paired differences by task, with intervals, sentences and pictures."""
