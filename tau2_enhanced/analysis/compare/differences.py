@@ -79,7 +79,7 @@ def draw(selected: Differences) -> Figure:
         if rows
     ]
     heights = [_ROW_IN * len(rows) + 0.12 for rows, _ in parts]
-    tasks = ", ".join(f"{n:,}" for n in dict.fromkeys(selected.tasks))
+    tasks = " to ".join(f"{n:,}" for n in sorted({min(selected.tasks), max(selected.tasks)}))
     caption = (
         f"run less baseline, paired by task, {tasks} tasks · lines: 95 % intervals, each by itself · filled marks: "
         f"0 is outside · arrows: the interval goes on · baseline: {label(selected.baseline, 40)}"
@@ -102,7 +102,8 @@ def _draw_rows(axes: Axes, rows: Sequence[Row], unit: str) -> None:
     for place, row in enumerate(rows):
         style = run_style(row.place)
         if row.low is not None and row.high is not None:
-            axes.plot([max(row.low, low), min(row.high, high)], [place, place], color=style.colour, linewidth=1.5)
+            ends = [min(max(end, low), high) for end in (row.low, row.high)]
+            axes.plot(ends, [place, place], color=style.colour, linewidth=1.5)
             for end, beyond, mark in ((low, row.low < low, "<"), (high, row.high > high, ">")):
                 if beyond:
                     axes.plot([end], [place], marker=mark, color=style.colour, markersize=5, clip_on=False)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, PercentFormatter
 
 from tau2_enhanced.analysis.compare.run_style import run_style
 from tau2_enhanced.analysis.compare.runs import TASK, Run
@@ -131,6 +131,7 @@ def _draw_panel(axes: Axes, panel: Panel) -> None:
         duration_axis(axes, log=panel.log)
     else:
         _cost_axis(axes, log=panel.log)
+        axes.set_xlabel("USD")
     axes.set_ylim(0, 1.03)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     axes.set_ylabel("share no larger")
@@ -147,4 +148,6 @@ def _cost_axis(axes: Axes, *, log: bool) -> None:
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(LogLocator(numticks=12))
         axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{short_number(value)} USD" if value > 0 else "0"))
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(6))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short_number(value) if value > 0 else "0"))

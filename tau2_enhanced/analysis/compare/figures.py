@@ -43,4 +43,4 @@ def _figures(runs: Sequence[Run], found: Mapping[str, Any], left_out: list[str])
     if panels := task_differences.select(runs):
         yield "compare_tasks", task_differences.draw(panels)
     else:
-        left_out.append("compare_tasks: no task's duration or cost is known in two runs")
+        left_out.append("compare_tasks: no task's duration or cost differs")

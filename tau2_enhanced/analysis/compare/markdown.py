@@ -21,7 +21,8 @@ def markdown(found: Mapping[str, Any], pictures: Iterable[str]) -> str:
 
 
 def _lines(found: Mapping[str, Any], pictures: Iterable[str]) -> Iterator[str]:
-    yield f"# {' against '.join(_plain(run['name']) for run in reversed(found['runs']))}"
+    baseline, *others = [_plain(run["name"]) for run in found["runs"]]
+    yield f"# {', '.join(others)} against {baseline}"
     yield from _table(tables.overview(found), heading=False)
     yield from _list(tables.notes(found))
     for pair in found["comparisons"]:
