@@ -27,34 +27,32 @@ class TextTable(NamedTuple):
 
 
 def overview(found: Mapping[str, Any]) -> TextTable:
-    """A row for each run."""
-    names = ("run", "agent", "user")
-    numbers = (
-        "tasks", "trials", "coverage", "pass^1 %", "95 %", "s a task", "USD a task", "tokens in", "tokens out", "wall s"
-    )  # fmt: skip
-    return TextTable("runs", names, numbers, [_overview_row(run) for run in found["runs"]])
+    """A column for each run."""
+    runs = found["runs"]
+    facts = [_facts(run) for run in runs]
+    rows = [[name, *(of[name] for of in facts)] for name in facts[0]]
+    return TextTable("runs", ("run",), [run["name"] for run in runs], rows)
 
 
-def _overview_row(run: Mapping[str, Any]) -> list[str]:
+def _facts(run: Mapping[str, Any]) -> dict[str, str]:
     least, most = run["least_trials"], run["most_trials"]
     pass_1 = run["pass_1"]
     of = f"{run['planned']} planned" if run["planned"] is not None else f"{run['begun']} begun"
     ends = (pass_1["low"], pass_1["high"])
-    return [
-        run["name"],
-        ", ".join(run["agent_models"]),
-        ", ".join(run["user_models"]),
-        str(run["tasks"]),
-        str(most) if least == most else f"{least} – {most}",
-        f"{run['verdicts']}/{of}",
-        _number(_points(pass_1["value"]), 1),
-        "–" if None in ends else " – ".join(_number(_points(end), 1) for end in ends),
-        _number(run["mean_duration_s"], 2),
-        _number(run["mean_cost_usd"], 4),
-        _number(run["mean_input_tokens"], 0),
-        _number(run["mean_output_tokens"], 0),
-        _number(run["wall_time_s"], 1),
-    ]
+    return {
+        "agent": ", ".join(run["agent_models"]),
+        "user": ", ".join(run["user_models"]),
+        "tasks": str(run["tasks"]),
+        "trials a task": str(most) if least == most else f"{least} – {most}",
+        "verdicts": f"{run['verdicts']} of {of}",
+        "pass^1 %": _number(_points(pass_1["value"]), 1),
+        "pass^1, 95 %": "–" if None in ends else " – ".join(_number(_points(end), 1) for end in ends),
+        "duration of a task s": _number(run["mean_duration_s"], 2),
+        "cost of a task USD": _number(run["mean_cost_usd"], 4),
+        "input tokens a task": _number(run["mean_input_tokens"], 0),
+        "output tokens a task": _number(run["mean_output_tokens"], 0),
+        "wall time s": _number(run["wall_time_s"], 1),
+    }
 
 
 def notes(found: Mapping[str, Any]) -> list[str]:

@@ -19,10 +19,17 @@ Write = Callable[..., str]
 
 def simulation(
     run: str, task: str, trial: int, seconds: float, reward: float | None = 1.0, cost: float | None = 0.5,
-    *, ended: bool = True, tokens: int | None = 100,
+    *, ended: bool = True, tokens: int | None = 100, attempt: str = "",
 ) -> list[ExecutionEvent]:  # fmt: skip
     """The events of a simulation that takes `seconds`, half of them in one call of the model."""
-    at = {"run": run, "sim": f"{run}-{task}-{trial}", "domain": "retail", "task": task, "trial": trial, "start_ms": 0.0}
+    at: dict[str, Any] = {
+        "run": run,
+        "sim": f"{run}-{task}-{trial}{attempt}",
+        "domain": "retail",
+        "task": task,
+        "trial": trial,
+        "start_ms": 0.0,
+    }
     call = LLMCallEvent(
         **at, timestamp=MIDNIGHT, model="m", duration_ms=500 * seconds, input_tokens=tokens, output_tokens=tokens
     )
@@ -138,6 +145,17 @@ def test_what_is_unknown_is_left_out_and_said(write: Write, capsys: pytest.Captu
         "B: 1 of 5 simulations ended without a verdict and are left out",
     ):  # fmt: skip
         assert said in shown
+
+
+def test_an_attempt_that_was_made_again_does_not_count(write: Write) -> None:
+    first = write("A", simulation("A", "1", 0, 1.0), simulation("A", "2", 0, 5.0))
+    again = write("B", simulation("B", "1", 0, 90.0, None, attempt="-failed"), simulation("B", "1", 0, 2.0))
+    write("B-killed", simulation("B", "1", 0, 70.0, ended=False, attempt="-killed"))
+    found = compared(first, "B=B*.log", "--task", "1")
+    assert again == "B.log"
+    run = found["runs"][1]
+    assert (run["begun"], run["simulations"], run["mean_duration_s"], run["unfinished"]) == (1, 1, 2.0, 0)
+    assert found["comparisons"][0]["measures"]["duration_s"]["difference"] == 1.0
 
 
 def test_runs_without_any_verdict_are_compared_by_the_rest(write: Write) -> None:
