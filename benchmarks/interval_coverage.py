@@ -51,7 +51,7 @@ def _passes(random: np.random.Generator, easy: float, hard: float, shift: float)
         drawn = random.integers(0, _POPULATION, tasks)
         return random.binomial(trials, here[drawn]) / trials, random.binomial(trials, there[drawn]) / trials
 
-    truth = float((there - here).mean())
+    truth = round(float((there - here).mean()), 9) + 0.0
     return Scenario("pass^1", f"Beta({easy:g}, {hard:g}), {100 * truth:+.1f} points", truth, draw)
 
 

@@ -38,8 +38,9 @@ class Difference(NamedTuple):
 def mean_difference(baseline: Sequence[float], other: Sequence[float], confidence: float = CONFIDENCE) -> Difference:
     """The mean difference with Student's interval for paired values; one value for each task, at least one task.
 
-    Student's and not a bootstrap: `benchmarks/interval_coverage.py` shows that of skewed times and costs it
-    covers the truth at least as often as percentile and BCa intervals do, by far where tasks are few.
+    Student's and not a bootstrap: in `benchmarks/interval_coverage.py`, with skewed costs, it holds the truth about
+    as often as percentile and BCa intervals for 114 tasks, and more often for fewer. With 10 tasks and costs that
+    change by half it does so 88 to 91 times of 100, with both bootstraps 82 to 85 times.
     """
     differences = [there - here for here, there in zip(baseline, other, strict=True)]
     tasks, estimate = len(differences), fmean(differences)

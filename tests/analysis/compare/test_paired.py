@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tau2_enhanced.analysis.compare.paired import Difference, mean_difference, share_difference, tango_interval
 
+usual = settings(max_examples=100, deadline=None, database=None)
 Z2 = 3.8414588
 """The square of the normal quantile of a 95 % interval."""
 amounts = st.lists(st.tuples(st.floats(0, 1e6), st.floats(0, 1e6)), min_size=1, max_size=30)
@@ -76,6 +77,7 @@ def test_no_interval_where_the_tasks_give_none(baseline: list[float], other: lis
     assert not found.decided
 
 
+@usual
 @given(amounts)
 def test_turning_a_comparison_round_turns_its_signs(pairs: list[tuple[float, float]]) -> None:
     here, there = map(list, zip(*pairs, strict=True))
@@ -86,6 +88,7 @@ def test_turning_a_comparison_round_turns_its_signs(pairs: list[tuple[float, flo
         assert found.low < found.estimate < (found.high or 0)
 
 
+@usual
 @given(shares)
 def test_so_it_is_with_shares_and_they_stay_between_minus_1_and_1(pairs: list[tuple[float, float]]) -> None:
     here, there = map(list, zip(*pairs, strict=True))
