@@ -47,7 +47,22 @@ def status(arguments: Sequence[str]) -> int:
     return 0
 
 
-COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"status": status}
+def serve(arguments: Sequence[str]) -> int:
+    """The stand-in alone: an endpoint at which any τ² harness can be tried without a key."""
+    parser = CommandParser("serve", str(serve.__doc__))
+    parser.add_argument("--port", type=int, default=18080, help="default: 18080")
+    parser.add_argument("--domains", nargs="+", default=["retail", "airline", "telecom", "mock"], metavar="DOMAIN")
+    from tau2_enhanced.models.stand_in.server import add_fault_flags, faults_of
+
+    add_fault_flags(parser)
+    options = parser.parse_args(arguments)
+    from tau2_enhanced.serve import serve_alone
+
+    serve_alone(options.domains, options.port, faults_of(options))
+    return 0
+
+
+COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"serve": serve, "status": status}
 """By name, what each does with the arguments after it; the exit code. May raise UserMistake."""
 
 

@@ -35,7 +35,7 @@ def make_plan(options: RunOptions, registry: Registry) -> Plan:
     chosen = chosen_ids(options)
     by_domain: dict[str, list[Task]] = {}
     for domain in options.domains:
-        tasks = _load(registry, domain, options.task_split)
+        tasks = load_tasks(registry, domain, options.task_split)
         if chosen is not None:
             wanted = chosen.get(domain, [])
             missing = [task_id for task_id in wanted if task_id not in {task.id for task in tasks}]
@@ -83,7 +83,8 @@ def chosen_ids(options: RunOptions) -> dict[str, list[str]] | None:
     return chosen
 
 
-def _load(registry: Registry, domain: str, split: str) -> list[Task]:
+def load_tasks(registry: Registry, domain: str, split: str) -> list[Task]:
+    """The tasks of a split. Raises UserMistake for a domain or a split that is not there."""
     if domain not in registry.get_domains() or domain not in registry.get_task_sets():
         known = [name for name in registry.get_domains() if name in registry.get_task_sets()]
         raise UserMistake(f"unknown domain {domain!r}: tau2 has {', '.join(known)}")

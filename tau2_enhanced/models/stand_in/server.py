@@ -12,7 +12,7 @@ import asyncio
 import itertools
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass, replace
 from functools import partial
 from typing import Any
@@ -21,8 +21,9 @@ from aiohttp import web
 
 from tau2_enhanced.models.client import ChatMessage
 from tau2_enhanced.models.stand_in.chat_completions import ChatCompletions
-from tau2_enhanced.models.stand_in.gold import HEADER, Play, Turn, next_turn, played, read_plays
+from tau2_enhanced.models.stand_in.gold import HEADER, STOP, Play, Turn, next_turn, played, read_plays
 from tau2_enhanced.models.stand_in.messages_api import MessagesAPI
+from tau2_enhanced.models.stand_in.recognition import Asked, NotRecognised, Recogniser, signed
 from tau2_enhanced.models.stand_in.wires import Tokens, Wire
 
 _MODEL = {"id": "gold", "object": "model", "type": "model", "display_name": "gold"}
@@ -46,8 +47,15 @@ class Faults:
 class StandIn:
     """Plays by (domain, task), and the counters of what was asked."""
 
-    def __init__(self, plays: Mapping[tuple[str, str], Play], faults: Faults | None = None) -> None:
+    def __init__(
+        self,
+        plays: Mapping[tuple[str, str], Play],
+        faults: Faults | None = None,
+        recogniser: Recogniser | None = None,
+    ) -> None:
+        """With a `recogniser` requests without our header are answered too."""
         self._plays = plays
+        self._recogniser = recogniser
         self._faults = faults or Faults()
         self._requests = itertools.count(1)
         self._calls = itertools.count(1)
@@ -98,24 +106,40 @@ class StandIn:
 
     def _answer(self, wire: Wire, number: int, header: str | None, raw: bytes) -> dict[str, Any]:
         try:
-            asked = json.loads(header or "")
-            play, role = self._plays[asked["domain"], asked["task"]], asked["role"]
-            play = replace(play, actions=()) if self._faults.no_calls else play
-        except (ValueError, LookupError, TypeError):
-            raise _Failed(
-                404, f"no play for this request: {HEADER} must name a known domain and task, and the role"
-            ) from None
-        try:
             body = json.loads(raw)
             conversation = wire.conversation(body)
-            turn = next_turn(play, role, conversation)
+            asked = self._asked(header, conversation)
+            play = self._plays[asked.domain, asked.task]
+            turn = self._turn(play, asked, conversation, signs=header is None)
+        except NotRecognised as error:
+            raise _Failed(404, str(error)) from None
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise _Failed(400, f"not a request to {wire.path}: {error!r}") from None
         if turn.call is not None and self._faults.break_every:
             turn = replace(turn, broken=next(self._calls) % self._faults.break_every == 0)
-        tokens = _tokens(play, role, conversation, turn, len(raw))
+        tokens = _tokens(play, asked.role, conversation, turn, len(raw))
         self.tokens = Tokens(*map(sum, zip(astuple(self.tokens), astuple(tokens), strict=True)))
         return wire.answer(number, turn, tokens, body)
+
+    def _asked(self, header: str | None, conversation: Sequence[ChatMessage]) -> Asked:
+        """Whose request it is. Raises NotRecognised."""
+        if header is None and self._recogniser is not None:
+            return self._recogniser.recognise(conversation)
+        try:
+            named = json.loads(header or "")
+            asked = Asked(named["domain"], named["task"], named["role"])
+            if (asked.domain, asked.task) in self._plays:
+                return asked
+        except (ValueError, LookupError, TypeError):
+            pass
+        raise NotRecognised(f"no play for this request: {HEADER} must name a known domain and task, and the role")
+
+    def _turn(self, play: Play, asked: Asked, conversation: Sequence[ChatMessage], *, signs: bool) -> Turn:
+        played_here = replace(play, actions=()) if self._faults.no_calls else play
+        turn = next_turn(played_here, asked.role, conversation)
+        if signs and asked.role == "user" and turn.text not in (None, STOP):
+            return replace(turn, text=signed(turn.text or "", asked.domain, asked.task))
+        return turn
 
 
 class _Failed(Exception):
@@ -138,31 +162,43 @@ def _tokens(play: Play, role: str, conversation: Sequence[ChatMessage], turn: Tu
     return Tokens(prompt, cached, len(said) // _CHARACTERS_PER_TOKEN + 1)
 
 
-async def _serve(stand_in: StandIn, port: int) -> None:
+async def serve(stand_in: StandIn, port: int, until: Awaitable[object]) -> None:
+    """Answer on this machine's loopback for so long; print the port once it does."""
     runner = web.AppRunner(stand_in.application(), access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", port, backlog=1024)
     await site.start()
     print(runner.addresses[0][1], flush=True)
-    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
-    await runner.cleanup()
+    try:
+        await until
+    finally:
+        await runner.cleanup()
+
+
+def add_fault_flags(parser: argparse.ArgumentParser) -> None:
+    """The flags that `faults_of` reads."""
+    parser.add_argument("--latency", type=float, default=0.0, metavar="S", help="seconds each answer takes")
+    parser.add_argument("--fail-every", type=int, default=0, metavar="N", help="answer each Nth request with HTTP 500")
+    parser.add_argument("--break-every", type=int, default=0, metavar="N", help="break each Nth tool call's arguments")
+    parser.add_argument("--no-calls", action="store_true", help="only talk, as a model that fails every task")
+
+
+def faults_of(options: argparse.Namespace) -> Faults:
+    return Faults(options.latency, options.fail_every, options.break_every, options.no_calls)
 
 
 def main() -> None:
     """Serve until standard input ends."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--latency", type=float, default=0.0, help="seconds each answer takes")
-    parser.add_argument("--fail-every", type=int, default=0)
-    parser.add_argument("--break-every", type=int, default=0)
-    parser.add_argument("--no-calls", action="store_true")
+    add_fault_flags(parser)
     options = parser.parse_args()
     line = sys.stdin.readline()
     if not line:
         return
-    faults = Faults(options.latency, options.fail_every, options.break_every, options.no_calls)
     # the runner handles ^C; it ends this process by closing its standard input
-    asyncio.run(_serve(StandIn(read_plays(line), faults), options.port))
+    stand_in = StandIn(read_plays(line), faults_of(options))
+    asyncio.run(serve(stand_in, options.port, asyncio.to_thread(sys.stdin.read)))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import CHECKOUT
+
+from tau2_enhanced import cli
+from tau2_enhanced.models.stand_in.recognition import NotRecognised, Recogniser, signed
+
+USER = {"role": "system", "content": "Guidelines.\n<scenario>\nBring it   back.\n</scenario>"}
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    """`tau2-enhanced serve` for mock and retail, on a free port."""
+    command = [sys.executable, str(CHECKOUT / "tau2-enhanced"), "serve", "--port", "0", "--domains", "mock", "retail"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    yield int(process.stdout.readline())
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=20)
+    assert (process.returncode, out, err) == (0, "", "")
+
+
+def tau2_run(folder: Path, port: int, *flags: str) -> tuple[dict[str, Any], str]:
+    """`tau2 run` as its users call it; its results and what it said."""
+    url = f"http://127.0.0.1:{port}/v1"
+    environment = {**os.environ, "OPENAI_API_KEY": "none", "OPENAI_API_BASE": url, "OPENAI_BASE_URL": url}
+    environment["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
+    models = ["--agent-llm", "openai/gold", "--user-llm", "openai/gold"]
+    # an absolute path leads out of the folder in which tau2 keeps results
+    command = [str(Path(sys.executable).with_name("tau2")), "run", *models, "--save-to", str(folder / "R"), *flags]
+    done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, timeout=240)
+    results = folder / "R.json"
+    return json.loads(results.read_text()) if results.exists() else {}, done.stdout + done.stderr
+
+
+def test_tau2_run_itself_is_served(port: int, tmp_path: Path) -> None:
+    results, said = tau2_run(tmp_path, port, "--domain", "retail", "--num-tasks", "3")
+    assert [run["reward_info"]["reward"] for run in results.get("simulations", [])] == [1.0] * 3, said
+
+
+def test_a_task_is_known_by_its_scenario_and_by_what_the_user_said() -> None:
+    recogniser = Recogniser({("retail", "7"): "Bring it back.", ("retail", "8"): "Keep it."})
+    assert recogniser.recognise([USER]) == ("retail", "7", "user")
+    opening = {"role": "user", "content": signed("Hello", "telecom", "[mms] a|b")}
+    assert recogniser.recognise([{"role": "system", "content": "Policy"}, opening]) == ("telecom", "[mms] a|b", "agent")
+    blocks = {"role": "user", "content": [{"type": "text", "text": opening["content"]}]}
+    assert recogniser.recognise([blocks]).task == "[mms] a|b"
+
+
+@pytest.mark.parametrize(
+    ("conversation", "said"),
+    [
+        ([{"role": "system", "content": "<scenario>unheard of</scenario>"}], "no task that is played here"),
+        ([USER], "2 tasks of retail have this scenario (7, 9, …)"),
+        ([{"role": "user", "content": "Hello"}], "an agent's request needs a user simulator that is played here too"),
+    ],
+)
+def test_what_can_not_be_told_is_refused_with_the_reason(conversation: list[dict[str, Any]], said: str) -> None:
+    recogniser = Recogniser({("retail", "7"): "Bring it back.", ("retail", "9"): "Bring it\nback."})
+    with pytest.raises(NotRecognised) as refused:
+        recogniser.recognise(conversation)
+    assert said in str(refused.value)
+
+
+def test_a_taken_port_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert cli.main(["serve", "--port", str(port)]) == 2
+    assert capsys.readouterr().err == f"tau2-enhanced serve: port {port} can't be used: Address already in use\n"
