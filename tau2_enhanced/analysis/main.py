@@ -15,6 +15,8 @@ from tau2_enhanced.analysis.output import written_whole
 from tau2_enhanced.errors import UserMistake
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from tau2_enhanced.analysis.sources import Sources
     from tau2_enhanced.analysis.table import Choice, EventTable
 
@@ -53,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )  # fmt: skip
     parser.add_argument("--output_dir", "--output-dir", type=Path, default=Path("analysis_results"), metavar="DIR")
     parser.add_argument("--tasks", nargs="+", metavar="TASK", help="for the Gantt chart: ID or DOMAIN:ID")
-    parser.add_argument("--no-figures", action="store_true", help="tables and summary.json alone")
+    parser.add_argument("--no-figures", action="store_true", help="tables, summary.json and reports without pictures")
     parser.add_argument("--slo", nargs="+", metavar="NAME:MS", default=[], help="goodput, like llm_call:5000 ttft:500")
     parser.add_argument("--export", choices=("parquet", "csv"), help="write all events to events.parquet or events.csv")
     parser.add_argument("--trace", action="store_true", help="write trace.json too, for Perfetto and speedscope")
@@ -96,6 +98,7 @@ def _moment(text: str) -> datetime:
 def _analyse(options: argparse.Namespace) -> int:
     from tau2_enhanced.analysis.goodput import parse_limits
     from tau2_enhanced.analysis.results_file import result_statistics
+    from tau2_enhanced.analysis.simulations import simulations
     from tau2_enhanced.analysis.terminal import print_results, print_tables, saying
 
     limits = parse_limits(options.slo)
@@ -106,14 +109,15 @@ def _analyse(options: argparse.Namespace) -> int:
         if sources.table.count and not table.count:
             raise UserMistake("no events are left by --run, --domain, --task, --trial, --type, --since and --until")
         say("counting")
+        found = simulations(table)
         summary: dict[str, Any] = {}
         if table.count:
             from tau2_enhanced.analysis.summary import summarise
 
-            summary = summarise(table, limits)
+            summary = summarise(table, limits, found)
         if sources.results:
-            summary["results"] = [result_statistics(found) for found in sources.results]
-        written, left_out = _write_all(options, table, summary, say)
+            summary["results"] = [result_statistics(results) for results in sources.results]
+        written, left_out = _write_all(options, table, found, summary, say)
     if sources.results:
         print_results(summary["results"])
     if table.count:
@@ -150,7 +154,11 @@ def _choice(options: argparse.Namespace) -> Choice:
 
 
 def _write_all(
-    options: argparse.Namespace, table: EventTable, summary: dict[str, Any], say: Callable[[str], None]
+    options: argparse.Namespace,
+    table: EventTable,
+    found: pl.DataFrame,
+    summary: dict[str, Any],
+    say: Callable[[str], None],
 ) -> tuple[list[Path], list[str]]:
     """Write every file that is wanted; which, and a sentence for each picture that has no data."""
     folder: Path = options.output_dir
@@ -163,6 +171,10 @@ def _write_all(
         drawn = draw_figures(table, folder, tasks=options.tasks, say=say)
         written += drawn.paths
         left_out = drawn.left_out
+    say("writing report.html")
+    from tau2_enhanced.analysis.report import write_reports
+
+    written += write_reports(table, found, summary, folder, [path for path in written if path.suffix == ".png"])
     if table.count and options.export:
         from tau2_enhanced.analysis.table import export_events
 

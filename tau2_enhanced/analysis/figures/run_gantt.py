@@ -11,12 +11,12 @@ from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from tau2_enhanced.analysis.colours import VERDICT_COLOURS
 from tau2_enhanced.analysis.figures.intervals import merged
 from tau2_enhanced.analysis.figures.style import (
     FAINT,
     INK,
     TRACK,
-    VERDICT_COLOURS,
     WAIT_HATCH,
     counted,
     label,

@@ -21,18 +21,9 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
+from tau2_enhanced.analysis.colours import EVENT_COLOURS, OTHER_COLOUR
+
 WIDTH_IN = 8.0
-EVENT_COLOURS = {
-    "llm_call": "#0072B2",
-    "user_sim": "#E69F00",
-    "evaluator": "#F0E442",
-    "expert_call": "#CC79A7",
-    "tool_call": "#56B4E9",
-}
-"""One colour for each event type, of Okabe and Ito's palette. Other types are grey."""
-OTHER_COLOUR = "#999999"
-VERDICT_COLOURS = {"passed": "#8FCFB9", "failed": "#D55E00", "no verdict": "#FFFFFF"}
-"""As far apart in lightness as in hue, so that they are told apart in grey too."""
 INK = "#222222"
 FAINT = "#666666"
 TRACK = "#E4E4E4"

@@ -1,0 +1,123 @@
+"""What a report begins with: which runs these are, and what they came to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import polars as pl
+
+from tau2_enhanced.analysis.report.texts import UNKNOWN, count_text, duration_text, share_text, usd_text
+from tau2_enhanced.analysis.simulations import VERDICTS
+from tau2_enhanced.analysis.table import EventTable
+
+
+class Fact(NamedTuple):
+    """A number that matters, as people read it."""
+
+    name: str
+    value: str
+    note: str = ""
+
+
+class Head(NamedTuple):
+    """All that stands above the tables."""
+
+    runs: list[str]
+    began: datetime | None
+    """Local time of the first event."""
+    ended: datetime | None
+    domains: list[str]
+    models: list[tuple[str, str]]
+    """Each role and its models."""
+    verdicts: dict[str, int]
+    """How many simulations passed, failed and have no verdict; attempts that were repeated are left out."""
+    facts: list[Fact]
+    warnings: list[str]
+    """What may make the numbers incomplete."""
+
+
+def head(table: EventTable, found: pl.DataFrame, summary: Mapping[str, Any]) -> Head:
+    """The head of a report; `found` are the table's simulations."""
+    times = [frame["timestamp"] for frame in table.frames.values()]
+    counting = found.filter("counts")
+    counts = dict(counting.group_by("verdict").len().iter_rows())
+    verdicts = {verdict: counts[verdict] for verdict in VERDICTS if verdict in counts}
+    results = summary.get("results", [])
+    domains = dict.fromkeys([*counting["domain"].drop_nulls().to_list(), *(found["domain"] for found in results)])
+    return Head(
+        runs=[run or "a run without a name" for run in summary.get("runs", [])],
+        began=min((moment for series in times if isinstance(moment := series.min(), datetime)), default=None),
+        ended=max((moment for series in times if isinstance(moment := series.max(), datetime)), default=None),
+        domains=sorted(domains),
+        models=_models(summary),
+        verdicts=verdicts,
+        facts=[*_pass_rates(results, verdicts), *_totals(summary)],
+        warnings=list(_warnings(summary)),
+    )
+
+
+def _models(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
+    found: dict[str, dict[str, None]] = {}
+    for row in summary.get("usage", []):
+        found.setdefault(row["role"].replace("_", " "), {})[row["model"] or UNKNOWN] = None
+    if not found:
+        for results in summary.get("results", []):
+            for role, model in (("agent", results["agent_model"]), ("user simulator", results["user_model"])):
+                found.setdefault(role, {})[model or UNKNOWN] = None
+    return [(role, ", ".join(models)) for role, models in found.items()]
+
+
+def _pass_rates(results: Sequence[Mapping[str, Any]], verdicts: Mapping[str, int]) -> Iterator[Fact]:
+    for found in results:
+        share = found["pass_hat_k"].get("1")
+        if share is not None:
+            limits = "" if share["low"] is None else f"95 %: {100 * share['low']:.1f} – {100 * share['high']:.1f} · "
+            coverage = f"coverage {count_text(found['finished'])}/{count_text(found['planned'])}"
+            yield Fact(f"pass^1 {found['domain']}", share_text(share["value"]), f"{limits}{coverage}")
+    judged = verdicts.get("passed", 0) + verdicts.get("failed", 0)
+    if not results and judged:
+        note = f"{count_text(verdicts.get('passed', 0))} of {count_text(judged)} with a verdict"
+        yield Fact("passed", share_text(verdicts.get("passed", 0) / judged), note)
+
+
+def _totals(summary: Mapping[str, Any]) -> Iterator[Fact]:
+    path, parts = summary.get("critical_path"), summary.get("wall_time")
+    if path:
+        note = f"{duration_text(parts['total_ms'])} of simulations" if parts else ""
+        runs = len(summary["runs"])
+        yield Fact("wall time" if runs == 1 else f"wall time of {runs} runs", duration_text(path["total_ms"]), note)
+    usage = summary.get("usage")
+    if usage:
+        costs = summary["cost_by_role"]
+        split = " · ".join(
+            f"{name.removesuffix('_usd').replace('_', ' ')} {usd_text(cost)}"
+            for name, cost in costs.items()
+            if name != "total_usd"
+        )
+        yield Fact("cost USD", usd_text(costs["total_usd"]), split)
+        cached = sum(row["cached_tokens"] for row in usage)
+        yield Fact("tokens in", count_text(sum(row["input_tokens"] for row in usage)), f"{count_text(cached)} cached")
+        calls = sum(row["calls"] for row in usage)
+        yield Fact("tokens out", count_text(sum(row["output_tokens"] for row in usage)), f"{count_text(calls)} calls")
+    if "errors" in summary:
+        yield Fact("errors", count_text(sum(row["n"] for row in summary["errors"])), _most_frequent(summary["errors"]))
+
+
+def _most_frequent(errors: Sequence[Mapping[str, Any]]) -> str:
+    if not errors:
+        return ""
+    first = f"{errors[0]['type']} {errors[0]['error_type']} {count_text(errors[0]['n'])}"
+    return first + (f" · {len(errors) - 1} more kinds" if len(errors) > 1 else "")
+
+
+def _warnings(summary: Mapping[str, Any]) -> Iterator[str]:
+    lines = summary.get("lines", {})
+    if lines.get("broken"):
+        yield f"{count_text(lines['broken'])} lines could not be read: {' · '.join(lines['broken_examples'])}"
+    attempts = summary.get("attempts", {})
+    if attempts.get("unfinished"):
+        yield f"{count_text(attempts['unfinished'])} attempts never ended: killed, or still running"
+    if attempts.get("repeated"):
+        yield f"{count_text(attempts['repeated'])} attempts were repeated; they took time and money and do not count"

@@ -1,0 +1,46 @@
+"""A report as one HTML file that needs nothing else: data, style and script are in it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+from collections.abc import Mapping
+from importlib.resources import files
+from string import Template
+from typing import Any
+
+from tau2_enhanced.analysis.colours import EVENT_COLOURS, OTHER_COLOUR, VERDICT_COLOURS
+
+_SCRIPTS = (
+    "format.js", "data.js", "state.js", "tables.js", "simulations.js",
+    "details.js", "view.js", "gantt.js", "gantt_input.js", "overview.js", "main.js",
+)  # fmt: skip
+"""In this order; each knows those before it."""
+
+
+def html_page(title: str, data: Mapping[str, Any]) -> str:
+    """The page that shows `data`."""
+    script = "\n".join(_part(name) for name in _SCRIPTS)
+    return Template(_part("template.html")).substitute(
+        title=html.escape(title),
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        style=_colours() + _part("report.css"),
+        data=embedded(data),
+        script=script,
+    )
+
+
+def embedded(data: Mapping[str, Any]) -> str:
+    """JSON that stays inside a script element, whatever its texts hold: only ASCII, and no `<`."""
+    return json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+
+
+def _colours() -> str:
+    named = {**EVENT_COLOURS, "other": OTHER_COLOUR, **VERDICT_COLOURS}
+    return ":root {" + " ".join(f"--{name.replace(' ', '-')}: {colour};" for name, colour in named.items()) + "}\n"
+
+
+def _part(name: str) -> str:
+    return (files("tau2_enhanced.analysis.report") / "page" / name).read_text(encoding="utf-8")

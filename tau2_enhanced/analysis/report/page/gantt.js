@@ -1,0 +1,340 @@
+// The timeline's drawing: a row for each worker, a bar for each simulation, and from near its calls.
+
+const GUTTER_PX = 78;
+const AXIS_PX = 22;
+const MOST_PX = 620;
+const NEAR_PX = 110;
+const CALL_HALVES = { llm_call: 0, expert_call: 0, user_sim: 1, evaluator: 1 };
+const DARK_CALLS = new Set(["llm_call"]);
+
+class Gantt {
+  constructor(canvas, view) {
+    this.canvas = canvas;
+    this.view = view;
+    this.hovered = null;
+    this.median = medianSpan();
+    this.rowPx = Math.min(42, Math.max(7, Math.floor(520 / Math.max(1, LANES.length))));
+    this.height = Math.min(MOST_PX, AXIS_PX + this.rowPx * LANES.length + 2);
+    canvas.style.height = `${this.height}px`;
+    this.draw = oncePerFrame(() => this.paint());
+    new ResizeObserver(() => this.paint()).observe(canvas);
+    on("filter", this.draw);
+    on("selection", this.draw);
+  }
+
+  get width() {
+    return this.canvas.clientWidth;
+  }
+
+  get mostTop() {
+    return Math.max(0, AXIS_PX + this.rowPx * LANES.length + 2 - this.height);
+  }
+
+  x(us) {
+    return GUTTER_PX + ((us - this.view.from) / this.view.span) * (this.width - GUTTER_PX);
+  }
+
+  moment(x) {
+    return this.view.from + ((x - GUTTER_PX) / (this.width - GUTTER_PX)) * this.view.span;
+  }
+
+  y(lane) {
+    return AXIS_PX + lane * this.rowPx - this.view.top;
+  }
+
+  // Whether simulations are wide enough to show their calls.
+  get isNear() {
+    return (this.median / this.view.span) * this.width >= NEAR_PX;
+  }
+
+  paint() {
+    this.context = prepared(this.canvas);
+    this.colours = palette();
+    this.hatch = hatching(this.context, this.colours.soft);
+    const first = Math.max(0, Math.floor(this.view.top / this.rowPx));
+    const last = Math.min(LANES.length, Math.ceil((this.view.top + this.height - AXIS_PX) / this.rowPx));
+    this.axis();
+    this.clip(GUTTER_PX, AXIS_PX);
+    for (let lane = first; lane < last; lane++) this.lane(lane);
+    this.context.restore();
+    this.clip(0, AXIS_PX);
+    this.names(first, last);
+    this.context.restore();
+  }
+
+  clip(left, top) {
+    this.context.save();
+    this.context.beginPath();
+    this.context.rect(left, top, this.width - left, this.height - top);
+    this.context.clip();
+  }
+
+  axis() {
+    const { context, colours } = this;
+    const { step, moments } = ticks(this.view, this.width - GUTTER_PX);
+    context.font = `11px ${colours.font}`;
+    context.textAlign = "center";
+    context.textBaseline = "middle";
+    for (const at of moments) {
+      const x = Math.round(this.x(at)) + 0.5;
+      context.strokeStyle = colours.rule;
+      line(context, x, AXIS_PX - 4, x, this.height);
+      context.fillStyle = colours.soft;
+      if (x > GUTTER_PX + 14 && x < this.width - 16) context.fillText(clockText(at, step), x, AXIS_PX / 2 - 1);
+    }
+  }
+
+  names(first, last) {
+    const { context, colours } = this;
+    const every = Math.ceil(12 / this.rowPx);
+    context.font = `11px ${colours.font}`;
+    context.textAlign = "left";
+    context.textBaseline = "middle";
+    context.fillStyle = colours.soft;
+    for (let lane = first; lane < last; lane++) {
+      if (lane % every === 0) context.fillText(laneName(lane), 2, this.y(lane) + this.rowPx / 2, GUTTER_PX - 8);
+    }
+  }
+
+  lane(lane) {
+    const own = LANES[lane];
+    let coveredTo = -Infinity;
+    for (let place = firstEndingAfter(own, this.view.from); place < own.length; place++) {
+      const simulation = own[place];
+      const [x0, x1] = [this.x(SIMULATIONS.start_us[simulation]), this.x(endOf(simulation))];
+      if (x0 > this.width) break;
+      if (x1 < coveredTo + 0.5 && simulation !== state.selected) continue;
+      this.simulation(simulation, Math.max(x0, -9), Math.min(x1, this.width + 9), this.y(lane));
+      coveredTo = Math.max(x1, x0 + 1);
+    }
+  }
+
+  simulation(simulation, x0, x1, y) {
+    const { context } = this;
+    const gap = this.rowPx > 14 ? 4 : 1.5;
+    const box = { x: x0, y: y + gap / 2, width: Math.max(1, x1 - x0 - 0.75), height: this.rowPx - gap };
+    context.globalAlpha = state.matches[simulation] ? 1 : 0.13;
+    if (this.isNear) this.near(simulation, box);
+    else this.far(simulation, box);
+    context.globalAlpha = 1;
+    this.frame(simulation, box);
+  }
+
+  frame(simulation, box) {
+    const isSelected = simulation === state.selected;
+    if (!isSelected && this.hovered?.simulation !== simulation) return;
+    this.context.strokeStyle = this.colours.ink;
+    this.context.lineWidth = isSelected ? 2 : 1;
+    this.context.strokeRect(box.x - 0.5, box.y - 0.5, box.width + 1, box.height + 1);
+    this.context.lineWidth = 1;
+  }
+
+  far(simulation, box) {
+    this.verdict(simulation, box);
+    if (box.width < 15 || box.height < 11) return;
+    const verdict = SIMULATIONS.verdict[simulation];
+    const task = SIMULATIONS.task[simulation] ?? "";
+    const long = `${VERDICT_MARKS[verdict]} ${task}`;
+    this.text(this.fits(long, box.width - 6) ? long : VERDICT_MARKS[verdict], box, verdict === "failed" ? "#fff" : this.inkOn(verdict));
+  }
+
+  inkOn(verdict) {
+    return verdict === "no verdict" ? this.colours.ink : "#1d2b26";
+  }
+
+  verdict(simulation, box) {
+    const { context, colours } = this;
+    const verdict = SIMULATIONS.verdict[simulation];
+    context.fillStyle = verdict === "no verdict" ? colours.paper : colours[verdict];
+    context.fillRect(box.x, box.y, box.width, box.height);
+    if (verdict !== "no verdict") return;
+    context.fillStyle = this.hatch;
+    context.fillRect(box.x, box.y, box.width, box.height);
+    if (box.width < 3 || box.height < 5) return;
+    context.strokeStyle = colours.soft;
+    context.strokeRect(box.x + 0.5, box.y + 0.5, box.width - 1, box.height - 1);
+  }
+
+  // A simulation from near: its verdict and task above, its calls below.
+  near(simulation, box) {
+    const { context, colours } = this;
+    const headPx = box.height >= 26 ? 12 : 3;
+    context.fillStyle = colours.track;
+    context.fillRect(box.x, box.y, box.width, box.height);
+    this.verdict(simulation, { ...box, height: headPx });
+    if (headPx > 3) this.heading(simulation, { ...box, height: headPx });
+    const band = { ...box, y: box.y + headPx + 1, height: box.height - headPx - 1 };
+    if (!SIMULATIONS.calls[simulation]) return;
+    for (let call = FIRST_CALL[simulation]; call < FIRST_CALL[simulation + 1]; call++) this.call(call, band);
+    for (let call = FIRST_CALL[simulation]; call < FIRST_CALL[simulation + 1]; call++) this.failure(call, band);
+  }
+
+  heading(simulation, box) {
+    const left = Math.max(box.x, GUTTER_PX);
+    const room = box.x + box.width - left - 8;
+    const verdict = SIMULATIONS.verdict[simulation];
+    const names = [titleOf(simulation), `task ${SIMULATIONS.task[simulation]}`, ""].map((name) => `${VERDICT_MARKS[verdict]} ${name}`);
+    this.context.font = `10px ${this.colours.font}`;
+    const name = names.find((one) => this.context.measureText(one).width < room);
+    if (!name) return;
+    this.context.textAlign = "left";
+    this.context.textBaseline = "middle";
+    this.context.fillStyle = verdict === "failed" ? "#fff" : this.inkOn(verdict);
+    this.context.fillText(name, left + 4, box.y + box.height / 2 + 0.5);
+  }
+
+  call(call, band) {
+    const box = this.callBox(call, band);
+    if (box.x > this.width || box.x + box.width < GUTTER_PX - 200) return;
+    const { context, colours } = this;
+    const kind = CALLS.kind[call];
+    const wait = CALLS.retry_wait_us[call];
+    if (wait) this.wait(this.x(CALLS.start_us[call] - wait), box);
+    context.fillStyle = colours[kind] ?? colours.other;
+    context.fillRect(box.x, box.y, box.width, box.height);
+    if (this.hovered?.call === call) {
+      context.strokeStyle = colours.ink;
+      context.strokeRect(box.x + 0.5, box.y + 0.5, Math.max(1, box.width - 1), box.height - 1);
+    }
+    if (box.width > 26 && box.height >= 9) {
+      const name = kind === "tool_call" ? (CALLS.name[call] ?? "tool") : CALL_NAMES[kind];
+      const seen = { ...box, x: Math.max(box.x, GUTTER_PX), width: Math.min(box.x + box.width, this.width) - Math.max(box.x, GUTTER_PX) };
+      if (this.fits(name, seen.width - 6)) this.text(name, seen, DARK_CALLS.has(kind) ? "#fff" : "#1d1d1d");
+    }
+  }
+
+  // The agent's calls are in the upper half, the user's and the judge's in the lower one; tools take both.
+  callBox(call, band) {
+    const half = CALL_HALVES[CALLS.kind[call]];
+    const x = this.x(CALLS.start_us[call]);
+    const width = Math.max(1, this.x(CALLS.start_us[call] + CALLS.duration_us[call]) - x);
+    if (half === undefined) return { x, width, y: band.y, height: band.height };
+    return { x, width, y: band.y + (half * band.height) / 2, height: band.height / 2 };
+  }
+
+  wait(x, box) {
+    const { context } = this;
+    context.fillStyle = this.colours.paper;
+    context.fillRect(x, box.y, box.x - x, box.height);
+    context.fillStyle = this.hatch;
+    context.fillRect(x, box.y, box.x - x, box.height);
+  }
+
+  failure(call, band) {
+    if (CALLS.error[call] === null) return;
+    const box = this.callBox(call, band);
+    const [x, y] = [box.x + Math.min(box.width / 2, 6), box.y + box.height / 2];
+    const { context, colours } = this;
+    for (const [style, width] of [[colours.paper, 4], [colours.failed, 2]]) {
+      context.strokeStyle = style;
+      context.lineWidth = width;
+      line(context, x - 3, y - 3, x + 3, y + 3);
+      line(context, x - 3, y + 3, x + 3, y - 3);
+    }
+    context.lineWidth = 1;
+  }
+
+  fits(text, room) {
+    this.context.font = `10px ${this.colours.font}`;
+    return this.context.measureText(text).width <= room;
+  }
+
+  text(text, box, colour) {
+    const { context } = this;
+    context.font = `10px ${this.colours.font}`;
+    context.fillStyle = colour;
+    context.textAlign = "center";
+    context.textBaseline = "middle";
+    context.fillText(text, box.x + box.width / 2, box.y + box.height / 2 + 0.5);
+  }
+
+  // What lies under a point of the canvas: a simulation and, from near, a call of it.
+  under(x, y) {
+    const lane = Math.floor((y - AXIS_PX + this.view.top) / this.rowPx);
+    if (x < GUTTER_PX || y < AXIS_PX || !LANES[lane]) return null;
+    const simulation = this.nearest(LANES[lane], x);
+    if (simulation === null) return null;
+    return { simulation, call: this.isNear ? this.callUnder(simulation, x, y - this.y(lane)) : null };
+  }
+
+  nearest(own, x) {
+    const place = firstEndingAfter(own, this.moment(x - 2));
+    const simulation = own[place];
+    if (simulation === undefined || this.x(SIMULATIONS.start_us[simulation]) > x + 2) return null;
+    return simulation;
+  }
+
+  // Of the calls near the pointer the one whose edge is nearest, then the shortest: short tools can be hit.
+  callUnder(simulation, x, y) {
+    let best = null;
+    let least = [3.5, Infinity];
+    const isUpper = y < this.rowPx / 2 + 5;
+    for (let call = FIRST_CALL[simulation]; call < FIRST_CALL[simulation + 1]; call++) {
+      const half = CALL_HALVES[CALLS.kind[call]];
+      const [x0, x1] = [this.x(CALLS.start_us[call]), this.x(CALLS.start_us[call] + CALLS.duration_us[call])];
+      const away = Math.max(0, x0 - x, x - x1) + (half !== undefined && (half === 0) !== isUpper ? 1.5 : 0);
+      if (away < least[0] || (away === least[0] && x1 - x0 < least[1])) {
+        best = call;
+        least = [away, x1 - x0];
+      }
+    }
+    return best;
+  }
+}
+
+function firstEndingAfter(own, us) {
+  let [low, high] = [0, own.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (endOf(own[middle]) < us) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+function medianSpan() {
+  const spans = LANES.flat().map((simulation) => SIMULATIONS.span_us[simulation]).sort((one, other) => one - other);
+  return spans[spans.length >> 1] ?? 1;
+}
+
+function laneName(lane) {
+  const { run, thread } = DATA.lanes[lane];
+  const isFirst = lane === 0 || DATA.lanes[lane - 1].run !== run;
+  return DATA.head.runs.length > 1 && isFirst ? (run ?? "no run") : (thread ?? String(lane + 1));
+}
+
+function line(context, x0, y0, x1, y1) {
+  context.beginPath();
+  context.moveTo(x0, y0);
+  context.lineTo(x1, y1);
+  context.stroke();
+}
+
+// A cleared context whose unit is a CSS pixel.
+function prepared(canvas) {
+  const scale = devicePixelRatio || 1;
+  const [width, height] = [Math.round(canvas.clientWidth * scale), Math.round(canvas.clientHeight * scale)];
+  if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height];
+  const context = canvas.getContext("2d");
+  context.setTransform(scale, 0, 0, scale, 0, 0);
+  context.clearRect(0, 0, canvas.clientWidth, canvas.clientHeight);
+  return context;
+}
+
+// The page's colours as they are now: they change with the reader's light or dark mode.
+function palette() {
+  const style = getComputedStyle(document.documentElement);
+  const names = ["ink", "soft", "rule", "paper", "track", "passed", "failed", "other", "mark", ...Object.keys(CALL_NAMES)];
+  const colours = Object.fromEntries(names.map((name) => [name, style.getPropertyValue(`--${name}`).trim()]));
+  return { ...colours, font: "system-ui, sans-serif" };
+}
+
+function hatching(context, colour) {
+  const tile = document.createElement("canvas");
+  tile.width = tile.height = 6;
+  const pen = tile.getContext("2d");
+  pen.strokeStyle = colour;
+  pen.lineWidth = 1;
+  for (const shift of [-6, 0, 6]) line(pen, shift - 1, 7, shift + 7, -1);
+  return context.createPattern(tile, "repeat");
+}

@@ -1,0 +1,87 @@
+// The page from top to bottom.
+
+function showHead() {
+  const { runs, began, ended, domains, models, verdicts, facts, warnings } = DATA.head;
+  byId("runs").textContent = runs.join(" · ") || "Results";
+  const day = began && ended && (began.slice(0, 10) === ended.slice(0, 10) ? ended.slice(11) : ended);
+  byId("when").textContent = [began && `${began} to ${day}`, domains.join(", ")].filter(known).join(" · ");
+  byId("models").append(...models.flatMap(pair));
+  byId("facts").append(...facts.map(factBox));
+  byId("warnings").append(...warnings.map((warning) => make("li", {}, warning)));
+  showVerdicts(verdicts);
+}
+
+function factBox({ name, value, note }) {
+  return make("div", {}, make("dt", {}, name), make("dd", { class: "value" }, value), make("dd", { class: "note" }, note));
+}
+
+function showVerdicts(verdicts) {
+  const found = Object.entries(verdicts);
+  const bar = make("div", { class: "stack", "aria-hidden": "true" });
+  const words = make("p");
+  for (const [verdict, count] of found) {
+    const part = make("i", { class: verdict.replace(" ", "-") });
+    part.style.flexGrow = count;
+    bar.append(part);
+    words.append(make("span", {}, verdictMark(verdict), `${countText(count)} ${verdict}`));
+  }
+  if (found.length) byId("verdicts").append(words, bar);
+}
+
+function showLegend() {
+  const kinds = Object.keys(CALL_NAMES).filter((kind) => CALLS.kind.includes(kind));
+  const calls = kinds.map((kind) => make("li", {}, swatch(`var(--${kind})`), CALL_NAMES[kind]));
+  const verdicts = Object.keys(DATA.head.verdicts).map((verdict) => make("li", {}, verdictMark(verdict), verdict));
+  const more = [];
+  if (CALLS.retry_wait_us.some(known)) more.push(make("li", {}, swatch(null, true), "waiting to retry"));
+  if (CALLS.error.some(known)) more.push(make("li", {}, make("b", { class: "failure" }, "✗"), "failed call"));
+  byId("legend").append(...verdicts, make("li", { class: "soft" }, "from near:"), ...calls, ...more);
+}
+
+function startTimeline() {
+  const view = new View(() => {
+    gantt.draw();
+    overview.draw();
+  });
+  const gantt = new Gantt(byId("gantt"), view);
+  const overview = new Overview(byId("overview"), view);
+  const input = new GanttInput(gantt, view);
+  const zooms = { in: () => view.zoom(2), out: () => view.zoom(0.5), all: () => view.showAll() };
+  for (const button of document.querySelectorAll("[data-zoom]")) {
+    button.addEventListener("click", zooms[button.dataset.zoom]);
+  }
+  on("selection", () => state.selected >= 0 && showSimulation(view, state.selected));
+  const repaint = () => [gantt, overview].forEach((chart) => chart.paint());
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
+  printInLight(repaint);
+  return (simulation, call) => {
+    view.showAround(CALLS.start_us[call] - (CALLS.retry_wait_us[call] ?? 0), CALLS.start_us[call] + CALLS.duration_us[call]);
+    input.canvas.scrollIntoView({ block: "nearest" });
+  };
+}
+
+function printInLight(repaint) {
+  const print = (isPrinting) => {
+    document.documentElement.classList.toggle("printing", isPrinting);
+    repaint();
+  };
+  addEventListener("beforeprint", () => print(true));
+  addEventListener("afterprint", () => print(false));
+}
+
+function start() {
+  showHead();
+  showTables();
+  byId("explore").hidden = SIMULATIONS.n === 0;
+  if (SIMULATIONS.n === 0) return;
+  startFilters();
+  byId("timeline").hidden = LANES.length === 0;
+  showLegend();
+  startDetails(startTimeline());
+  startSimulations();
+  addEventListener("keydown", (event) => {
+    if (event.key === "Escape") selectSimulation(-1);
+  });
+}
+
+start();
