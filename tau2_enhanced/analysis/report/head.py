@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from tau2_enhanced.analysis.report.texts import UNKNOWN, count_text, duration_text, share_text, usd_text
+from tau2_enhanced.analysis.series import ROLES
 from tau2_enhanced.analysis.simulations import VERDICTS
 from tau2_enhanced.analysis.table import EventTable
 
@@ -66,7 +67,13 @@ def _models(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
         for results in summary.get("results", []):
             for role, model in (("agent", results["agent_model"]), ("user simulator", results["user_model"])):
                 found.setdefault(role, {})[model or UNKNOWN] = None
-    return [(role, ", ".join(models)) for role, models in found.items()]
+    return [(role, ", ".join(found[role])) for role in sorted(found, key=_in_order)]
+
+
+def _in_order(role: str) -> int:
+    """Roles stand in one order everywhere: agent, expert, user simulator, judge."""
+    order = [name.replace("_", " ") for name in ROLES.values()]
+    return order.index(role) if role in order else len(order)
 
 
 def _pass_rates(results: Sequence[Mapping[str, Any]], verdicts: Mapping[str, int]) -> Iterator[Fact]:
@@ -91,12 +98,10 @@ def _totals(summary: Mapping[str, Any]) -> Iterator[Fact]:
     usage = summary.get("usage")
     if usage:
         costs = summary["cost_by_role"]
-        split = " · ".join(
-            f"{name.removesuffix('_usd').replace('_', ' ')} {usd_text(cost)}"
-            for name, cost in costs.items()
-            if name != "total_usd"
-        )
-        yield Fact("cost USD", usd_text(costs["total_usd"]), split)
+        by_role = {name.removesuffix("_usd").replace("_", " "): cost for name, cost in costs.items()}
+        total = by_role.pop("total")
+        split = " · ".join(f"{role} {usd_text(by_role[role])}" for role in sorted(by_role, key=_in_order))
+        yield Fact("cost USD", usd_text(total), split)
         cached = sum(row["cached_tokens"] for row in usage)
         yield Fact("tokens in", count_text(sum(row["input_tokens"] for row in usage)), f"{count_text(cached)} cached")
         calls = sum(row["calls"] for row in usage)

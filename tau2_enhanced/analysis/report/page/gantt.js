@@ -3,7 +3,9 @@
 const GUTTER_PX = 78;
 const AXIS_PX = 22;
 const MOST_PX = 620;
+// From this median width of simulations on their calls are shown, in rows at least that high.
 const NEAR_PX = 110;
+const NEAR_ROW_PX = 28;
 const CALL_HALVES = { llm_call: 0, expert_call: 0, user_sim: 1, evaluator: 1 };
 const DARK_CALLS = new Set(["llm_call"]);
 
@@ -13,7 +15,9 @@ class Gantt {
     this.view = view;
     this.hovered = null;
     this.median = medianSpan();
-    this.rowPx = Math.min(42, Math.max(7, Math.floor(520 / Math.max(1, LANES.length))));
+    this.farRowPx = Math.min(42, Math.max(7, Math.floor(520 / Math.max(1, LANES.length))));
+    this.rowPx = this.farRowPx;
+    this.pointedY = AXIS_PX;
     this.height = Math.min(MOST_PX, AXIS_PX + this.rowPx * LANES.length + 2);
     canvas.style.height = `${this.height}px`;
     this.draw = oncePerFrame(() => this.paint());
@@ -47,7 +51,35 @@ class Gantt {
     return (this.median / this.view.span) * this.width >= NEAR_PX;
   }
 
+  // Rows grow where calls are shown; what the pointer is on stays there.
+  fitRows() {
+    const rowPx = this.isNear ? Math.max(NEAR_ROW_PX, this.farRowPx) : this.farRowPx;
+    const below = this.pointedY - AXIS_PX;
+    if (rowPx !== this.rowPx) this.view.top = ((this.view.top + below) * rowPx) / this.rowPx - below;
+    this.rowPx = rowPx;
+    this.scrollTo(this.view.top);
+  }
+
+  scrollTo(top) {
+    this.view.top = Math.min(this.mostTop, Math.max(0, top));
+  }
+
+  show(simulation) {
+    if (simulation < 0 || SIMULATIONS.lane[simulation] === null) return;
+    this.showLane(SIMULATIONS.lane[simulation]);
+    this.view.showAround(SIMULATIONS.start_us[simulation], endOf(simulation));
+  }
+
+  // Scrolls to the row, and lets it stay in sight when rows grow.
+  showLane(lane) {
+    const middle = (this.height - AXIS_PX) / 2;
+    const y = lane * this.rowPx - this.view.top;
+    if (y < 0 || y > this.height - AXIS_PX - this.rowPx) this.scrollTo(lane * this.rowPx - middle);
+    this.pointedY = Math.min(this.height, Math.max(AXIS_PX, this.y(lane) + this.rowPx / 2));
+  }
+
   paint() {
+    this.fitRows();
     this.context = prepared(this.canvas);
     this.colours = palette();
     this.hatch = hatching(this.context, this.colours.soft);
@@ -59,6 +91,7 @@ class Gantt {
     this.context.restore();
     this.clip(0, AXIS_PX);
     this.names(first, last);
+    this.scrollbar();
     this.context.restore();
   }
 
@@ -94,6 +127,14 @@ class Gantt {
     for (let lane = first; lane < last; lane++) {
       if (lane % every === 0) context.fillText(laneName(lane), 2, this.y(lane) + this.rowPx / 2, GUTTER_PX - 8);
     }
+  }
+
+  scrollbar() {
+    if (!this.mostTop) return;
+    const room = this.height - AXIS_PX;
+    const share = room / (this.mostTop + room);
+    this.context.fillStyle = this.colours.mark;
+    this.context.fillRect(this.width - 4, AXIS_PX + share * this.view.top, 4, share * room);
   }
 
   lane(lane) {
@@ -135,11 +176,22 @@ class Gantt {
     const verdict = SIMULATIONS.verdict[simulation];
     const task = SIMULATIONS.task[simulation] ?? "";
     const long = `${VERDICT_MARKS[verdict]} ${task}`;
-    this.text(this.fits(long, box.width - 6) ? long : VERDICT_MARKS[verdict], box, verdict === "failed" ? "#fff" : this.inkOn(verdict));
+    const text = this.fits(long, box.width - 6) ? long : VERDICT_MARKS[verdict];
+    const { width } = this.context.measureText(text);
+    this.verdictText(verdict, text, box.x + (box.width - width) / 2, width, box);
   }
 
-  inkOn(verdict) {
-    return verdict === "no verdict" ? this.colours.ink : "#1d2b26";
+  // Words on a verdict's colour; on hatching they stand on paper.
+  verdictText(verdict, text, x, width, box) {
+    const { context, colours } = this;
+    if (verdict === "no verdict") {
+      context.fillStyle = colours.paper;
+      context.fillRect(x - 3, box.y + 1, width + 6, box.height - 2);
+    }
+    context.fillStyle = { passed: "#1d2b26", failed: "#ffffff" }[verdict] ?? colours.ink;
+    context.textAlign = "left";
+    context.textBaseline = "middle";
+    context.fillText(text, x, box.y + box.height / 2 + 0.5);
   }
 
   verdict(simulation, box) {
@@ -158,7 +210,7 @@ class Gantt {
   // A simulation from near: its verdict and task above, its calls below.
   near(simulation, box) {
     const { context, colours } = this;
-    const headPx = box.height >= 26 ? 12 : 3;
+    const headPx = box.height >= 23 ? 11 : 3;
     context.fillStyle = colours.track;
     context.fillRect(box.x, box.y, box.width, box.height);
     this.verdict(simulation, { ...box, height: headPx });
@@ -176,11 +228,7 @@ class Gantt {
     const names = [titleOf(simulation), `task ${SIMULATIONS.task[simulation]}`, ""].map((name) => `${VERDICT_MARKS[verdict]} ${name}`);
     this.context.font = `10px ${this.colours.font}`;
     const name = names.find((one) => this.context.measureText(one).width < room);
-    if (!name) return;
-    this.context.textAlign = "left";
-    this.context.textBaseline = "middle";
-    this.context.fillStyle = verdict === "failed" ? "#fff" : this.inkOn(verdict);
-    this.context.fillText(name, left + 4, box.y + box.height / 2 + 0.5);
+    if (name) this.verdictText(verdict, name, left + 4, this.context.measureText(name).width, box);
   }
 
   call(call, band) {

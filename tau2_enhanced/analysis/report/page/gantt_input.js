@@ -34,6 +34,7 @@ class GanttInput {
       return;
     }
     event.preventDefault();
+    this.gantt.pointedY = this.point(event).y;
     if (Math.abs(event.deltaX) > Math.abs(event.deltaY)) this.panBy(-event.deltaX, 0);
     else this.view.zoom(1.0018 ** -(event.deltaY * (event.deltaMode === 1 ? 30 : 1)), this.gantt.moment(this.point(event).x));
   }
@@ -76,7 +77,7 @@ class GanttInput {
   }
 
   panBy(x, y) {
-    this.view.top = Math.min(this.gantt.mostTop, Math.max(0, this.view.top - y));
+    this.gantt.scrollTo(this.view.top - y);
     this.view.pan((-x / (this.gantt.width - GUTTER_PX)) * this.view.span);
   }
 
@@ -109,7 +110,7 @@ class GanttInput {
 
   click(point) {
     const found = this.gantt.under(point.x, point.y);
-    if (found && found.simulation === state.selected && found.call === null) showSimulation(this.view, found.simulation);
+    if (found?.simulation === state.selected) this.gantt.show(state.selected);
     else if (found) selectSimulation(found.simulation);
   }
 
@@ -155,11 +156,6 @@ function selectNeighbour(step) {
   if (simulation >= 0 && simulation < SIMULATIONS.n) selectSimulation(simulation);
 }
 
-function showSimulation(view, simulation) {
-  if (SIMULATIONS.lane[simulation] === null) return;
-  view.showAround(SIMULATIONS.start_us[simulation], endOf(simulation));
-}
-
 function hideTip() {
   byId("tip").hidden = true;
 }
@@ -167,7 +163,7 @@ function hideTip() {
 function showTip(event, found) {
   const tip = byId("tip");
   const [title, facts] = found.call === null ? simulationTip(found.simulation) : callTip(found.simulation, found.call);
-  tip.replaceChildren(title, make("dl", {}, ...facts.filter(([, value]) => known(value)).flatMap(pair)));
+  tip.replaceChildren(title, make("dl", {}, ...facts.filter(([, value]) => known(value)).map(pair)));
   tip.hidden = false;
   const left = event.clientX + 16 + tip.offsetWidth > innerWidth ? event.clientX - 16 - tip.offsetWidth : event.clientX + 16;
   const top = Math.min(event.clientY + 16, innerHeight - tip.offsetHeight - 8);

@@ -5,7 +5,7 @@ function showHead() {
   byId("runs").textContent = runs.join(" · ") || "Results";
   const day = began && ended && (began.slice(0, 10) === ended.slice(0, 10) ? ended.slice(11) : ended);
   byId("when").textContent = [began && `${began} to ${day}`, domains.join(", ")].filter(known).join(" · ");
-  byId("models").append(...models.flatMap(pair));
+  byId("models").append(...models.map(pair));
   byId("facts").append(...facts.map(factBox));
   byId("warnings").append(...warnings.map((warning) => make("li", {}, warning)));
   showVerdicts(verdicts);
@@ -34,8 +34,8 @@ function showLegend() {
   const verdicts = Object.keys(DATA.head.verdicts).map((verdict) => make("li", {}, verdictMark(verdict), verdict));
   const more = [];
   if (CALLS.retry_wait_us.some(known)) more.push(make("li", {}, swatch(null, true), "waiting to retry"));
-  if (CALLS.error.some(known)) more.push(make("li", {}, make("b", { class: "failure" }, "✗"), "failed call"));
-  byId("legend").append(...verdicts, make("li", { class: "soft" }, "from near:"), ...calls, ...more);
+  if (CALLS.error.some(known)) more.push(make("li", {}, make("b", { class: "failure" }, "✗"), " failed call"));
+  byId("legend").append(...verdicts, make("li", { class: "soft" }, "zoomed in:"), ...calls, ...more);
 }
 
 function startTimeline() {
@@ -50,11 +50,13 @@ function startTimeline() {
   for (const button of document.querySelectorAll("[data-zoom]")) {
     button.addEventListener("click", zooms[button.dataset.zoom]);
   }
-  on("selection", () => state.selected >= 0 && showSimulation(view, state.selected));
+  on("selection", () => gantt.show(state.selected));
   const repaint = () => [gantt, overview].forEach((chart) => chart.paint());
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
   printInLight(repaint);
   return (simulation, call) => {
+    gantt.hovered = { simulation, call };
+    gantt.showLane(SIMULATIONS.lane[simulation]);
     view.showAround(CALLS.start_us[call] - (CALLS.retry_wait_us[call] ?? 0), CALLS.start_us[call] + CALLS.duration_us[call]);
     input.canvas.scrollIntoView({ block: "nearest" });
   };

@@ -88,7 +88,7 @@ class Overview {
     context.textBaseline = "alphabetic";
     const lines = [
       [`${DECIMALS[1].format(found.simulations.mean)} running`, colours.soft],
-      found.model_calls && [`${DECIMALS[1].format(found.model_calls.mean)} calling`, colours.ink],
+      found.model_calls && [`${DECIMALS[1].format(found.model_calls.mean)} calling`, colours.llm_call],
       found.waiting_to_retry && [`${DECIMALS[1].format(found.waiting_to_retry.mean)} waiting`, colours.failed],
     ].filter(Boolean);
     lines.forEach(([text, colour], place) => {

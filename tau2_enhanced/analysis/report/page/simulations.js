@@ -4,10 +4,10 @@ const ROW_PX = 27;
 const BEYOND = 8;
 const MOST_PRINTED = 500;
 const SIMULATION_COLUMNS = [
-  column("domain", "text", 8, (s) => SIMULATIONS.domain[s]),
+  column("domain", "text", 10, (s) => SIMULATIONS.domain[s]),
   column("task", "text", 30, (s) => SIMULATIONS.task[s]),
   column("trial", "count", 5.5, (s) => SIMULATIONS.trial[s]),
-  column("result", "verdict", 12, (s) => SIMULATIONS.verdict[s]),
+  column("result", "verdict", 16, (s) => SIMULATIONS.verdict[s]),
   column("reward", "number", 6.5, (s) => SIMULATIONS.reward[s]),
   column("ended by", "text", 15, endedBy),
   column("s", "number", 7, (s) => (SIMULATIONS.duration_us[s] === null ? null : SIMULATIONS.duration_us[s] / 1e6)),
@@ -92,6 +92,7 @@ class SimulationTable {
     [this.from, this.to] = [from, to];
     const rows = this.shown.slice(from, to).map((simulation, place) => this.row(simulation, from + place));
     const after = all ? 0 : this.shown.length - to;
+    if (!rows.length) rows.push(make("tr", {}, make("td", { colspan: this.columns.length }, "No simulation matches.")));
     this.body.replaceChildren(space(from), ...rows, space(after));
   }
 

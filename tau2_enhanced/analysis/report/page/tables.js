@@ -111,7 +111,7 @@ function labelCell(value) {
 function swatch(colour, hatched = false) {
   const mark = make("i", { class: hatched ? "swatch hatched" : "swatch" });
   if (colour && !hatched) mark.style.background = colour;
-  if (!colour) mark.style.visibility = "hidden";
+  if (!colour && !hatched) mark.style.visibility = "hidden";
   return mark;
 }
 

@@ -73,7 +73,7 @@ class View {
 // Moments for an axis: a round step so that about `room / 90` of them fit.
 function ticks(view, room) {
   const rough = view.span / Math.max(1, room / 90);
-  const steps = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14400, 36000, 86400].map((s) => s * 1e6);
+  const steps = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 36000, 86400].map((s) => s * 1e6);
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = rough < 1e6 ? [1, 2, 5, 10].map((n) => n * power).find((one) => one >= rough) : (steps.find((one) => one >= rough) ?? 86400e6);
   const found = [];

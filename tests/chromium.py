@@ -1,4 +1,4 @@
-"""A real headless Chromium, driven over its debugging pipe: one JSON message after another, each ended by a zero byte."""
+"""A real headless Chromium, driven over its debugging pipe: JSON messages, each ended by a zero byte."""
 
 from __future__ import annotations
 
@@ -154,19 +154,11 @@ def opened(folder: Path) -> Iterator[Page]:
     ours_in, theirs_out = os.pipe()
     theirs_in, ours_out = os.pipe()
     # the browser reads from 3 and writes to 4, whatever their numbers are here
-    command = [
-        "sh",
-        "-c",
-        f'exec "$@" 3<&{theirs_in} 4>&{theirs_out}',
-        "sh",
-        browser,
-        *FLAGS,
-        f"--user-data-dir={folder}",
-    ]
-    with (folder / "stderr").open("wb") as complaints:
-        process = subprocess.Popen(
-            command, pass_fds=(theirs_in, theirs_out), stdout=subprocess.DEVNULL, stderr=complaints
-        )
+    shell = ["sh", "-c", f'exec "$@" 3<&{theirs_in} 4>&{theirs_out}', "sh"]
+    command = [*shell, browser, *FLAGS, f"--user-data-dir={folder}"]
+    kept = (theirs_in, theirs_out)
+    with (folder / "stderr").open("wb") as said:
+        process = subprocess.Popen(command, pass_fds=kept, stdout=subprocess.DEVNULL, stderr=said)
     os.close(theirs_in)
     os.close(theirs_out)
     try:
