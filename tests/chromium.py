@@ -154,7 +154,7 @@ def opened(folder: Path) -> Iterator[Page]:
     ours_in, theirs_out = os.pipe()
     theirs_in, ours_out = os.pipe()
     # the browser reads from 3 and writes to 4, whatever their numbers are here
-    shell = ["sh", "-c", f'exec "$@" 3<&{theirs_in} 4>&{theirs_out}', "sh"]
+    shell = ["bash", "-c", f'exec "$@" 3<&{theirs_in} 4>&{theirs_out}', "bash"]
     command = [*shell, browser, *FLAGS, f"--user-data-dir={folder}"]
     kept = (theirs_in, theirs_out)
     with (folder / "stderr").open("wb") as said:

@@ -21,7 +21,9 @@ _US_OF_MS = 1000.0
 _NUMBERS = ("ttft_ms", "retry_wait_ms", "input_tokens", "cached_tokens", "output_tokens", "attempts")
 
 
-def report_data(table: EventTable, found: pl.DataFrame, summary: Mapping[str, Any], head: Head) -> dict[str, Any]:
+def report_data(
+    table: EventTable, found: pl.DataFrame, summary: Mapping[str, Any], head: Head, most_calls: int = MOST_CALLS
+) -> dict[str, Any]:
     """What the page shows, as JSON. Times are whole µs, those of starts since the run's start.
 
     `calls` are in the order of the simulations and of their beginning; the first `n` belong to the first simulation,
@@ -29,7 +31,10 @@ def report_data(table: EventTable, found: pl.DataFrame, summary: Mapping[str, An
     """
     calls = _calls(table, found)
     of_each = calls.group_by("simulation").len("calls")
-    kept = _kept(found.select("simulation", "duration_ms").join(of_each, on="simulation", how="left"))
+    with_calls = found.select("simulation", "duration_ms").join(
+        of_each, on="simulation", how="left", maintain_order="left"
+    )
+    kept = _kept(with_calls, most_calls)
     shown = calls.join(kept.filter("shown").select("simulation", "row"), on="simulation").sort(
         "row", "start_us", "duration_us", maintain_order=True
     )
@@ -92,11 +97,11 @@ def _named(name: str) -> str:
     return f"{name.removesuffix('_ms')}_us" if name.endswith("_ms") else name
 
 
-def _kept(of_each: pl.DataFrame) -> pl.DataFrame:
+def _kept(of_each: pl.DataFrame, most_calls: int) -> pl.DataFrame:
     """Each simulation's `row`, how many `calls` it made, and whether they are `shown`."""
     numbered = of_each.with_row_index("row").with_columns(pl.col("calls").fill_null(0).cast(pl.Int64()))
     slowest_first = numbered.sort("duration_ms", descending=True, nulls_last=True, maintain_order=True)
-    return slowest_first.with_columns((pl.col("calls").cum_sum() <= MOST_CALLS).alias("shown")).sort("row")
+    return slowest_first.with_columns((pl.col("calls").cum_sum() <= most_calls).alias("shown")).sort("row")
 
 
 def _simulations(found: pl.DataFrame, kept: pl.DataFrame, rows: list[int | None]) -> pl.DataFrame:

@@ -54,12 +54,13 @@ function startTimeline() {
   const repaint = () => [gantt, overview].forEach((chart) => chart.paint());
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
   printInLight(repaint);
-  return (simulation, call) => {
+  const showCall = (simulation, call) => {
     gantt.hovered = { simulation, call };
     gantt.showLane(SIMULATIONS.lane[simulation]);
     view.showAround(CALLS.start_us[call] - (CALLS.retry_wait_us[call] ?? 0), CALLS.start_us[call] + CALLS.duration_us[call]);
     input.canvas.scrollIntoView({ block: "nearest" });
   };
+  return { view, gantt, showCall };
 }
 
 function printInLight(repaint) {
@@ -75,15 +76,18 @@ function start() {
   showHead();
   showTables();
   byId("explore").hidden = SIMULATIONS.n === 0;
-  if (SIMULATIONS.n === 0) return;
+  if (SIMULATIONS.n === 0) return {};
   startFilters();
   byId("timeline").hidden = LANES.length === 0;
   showLegend();
-  startDetails(startTimeline());
+  const { view, gantt, showCall } = startTimeline();
+  startDetails(showCall);
   startSimulations();
   addEventListener("keydown", (event) => {
     if (event.key === "Escape") selectSimulation(-1);
   });
+  return { view, gantt };
 }
 
-start();
+// For those who ask the page from the browser's console.
+const report = { state, simulations: SIMULATIONS, calls: CALLS, ...start() };
