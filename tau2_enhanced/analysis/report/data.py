@@ -18,6 +18,8 @@ from tau2_enhanced.analysis.timeline import CALLS
 MOST_CALLS = 80_000
 """Of how many calls a report tells; beyond it those of the fastest simulations are left out."""
 _US_OF_MS = 1000.0
+_PLACED = SIMULATION.is_not_null() & pl.col("start_ms").is_finite() & pl.col("duration_ms").is_finite()
+"""Calls that belong to a simulation and whose time is known."""
 _NUMBERS = ("ttft_ms", "retry_wait_ms", "input_tokens", "cached_tokens", "output_tokens", "attempts")
 
 
@@ -29,15 +31,8 @@ def report_data(
     `calls` are in the order of the simulations and of their beginning; the first `n` belong to the first simulation,
     and so on. A call's `start_us` counts from the call before it, the first one's from its simulation's start.
     """
-    calls = _calls(table, found)
-    of_each = calls.group_by("simulation").len("calls")
-    with_calls = found.select("simulation", "duration_ms").join(
-        of_each, on="simulation", how="left", maintain_order="left"
-    )
-    kept = _kept(with_calls, most_calls)
-    shown = calls.join(kept.filter("shown").select("simulation", "row"), on="simulation").sort(
-        "row", "start_us", "duration_us", maintain_order=True
-    )
+    kept = _kept(found, _counts(table), most_calls)
+    shown = _calls(table, kept.filter("shown").select("simulation", "row"))
     placed = lanes(found)
     left_out = kept.filter(~pl.col("shown"))
     return {
@@ -63,11 +58,22 @@ def _table(table: Table) -> dict[str, Any]:
     return table._asdict() | {"columns": [column._asdict() for column in table.columns]}
 
 
-def _calls(table: EventTable, found: pl.DataFrame) -> pl.DataFrame:
-    """All calls that belong to a simulation and whose time is known."""
-    parts = [_of_kind(kind, table.of(kind)) for kind in CALLS]
-    known = pl.col("simulation").is_not_null() & pl.col("start_us").is_not_null() & pl.col("duration_us").is_not_null()
-    return pl.concat(parts).filter(known)
+def _counts(table: EventTable) -> pl.DataFrame:
+    """How many calls whose time is known each simulation made."""
+    named = SIMULATION.alias("simulation")
+    frames = [table.frames[kind].lazy() for kind in CALLS if kind in table.frames]
+    counts = pl.collect_all([frame.filter(_PLACED).group_by(named).len("calls") for frame in frames])
+    none = pl.DataFrame(schema={"simulation": pl.String(), "calls": pl.UInt32()})
+    return pl.concat([none, *counts], how="vertical_relaxed").group_by("simulation").agg(pl.col("calls").sum())
+
+
+def _calls(table: EventTable, of: pl.DataFrame) -> pl.DataFrame:
+    """The calls of some simulations, in the order of their `row` and of their beginning."""
+    parts = []
+    for kind in CALLS:
+        placed = table.of(kind).filter(_PLACED).with_columns(SIMULATION.alias("simulation"))
+        parts.append(_of_kind(kind, placed.join(of, on="simulation", maintain_order="left")))
+    return pl.concat(parts).sort("row", "start_us", "duration_us", maintain_order=True)
 
 
 def _of_kind(kind: str, frame: pl.DataFrame) -> pl.DataFrame:
@@ -75,7 +81,7 @@ def _of_kind(kind: str, frame: pl.DataFrame) -> pl.DataFrame:
     unnamed = pl.lit(None, pl.String()) if is_model else pl.when("error").then(pl.lit("unknown"))
     absent = pl.lit(None, pl.Int64())
     return frame.select(
-        SIMULATION.alias("simulation"),
+        "row",
         pl.lit(kind).alias("kind"),
         pl.col("model" if is_model else "function").alias("name"),
         whole(pl.col("step")).alias("step"),
@@ -97,11 +103,13 @@ def _named(name: str) -> str:
     return f"{name.removesuffix('_ms')}_us" if name.endswith("_ms") else name
 
 
-def _kept(of_each: pl.DataFrame, most_calls: int) -> pl.DataFrame:
+def _kept(found: pl.DataFrame, counts: pl.DataFrame, most_calls: int) -> pl.DataFrame:
     """Each simulation's `row`, how many `calls` it made, and whether they are `shown`."""
-    numbered = of_each.with_row_index("row").with_columns(pl.col("calls").fill_null(0).cast(pl.Int64()))
-    slowest_first = numbered.sort("duration_ms", descending=True, nulls_last=True, maintain_order=True)
-    return slowest_first.with_columns((pl.col("calls").cum_sum() <= most_calls).alias("shown")).sort("row")
+    durations = found.select("simulation", "duration_ms").with_row_index("row")
+    joined = durations.join(counts, on="simulation", how="left")
+    slowest_first = joined.sort(pl.col("duration_ms").neg(), "row", nulls_last=True)
+    calls = pl.col("calls").fill_null(0).cast(pl.Int64())
+    return slowest_first.with_columns(calls, (calls.cum_sum() <= most_calls).alias("shown")).sort("row")
 
 
 def _simulations(found: pl.DataFrame, kept: pl.DataFrame, rows: list[int | None]) -> pl.DataFrame:
@@ -125,4 +133,4 @@ def _from_the_one_before(calls: pl.DataFrame, found: pl.DataFrame) -> pl.DataFra
     begins = found.with_row_index("row").select("row", whole(pl.col("start_ms"), _US_OF_MS).alias("begin_us"))
     before = pl.coalesce(pl.col("start_us").shift(1).over("row"), "begin_us")
     deltas = calls.join(begins, on="row", how="left", maintain_order="left").with_columns(pl.col("start_us") - before)
-    return deltas.drop("simulation", "row", "begin_us")
+    return deltas.drop("row", "begin_us")

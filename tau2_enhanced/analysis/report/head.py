@@ -120,9 +120,14 @@ def _most_frequent(errors: Sequence[Mapping[str, Any]]) -> str:
 def _warnings(summary: Mapping[str, Any]) -> Iterator[str]:
     lines = summary.get("lines", {})
     if lines.get("broken"):
-        yield f"{count_text(lines['broken'])} lines could not be read: {' · '.join(lines['broken_examples'])}"
+        yield f"{_counted(lines['broken'], 'line')} could not be read: {' · '.join(lines['broken_examples'])}"
     attempts = summary.get("attempts", {})
     if attempts.get("unfinished"):
-        yield f"{count_text(attempts['unfinished'])} attempts never ended: killed, or still running"
+        yield f"{_counted(attempts['unfinished'], 'attempt')} never ended: killed, or still running"
     if attempts.get("repeated"):
-        yield f"{count_text(attempts['repeated'])} attempts were repeated; they took time and money and do not count"
+        repeated = _counted(attempts["repeated"], "attempt")
+        yield f"{repeated} had to be repeated: in all times and costs, in no pass rate"
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count_text(count)} {noun}" + ("" if count == 1 else "s")

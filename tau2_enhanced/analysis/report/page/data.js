@@ -56,17 +56,28 @@ function addUpStarts() {
 }
 addUpStarts();
 
-// The simulations of each lane, in the order of time.
-const LANES = DATA.lanes.map(() => []);
-SIMULATIONS.lane.forEach((lane, simulation) => {
-  if (lane !== null) LANES[lane].push(simulation);
-});
+// The timeline's rows: a name, or the title of a run that stands above the run's rows, and simulations in the order of time.
+function laneRows() {
+  const rows = [];
+  const places = DATA.lanes.map(({ run, thread }, lane) => {
+    const isFirst = lane === 0 || DATA.lanes[lane - 1].run !== run;
+    if (DATA.head.runs.length > 1 && isFirst) rows.push({ title: run ?? "no run", simulations: [] });
+    rows.push({ name: thread ?? String(lane + 1), simulations: [] });
+    return rows.length - 1;
+  });
+  SIMULATIONS.lane = SIMULATIONS.lane.map((lane) => (lane === null ? null : places[lane]));
+  SIMULATIONS.lane.forEach((lane, simulation) => {
+    if (lane !== null) rows[lane].simulations.push(simulation);
+  });
+  return rows;
+}
+const LANES = laneRows();
 
 // From the first simulation's start to the last one's end.
 function extent() {
   let from = Infinity;
   let to = -Infinity;
-  for (const simulation of LANES.flat()) {
+  for (const simulation of LANES.flatMap((lane) => lane.simulations)) {
     from = Math.min(from, SIMULATIONS.start_us[simulation]);
     to = Math.max(to, endOf(simulation));
   }

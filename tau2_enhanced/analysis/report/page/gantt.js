@@ -123,9 +123,12 @@ class Gantt {
     context.font = `11px ${colours.font}`;
     context.textAlign = "left";
     context.textBaseline = "middle";
-    context.fillStyle = colours.soft;
     for (let lane = first; lane < last; lane++) {
-      if (lane % every === 0) context.fillText(laneName(lane), 2, this.y(lane) + this.rowPx / 2, GUTTER_PX - 8);
+      const { name, title } = LANES[lane];
+      const y = this.y(lane) + this.rowPx / 2;
+      context.fillStyle = title ? colours.ink : colours.soft;
+      if (title) context.fillText(title, 2, y);
+      else if (lane % every === 0) context.fillText(name, 2, y, GUTTER_PX - 8);
     }
   }
 
@@ -138,7 +141,7 @@ class Gantt {
   }
 
   lane(lane) {
-    const own = LANES[lane];
+    const own = LANES[lane].simulations;
     let coveredTo = -Infinity;
     for (let place = firstEndingAfter(own, this.view.from); place < own.length; place++) {
       const simulation = own[place];
@@ -300,7 +303,7 @@ class Gantt {
   under(x, y) {
     const lane = Math.floor((y - AXIS_PX + this.view.top) / this.rowPx);
     if (x < GUTTER_PX || y < AXIS_PX || !LANES[lane]) return null;
-    const simulation = this.nearest(LANES[lane], x);
+    const simulation = this.nearest(LANES[lane].simulations, x);
     if (simulation === null) return null;
     return { simulation, call: this.isNear ? this.callUnder(simulation, x, y - this.y(lane)) : null };
   }
@@ -341,14 +344,9 @@ function firstEndingAfter(own, us) {
 }
 
 function medianSpan() {
-  const spans = LANES.flat().map((simulation) => SIMULATIONS.span_us[simulation]).sort((one, other) => one - other);
+  const spans = LANES.flatMap(({ simulations }) => simulations.map((simulation) => SIMULATIONS.span_us[simulation]));
+  spans.sort((one, other) => one - other);
   return spans[spans.length >> 1] ?? 1;
-}
-
-function laneName(lane) {
-  const { run, thread } = DATA.lanes[lane];
-  const isFirst = lane === 0 || DATA.lanes[lane - 1].run !== run;
-  return DATA.head.runs.length > 1 && isFirst ? (run ?? "no run") : (thread ?? String(lane + 1));
 }
 
 function line(context, x0, y0, x1, y1) {

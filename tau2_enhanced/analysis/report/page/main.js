@@ -44,6 +44,7 @@ function startTimeline() {
     overview.draw();
   });
   const gantt = new Gantt(byId("gantt"), view);
+  if (DATA.head.runs.length > 1) byId("strip-run").textContent = `, of ${DATA.concurrency?.run ?? "no run"}`;
   const overview = new Overview(byId("overview"), view);
   const input = new GanttInput(gantt, view);
   const zooms = { in: () => view.zoom(2), out: () => view.zoom(0.5), all: () => view.showAll() };

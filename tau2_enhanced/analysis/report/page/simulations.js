@@ -64,7 +64,7 @@ class SimulationTable {
     });
     this.scroller.addEventListener("keydown", (event) => this.key(event));
     on("filter", () => this.refill());
-    on("selection", () => this.render(true));
+    on("selection", () => this.reveal());
     addEventListener("beforeprint", () => this.render(true, MOST_PRINTED));
     addEventListener("afterprint", () => this.render(true));
     this.refill();
@@ -111,16 +111,16 @@ class SimulationTable {
     event.preventDefault();
     const place = this.shown.indexOf(state.selected);
     const next = place < 0 ? 0 : Math.min(this.shown.length - 1, Math.max(0, place + step));
-    this.show(next);
     selectSimulation(this.shown[next]);
   }
 
-  // Scrolls until the row at this place is in sight.
-  show(place) {
-    const top = place * ROW_PX;
-    const room = this.scroller.clientHeight - 3 * ROW_PX;
-    if (top < this.scroller.scrollTop) this.scroller.scrollTop = top;
+  // Scrolls until the selected row is in sight.
+  reveal() {
+    const top = this.shown.indexOf(state.selected) * ROW_PX;
+    const room = this.scroller.clientHeight - this.table.tHead.offsetHeight - ROW_PX;
+    if (top >= 0 && top < this.scroller.scrollTop) this.scroller.scrollTop = top;
     else if (top > this.scroller.scrollTop + room) this.scroller.scrollTop = top - room;
+    this.render(true);
   }
 }
 
