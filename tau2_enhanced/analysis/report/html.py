@@ -15,7 +15,7 @@ from tau2_enhanced.analysis.colours import EVENT_COLOURS, OTHER_COLOUR, VERDICT_
 
 _SCRIPTS = (
     "format.js", "data.js", "state.js", "tables.js", "simulations.js",
-    "details.js", "view.js", "gantt.js", "gantt_input.js", "overview.js", "main.js",
+    "details.js", "view.js", "canvas.js", "gantt.js", "gantt_input.js", "overview.js", "main.js",
 )  # fmt: skip
 """In this order; each knows those before it."""
 
