@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -11,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from tau2_enhanced.analysis.output import written_whole
+from tau2_enhanced.analysis.output import write_index
 from tau2_enhanced.errors import UserMistake
 
 if TYPE_CHECKING:
@@ -162,8 +161,7 @@ def _write_all(
 ) -> tuple[list[Path], list[str]]:
     """Write every file that is wanted; which, and a sentence for each picture that has no data."""
     folder: Path = options.output_dir
-    _write(folder, summary)
-    written = [folder / "summary.json"]
+    written: list[Path] = []
     left_out: list[str] = []
     if table.count and not options.no_figures:
         from tau2_enhanced.analysis.figures import draw_figures
@@ -187,13 +185,7 @@ def _write_all(
         say("writing trace.json")
         written.append(folder / "trace.json")
         write_trace(table, written[-1])
-    return written, left_out
-
-
-def _write(output_dir: Path, summary: dict[str, Any]) -> None:
-    text = json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    with written_whole(output_dir / "summary.json") as path:
-        path.write_text(text, encoding="utf-8")
+    return [write_index(folder / "summary.json", summary, written), *written], left_out
 
 
 def _report_broken(table: EventTable) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from tau2_enhanced.errors import UserMistake
 
@@ -28,3 +30,28 @@ def written_whole(target: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
     except OSError as error:
         raise UserMistake(f"{target} can't be written: {error.strerror or error}") from None
+
+
+def write_index(target: Path, numbers: Mapping[str, Any], files: Sequence[Path]) -> Path:
+    """Write an analysis's numbers as JSON, with the names of the `files` that belong to them beside it.
+
+    Files that the analysis which stood there before had written, and this one has not, are removed: they would
+    contradict the numbers. Written last, so that whoever finds it finds the files too. Raises UserMistake.
+    """
+    earlier = _files_of(target)
+    named = [path.name for path in files]
+    with written_whole(target) as path:
+        text = json.dumps({**numbers, "files": named}, indent=2, ensure_ascii=False, allow_nan=False)
+        path.write_text(text + "\n", encoding="utf-8")
+    for name in earlier - {*named, target.name}:
+        with suppress(OSError):
+            target.with_name(name).unlink(missing_ok=True)
+    return target
+
+
+def _files_of(index: Path) -> set[str]:
+    try:
+        names = json.loads(index.read_text(encoding="utf-8"))["files"]
+        return {name for name in names if Path(name).name == name}
+    except (OSError, ValueError, LookupError, TypeError):
+        return set()

@@ -12,6 +12,8 @@ PERCENTILES = (50, 90, 95, 99)
 ROLES = {"llm_call": "agent", "expert_call": "expert", "user_sim": "user_simulator", "evaluator": "judge"}
 """Who calls a model, by the type of the call's event."""
 
+_TOKENS = ("input_tokens", "cached_tokens", "output_tokens")
+
 
 class _Series(NamedTuple):
     type: str
@@ -70,13 +72,16 @@ def _statistics(frame: pl.DataFrame, series: _Series) -> list[dict[str, Any]]:
 
 
 def usage_series(table: EventTable) -> list[dict[str, Any]]:
-    """Tokens, cost and retries of each model in each role. A cost is None where a part of it is unknown."""
+    """Tokens, cost and retries of each model in each role.
+
+    A cost is None where a part of it is unknown, tokens where no call says any.
+    """
     rows: list[dict[str, Any]] = []
     for kind in MODEL_CALLS:
         frame = table.of(kind)
         if frame.height:
             rows += _usage(frame, kind)
-    return sorted(rows, key=lambda row: -int(row["input_tokens"]))
+    return sorted(rows, key=lambda row: -int(row["input_tokens"] or 0))
 
 
 def _usage(frame: pl.DataFrame, kind: str) -> list[dict[str, Any]]:
@@ -92,11 +97,11 @@ def _usage(frame: pl.DataFrame, kind: str) -> list[dict[str, Any]]:
             (~answered).sum().cast(pl.Int64).alias("failed_calls"),
             (pl.col("attempts").fill_null(1) - 1).sum().alias("retries"),
             pl.col("retry_wait_ms").sum().alias("retry_wait_ms"),
-            pl.col("input_tokens").sum(),
-            pl.col("cached_tokens").sum(),
-            pl.col("output_tokens").sum(),
-            pl.when(seconds > 0).then(pl.col("input_tokens").sum() / seconds).alias("input_tokens_per_s"),
-            pl.when(seconds > 0).then(pl.col("output_tokens").sum() / seconds).alias("output_tokens_per_s"),
+            *(pl.when(pl.col(name).count() > 0).then(pl.col(name).sum()).alias(name) for name in _TOKENS),
+            *(
+                pl.when(seconds > 0, pl.col(name).count() > 0).then(pl.col(name).sum() / seconds).alias(f"{name}_per_s")
+                for name in ("input_tokens", "output_tokens")
+            ),
             pl.when(decode_s > 0)
             .then(pl.col("output_tokens").filter(decoded).sum() / decode_s)
             .alias("decode_tokens_per_s"),

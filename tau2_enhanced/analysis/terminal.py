@@ -220,7 +220,7 @@ def _usage(rows: Sequence[Mapping[str, Any]]) -> Table:
         table.add_row(
             row["type"],
             row["model"],
-            *(f"{row[name]:,}" for name in _USED),
+            *(_number(row[name], 0) for name in _USED),
             _number(row["input_tokens_per_s"], 1),
             _number(row["output_tokens_per_s"], 1),
             _number((row["retry_wait_ms"] or 0) / 1000, 1),

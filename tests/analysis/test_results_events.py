@@ -110,7 +110,7 @@ def test_times_of_a_zone_become_local(tmp_path: Path) -> None:
 def test_results_without_any_time_have_statistics_alone(tmp_path: Path) -> None:
     path = written(tmp_path, results([], start_time=None))
     assert main(["--results", str(path), "--output_dir", str(tmp_path / "out")]) == 0
-    assert list(json.loads((tmp_path / "out" / "summary.json").read_text())) == ["results"]
+    assert list(json.loads((tmp_path / "out" / "summary.json").read_text())) == ["results", "files"]
 
 
 def test_a_packed_file_named_as_a_log_is_read_too(tmp_path: Path) -> None:

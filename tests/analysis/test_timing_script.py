@@ -189,3 +189,25 @@ def test_events_are_chosen_by_type_and_time(run_local: RunLocal, capsys: pytest.
         analyse("--log_file", str(log), "--since", "yesterday")
     assert left.value.code == 2
     assert "'yesterday' is no time like" in capsys.readouterr().err
+
+
+def test_files_of_an_earlier_analysis_do_not_outlive_it(run_local: RunLocal) -> None:
+    run_local("--domains", "mock", "--num-tasks", "2")
+    assert analyse("--log_file", "logs/eval_mock.log", "--trace", "--export", "csv") == 0
+    Path("results/mine.png").write_text("mine")
+    before = {path.name for path in Path("results").iterdir()}
+    assert {"task_gantt.png", "trace.json", "events.csv"} <= before
+    assert analyse("--log_file", "logs/eval_mock.log", "--no-figures") == 0
+    assert {path.name for path in Path("results").iterdir()} == {
+        "summary.json", "report.html", "report.md", "mine.png"
+    }  # fmt: skip
+
+
+def test_tokens_that_no_call_says_are_unknown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    head = "[PROFILE] 2026-03-14 09:26:53.589 task=1 thread=worker-1 type=llm_call model=m"
+    Path("eval.log").write_text(f"{head} duration_ms=100.000 output_tokens=5 start_ms=1.000\n")
+    assert analyse("--log_file", "eval.log", "--no-figures") == 0
+    (usage,) = summary()["usage"]
+    assert (usage["input_tokens"], usage["cached_tokens"], usage["input_tokens_per_s"]) == (None, None, None)
+    assert (usage["output_tokens"], usage["output_tokens_per_s"]) == (5, 50.0)

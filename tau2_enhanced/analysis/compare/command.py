@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from tau2_enhanced.analysis.compare import tables
 from tau2_enhanced.analysis.compare.comparison import compare
 from tau2_enhanced.analysis.compare.markdown import HOW, markdown
 from tau2_enhanced.analysis.compare.runs import read_runs
-from tau2_enhanced.analysis.output import written_whole
+from tau2_enhanced.analysis.output import write_index, written_whole
 from tau2_enhanced.analysis.table import Choice
 from tau2_enhanced.analysis.terminal import print_sentences, print_text_table, saying
 
@@ -31,13 +30,10 @@ def compare_runs(given: Sequence[str], choice: Choice, output_dir: Path, *, figu
 
             pictures, left_out = draw_comparison(runs, found, output_dir, say)
         shown = [path.name for path in pictures if path.suffix == ".png"]
-        texts = {
-            "compare.json": json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False) + "\n",
-            "compare.md": markdown(found, shown),
-        }
-        for name, text in texts.items():
-            with written_whole(output_dir / name) as path:
-                path.write_text(text, encoding="utf-8")
+        with written_whole(output_dir / "compare.md") as path:
+            path.write_text(markdown(found, shown), encoding="utf-8")
+        pages = [output_dir / "compare.md", *pictures]
+        written = [write_index(output_dir / "compare.json", found, pages), *pages]
     print_text_table(tables.overview(found))
     print_sentences(tables.notes(found))
     for pair in found["comparisons"]:
@@ -48,7 +44,7 @@ def compare_runs(given: Sequence[str], choice: Choice, output_dir: Path, *, figu
     print(HOW)
     for sentence in left_out:
         print(f"not drawn: {sentence}")
-    print(f"written to {output_dir}: {' '.join([*texts, *(path.name for path in pictures)])}")
+    print(f"written to {output_dir}: {' '.join(path.name for path in written)}")
 
 
 _MOST_CHANGES = 20

@@ -102,10 +102,9 @@ def _totals(summary: Mapping[str, Any]) -> Iterator[Fact]:
         total = by_role.pop("total")
         split = " · ".join(f"{role} {usd_text(by_role[role])}" for role in sorted(by_role, key=_in_order))
         yield Fact("cost USD", usd_text(total), split)
-        cached = sum(row["cached_tokens"] for row in usage)
-        yield Fact("tokens in", count_text(sum(row["input_tokens"] for row in usage)), f"{count_text(cached)} cached")
-        calls = sum(row["calls"] for row in usage)
-        yield Fact("tokens out", count_text(sum(row["output_tokens"] for row in usage)), f"{count_text(calls)} calls")
+        read, cached, said = (_known_sum(usage, name) for name in ("input_tokens", "cached_tokens", "output_tokens"))
+        yield Fact("tokens in", count_text(read), "" if cached is None else f"{count_text(cached)} cached")
+        yield Fact("tokens out", count_text(said), f"{count_text(_known_sum(usage, 'calls'))} calls")
     if "errors" in summary:
         yield Fact("errors", count_text(sum(row["n"] for row in summary["errors"])), _most_frequent(summary["errors"]))
 
@@ -131,3 +130,9 @@ def _warnings(summary: Mapping[str, Any]) -> Iterator[str]:
 
 def _counted(count: int, noun: str) -> str:
     return f"{count_text(count)} {noun}" + ("" if count == 1 else "s")
+
+
+def _known_sum(rows: Sequence[Mapping[str, Any]], name: str) -> int | None:
+    """None where no row knows it."""
+    known = [row[name] for row in rows if row[name] is not None]
+    return sum(known) if known else None
