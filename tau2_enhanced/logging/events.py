@@ -1,138 +1,78 @@
-"""The one schema of what is recorded.
+"""The events, one dataclass each: nothing else in the project spells a field's name.
 
-An event is a dataclass. A log line is one view of it (`to_line`), JSON another (`to_json`); each reads
-back to an equal event (`parse_line`, `from_json`). Nothing else in the project spells a field's name.
-
-A field's type decides how its text is read; its metadata holds the unit and, for floats, how many
-digits are kept. Units stand at the end of names: `_ms` milliseconds, `_usd` US dollars, `_size` bytes.
-Durations always carry a decimal point, so `grep -oP "duration_ms=\\d+\\.\\d+"` finds each of them.
+What all share is in `schema.py`, how they are written and read in `views.py`; both are offered here too.
 """
 
 from __future__ import annotations
 
-import json
 import logging
-import re
-import threading
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
-from datetime import datetime
-from functools import partial
-from types import UnionType, new_class
-from typing import Any, ClassVar, NamedTuple, Union, get_args, get_origin, get_type_hints
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
-from tau2_enhanced.logging.context import TaskContext
-from tau2_enhanced.logging.levels import LEVELS, PROFILE, USER_JUDGE
-from tau2_enhanced.logging.logfmt import parse_pairs, quote
+from tau2_enhanced.logging.levels import PROFILE, USER_JUDGE
+from tau2_enhanced.logging.schema import (
+    EVENT_TYPES,
+    ExecutionEvent,
+    FieldSpec,
+    event_fields,
+    ms,
+    score,
+    seconds,
+    size,
+    usd,
+)
+from tau2_enhanced.logging.views import (
+    EVENT_LINE,
+    PAIR,
+    BrokenLine,
+    UnknownEvent,
+    format_time,
+    from_json,
+    parse_line,
+    to_dict,
+    to_json,
+    to_line,
+    to_pairs,
+)
 
-
-def ms(**options: Any) -> Any:
-    """A field in milliseconds, kept to the microsecond."""
-    return field(metadata={"unit": "ms", "digits": 3}, **options)
-
-
-def usd(**options: Any) -> Any:
-    """A field in US dollars. Unknown is None and left out, never 0."""
-    return field(metadata={"unit": "USD", "digits": 10}, **options)
-
-
-def size(**options: Any) -> Any:
-    """A field in bytes of JSON text."""
-    return field(metadata={"unit": "bytes"}, **options)
-
-
-class BrokenLine(ValueError):
-    """A line that begins as an event does, and is none: cut, glued or not of the schema."""
-
-
-class FieldSpec(NamedTuple):
-    """What a view needs to know of a field: `kind` is str, int, float, bool, datetime or object (JSON)."""
-
-    name: str
-    kind: type
-    digits: int | None
-
-
-EVENT_TYPES: dict[str, type[ExecutionEvent]] = {}
-"""Every event class by its type's name, subclasses made elsewhere included."""
-
-
-@dataclass
-class ExecutionEvent:
-    """One thing that happened, and to which simulation. Fields that don't apply are None and left out.
-
-    Subclass it for an event of your own: a dataclass whose fields all have defaults. Its type is the
-    class's name in snake case without `Event`, unless `type` says otherwise.
-    """
-
-    type: ClassVar[str] = "execution"
-    level: ClassVar[int] = logging.INFO
-
-    timestamp: datetime | None = None
-    """Wall-clock time at which the event ended: local, kept to the millisecond."""
-    thread: str | None = None
-    run: str | None = None
-    sim: str | None = None
-    """The simulation's id, unique for each attempt at a task's trial."""
-    domain: str | None = None
-    task: str | None = None
-    trial: int | None = None
-    step: int | None = None
-    """Index of the participant's turn within the simulation, from 0."""
-    start_ms: float | None = ms(default=None)
-    """When the event began, since the run's start (monotonic, continuing after a resume)."""
-    source: str | None = None
-    extra: dict[str, Any] = field(default_factory=dict)
-    """What a file held beyond this schema's fields."""
-
-    def __init_subclass__(cls, registered: bool = True) -> None:
-        if "type" not in cls.__dict__:
-            words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__.removesuffix("Event"))
-            cls.type = words.lower()
-        if registered:
-            EVENT_TYPES[cls.type] = cls
-
-    def __post_init__(self) -> None:
-        if self.timestamp is not None:
-            self.timestamp = self.timestamp.replace(microsecond=self.timestamp.microsecond // 1000 * 1000)
-        for name, digits in (_schemas.get(self.__class__) or _schema(self.__class__)).rounded:
-            value = getattr(self, name)
-            if value is not None:
-                setattr(self, name, round(float(value), digits))
-
-    def stamp(self, context: TaskContext) -> None:
-        """Fill in what was not given: the time, the thread, and the simulation of `context`."""
-        if self.timestamp is None:
-            self.timestamp = datetime.fromtimestamp(time.time_ns() // 1_000_000 / 1000)
-        if self.thread is None:
-            self.thread = threading.current_thread().name
-        # each by its name: a loop over names takes three times as long, in every thread that records
-        if self.run is None:
-            self.run = context.run
-        if self.sim is None:
-            self.sim = context.sim
-        if self.domain is None:
-            self.domain = context.domain
-        if self.task is None:
-            self.task = context.task
-        if self.trial is None:
-            self.trial = context.trial
-        if self.step is None:
-            self.step = context.step
-        now_ms = context.clock.ms()
-        if self.start_ms is None:
-            took_ms = getattr(self, "duration_ms", None) or getattr(self, "total_duration_ms", None) or 0.0
-            self.start_ms = round(now_ms - took_ms, 3)
-        context.last_event_ms = now_ms
-
-    def __str__(self) -> str:
-        return to_pairs(self)
-
-
-@dataclass
-class UnknownEvent(ExecutionEvent, registered=False):
-    """An event of a type that this process does not know; its fields are in `extra`."""
+__all__ = [
+    "EVENT_LINE",
+    "EVENT_TYPES",
+    "PAIR",
+    "AuditEvent",
+    "BrokenLine",
+    "ContextReductionEvent",
+    "EvaluatorEvent",
+    "ExecutionEvent",
+    "ExpertCallEvent",
+    "FieldSpec",
+    "HeartbeatEvent",
+    "LLMCallEvent",
+    "ModelCallEvent",
+    "RunCompleteEvent",
+    "RunStartEvent",
+    "StateChangeEvent",
+    "StepCompleteEvent",
+    "TaskCompleteEvent",
+    "TaskStartEvent",
+    "ToolCallEvent",
+    "ToolExecutionEvent",
+    "UnknownEvent",
+    "UserSimEvent",
+    "event_fields",
+    "format_time",
+    "from_json",
+    "ms",
+    "parse_line",
+    "score",
+    "seconds",
+    "size",
+    "to_dict",
+    "to_json",
+    "to_line",
+    "to_pairs",
+    "usd",
+]
 
 
 @dataclass
@@ -215,6 +155,112 @@ class ToolCallEvent(ExecutionEvent):
     tool_call_id: str | None = None
     args_size: int | None = size(default=None)
     result_size: int | None = size(default=None)
+
+
+@dataclass
+class ToolExecutionEvent(ExecutionEvent):
+    """A tool call with all that can be said of its arguments and its result. What is not known is left out.
+
+    It stands at DEBUG, beside the arguments and results that are logged there: log lines at PROFILE have
+    `tool_call`, files of events have this.
+    """
+
+    type: ClassVar[str] = "tool_execution"
+    level: ClassVar[int] = logging.DEBUG
+
+    tool_name: str | None = None
+    tool_call_id: str | None = None
+    """Unique within the simulation."""
+    execution_time: float | None = seconds(default=None)
+    """Wall-clock seconds that the tool took."""
+    success: bool | None = None
+    """The tool did not raise."""
+    error_type: str | None = None
+    """Class of what it raised."""
+    error_message: str | None = None
+    requestor: str | None = None
+    """Who called: assistant or user."""
+    state_changed: bool | None = None
+    """The call changed the agent's or the user's database."""
+
+    tool_args: dict[str, Any] | None = None
+    args_count: int | None = None
+    """Arguments given, nested values not counted."""
+    args_size_bytes: int | None = size(default=None)
+    args_complexity_score: float | None = score(default=None)
+    args_types: dict[str, str] | None = None
+    """Each argument's Python type."""
+    has_file_args: bool | None = None
+    """An argument names a file or holds one."""
+    has_large_args: bool | None = None
+    """An argument is larger than 1,000 bytes."""
+    sensitive_args_detected: bool | None = None
+    sensitive_args: dict[str, list[str]] | None = None
+    """What was detected: for each kind, where it stands (RFC 6901 pointers into `tool_args`)."""
+
+    required_args_provided: list[str] | None = None
+    optional_args_provided: list[str] | None = None
+    missing_args: list[str] | None = None
+    """Required ones that were not given."""
+    unexpected_args: list[str] | None = None
+    """Given ones that the tool does not take."""
+    validation_errors: list[str] | None = None
+    """What was wrong with the arguments, one text each: `payment_id: Field required`."""
+
+    result_type: str | None = None
+    """The Python type of what the tool returned."""
+    result_size: int | None = size(default=None)
+    result_complexity_score: float | None = score(default=None)
+    result_contains_errors: bool | None = None
+    """The tool returned, and what it returned speaks of an error."""
+    result_truncated: bool | None = None
+    """`result_preview` is not all of the result."""
+    result_preview: str | None = None
+    """The first 200 characters of the result's text."""
+
+    @property
+    def duration_ms(self) -> float | None:
+        """`execution_time` in milliseconds."""
+        return None if self.execution_time is None else self.execution_time * 1000
+
+
+@dataclass
+class StateChangeEvent(ExecutionEvent):
+    """A database changed. Hashes depend on the state alone, so equal states have equal hashes."""
+
+    type: ClassVar[str] = "state_change"
+    level: ClassVar[int] = logging.DEBUG
+
+    state_type: str | None = None
+    """What changed: database (the agent's) or user_database."""
+    action_trigger: str | None = None
+    """What changed it: a tool's name."""
+    tool_call_id: str | None = None
+    pre_state_hash: str | None = None
+    post_state_hash: str | None = None
+    state_diff: list[dict[str, Any]] | None = None
+    """Changes as in JSON Patch (RFC 6902): `op`, `path`, and `old` and `new` values."""
+    change_summary: str | None = None
+    """The same in a sentence."""
+
+
+@dataclass
+class ContextReductionEvent(ExecutionEvent):
+    """A participant's context was made shorter, so that it fits its model or costs less."""
+
+    type: ClassVar[str] = "context_reduction"
+
+    strategy: str | None = None
+    """How: truncation, summary, …"""
+    reason: str | None = None
+    messages_before: int | None = None
+    messages_after: int | None = None
+    tokens_before: int | None = None
+    tokens_after: int | None = None
+    reduction_ratio: float | None = score(default=None)
+    """Share of the tokens that went, from 0 to 1."""
+    summary: str | None = None
+    """What stands in the place of what went."""
 
 
 @dataclass
@@ -306,228 +352,13 @@ class RunCompleteEvent(ExecutionEvent):
     exit_code: int | None = None
 
 
-class _Pair(NamedTuple):
-    """How an attribute of an event stands on its line."""
+@dataclass
+class AuditEvent(ExecutionEvent):
+    """A file of events was closed, or was opened again."""
 
-    name: str
-    key: str
-    """The name and the equals sign."""
-    text: Callable[[Any], str]
+    type: ClassVar[str] = "audit"
 
-
-class _Schema(NamedTuple):
-    fields: tuple[FieldSpec, ...]
-    rounded: tuple[tuple[str, int], ...]
-    """Names of floats, and how many digits of them are kept."""
-    pairs: tuple[_Pair, ...]
-    """What stands on a line, `type` included."""
-
-
-_schemas: dict[type[ExecutionEvent], _Schema] = {}
-_unknown_classes: dict[tuple[str, int], type[ExecutionEvent]] = {}
-
-_CLASSIFIED = {str, int, float, bool, datetime}
-_LINE_HEAD = ("task", "thread")
-_ENVELOPE = tuple(f.name for f in fields(ExecutionEvent))
-_NOT_PAIRS = {"timestamp", "extra"}
-_LEVEL_NAMES = {value: name for name, value in LEVELS.items()}
-PAIR = r'[^\s="]+=(?:"(?:[^"\\]|\\.)*"|[^\s"]*)'
-"""A regular expression for one `key=value` of a line."""
-_VALUE = r'(?:"(?:[^"\\]|\\.)*"|\S*)'
-_WHEN = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}"
-EVENT_LINE = rf"^\[[A-Z_]+\] {_WHEN} (?:task={_VALUE} )?(?:thread={_VALUE} )?type="
-"""A regular expression for the beginning of every line that is an event."""
-_HEAD = re.compile(rf"\[([A-Z_]+)\] ({_WHEN}) (?=(?:task={_VALUE} )?(?:thread={_VALUE} )?type=)")
-_NOT_IN_KEYS = re.compile(r'[\s="\x00-\x1f\x7f-\xa0\ud800-\udfff]+')
-
-
-def event_fields(cls: type[ExecutionEvent]) -> tuple[FieldSpec, ...]:
-    """The fields of an event class in the order of its log line."""
-    return _schema(cls).fields
-
-
-def _schema(cls: type[ExecutionEvent]) -> _Schema:
-    known = _schemas.get(cls)
-    if known is None:
-        ordered = _ordered_fields(cls)
-        rounded = tuple((spec.name, spec.digits) for spec in ordered if spec.digits is not None)
-        known = _schemas[cls] = _Schema(ordered, rounded, tuple(_pairs(ordered)))
-    return known
-
-
-def _pairs(ordered: Iterable[FieldSpec]) -> Iterator[_Pair]:
-    for spec in ordered:
-        if spec.name not in _NOT_PAIRS:
-            yield _Pair(spec.name, f"{spec.name}=", _text_of(spec))
-        if spec.name == "thread":
-            yield _Pair("type", "type=", quote)
-
-
-def _text_of(spec: FieldSpec) -> Callable[[Any], str]:
-    """How a field's values are written."""
-    if spec.kind is float:
-        return _plain_float if spec.digits is None else partial(_fixed, digits=spec.digits)
-    return _TEXTS.get(spec.kind, str)
-
-
-def _ordered_fields(cls: type[ExecutionEvent]) -> tuple[FieldSpec, ...]:
-    hints = get_type_hints(cls)
-    specs = {f.name: FieldSpec(f.name, _kind(hints[f.name]), f.metadata.get("digits")) for f in fields(cls)}
-    own = [name for name in specs if name not in _ENVELOPE]
-    tail = [name for name in _ENVELOPE if name not in _LINE_HEAD]
-    return tuple(specs[name] for name in (*_LINE_HEAD, *own, *tail))
-
-
-def _kind(hint: Any) -> type:
-    members = [m for m in get_args(hint) if m is not type(None)] if get_origin(hint) in (Union, UnionType) else [hint]
-    return members[0] if len(members) == 1 and members[0] in _CLASSIFIED else object
-
-
-def to_pairs(event: ExecutionEvent) -> str:
-    """`task=… thread=… type=… key=value …`, without level and time."""
-    parts = []
-    for name, key, text in _schema(event.__class__).pairs:
-        value = getattr(event, name)
-        if value is not None:
-            parts.append(key + text(value))
-    for name, value in event.extra.items():
-        key = _NOT_IN_KEYS.sub("_", name) or "_"
-        parts.append(f"{key}={quote(value if isinstance(value, str) else _compact(value))}")
-    return " ".join(parts)
-
-
-def _plain_float(value: float) -> str:
-    return repr(float(value))
-
-
-def _truth(value: object) -> str:
-    return "true" if value else "false"
-
-
-def _quoted_json(value: object) -> str:
-    return quote(_compact(value))
-
-
-_TEXTS: Mapping[type, Callable[[Any], str]] = {
-    str: quote,
-    bool: _truth,
-    object: _quoted_json,
-    datetime: datetime.isoformat,
-}
-"""How values are written that are neither floats nor whole numbers."""
-
-
-def _fixed(value: float, digits: int) -> str:
-    text = f"{value:.{digits}f}"
-    if digits <= 3 or "." not in text:
-        return text
-    whole, _, decimals = text.partition(".")
-    return f"{whole}.{decimals.rstrip('0') or '0'}"
-
-
-def _compact(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=str)
-
-
-def format_time(moment: datetime) -> str:
-    """Local time as every log line has it: `YYYY-MM-DD HH:MM:SS.mmm`."""
-    return moment.isoformat(sep=" ", timespec="milliseconds")
-
-
-def to_line(event: ExecutionEvent) -> str:
-    """The event's line in a log: `[LEVEL] YYYY-MM-DD HH:MM:SS.mmm task=… thread=… type=… key=value …`."""
-    if event.timestamp is None:
-        raise ValueError("an event must be stamped before it is written")
-    level = _LEVEL_NAMES.get(event.level) or logging.getLevelName(event.level)
-    return f"[{level}] {format_time(event.timestamp)} {to_pairs(event)}"
-
-
-def parse_line(line: str) -> ExecutionEvent | None:
-    """The event of a log line; None for a line that is none. Raises BrokenLine for a damaged one."""
-    head = _HEAD.match(line)
-    if head is None:
-        return None
-    try:
-        pairs = parse_pairs(line[head.end() :].rstrip("\r\n"))
-        cls = _event_class(pairs.pop("type"), LEVELS.get(head[1], logging.INFO))
-        values: dict[str, Any] = {"timestamp": datetime.fromisoformat(head[2])}
-        for spec in event_fields(cls):
-            if spec.name not in _NOT_PAIRS:
-                # what is absent was None when it was written, whatever the field's default
-                values[spec.name] = _read(spec.kind, pairs.pop(spec.name)) if spec.name in pairs else None
-        return cls(**values, extra=dict(pairs))
-    except Exception as error:  # an event class made elsewhere may stumble over values in its own ways
-        raise BrokenLine(str(error)) from error
-
-
-def _read(kind: type, text: str) -> Any:
-    if kind is str:
-        return text
-    if kind is bool:
-        return {"true": True, "false": False}[text]
-    if kind is object:
-        return json.loads(text)
-    if kind is datetime:
-        return datetime.fromisoformat(text)
-    return kind(text)
-
-
-def _unknown(name: str, level: int) -> type[ExecutionEvent]:
-    known = _unknown_classes.get((name, level))
-    if known is None:
-        known = _unknown_classes[name, level] = _make_unknown(name, level)
-    return known
-
-
-def _make_unknown(name: str, level: int) -> type[ExecutionEvent]:
-    body = {"type": name, "level": level}
-    return new_class("UnknownEvent", (UnknownEvent,), {"registered": False}, lambda namespace: namespace.update(body))
-
-
-def _event_class(name: str, level: int) -> type[ExecutionEvent]:
-    return EVENT_TYPES.get(name) or _unknown(name, level)
-
-
-def _checked(kind: type, value: Any) -> Any:
-    """A JSON value as a field's; ValueError where it is of another kind."""
-    if kind is object:
-        return value
-    if kind is datetime:
-        return datetime.fromisoformat(value)
-    if kind is float and type(value) is int:
-        return float(value)
-    if type(value) is not kind:
-        raise ValueError(f"expected {kind.__name__}, not {value!r}")
-    return value
-
-
-def to_dict(event: ExecutionEvent) -> dict[str, Any]:
-    """The event as plain JSON values, with its type and its level's name; None is left out."""
-    made: dict[str, Any] = {"type": event.type, "level": _LEVEL_NAMES.get(event.level, str(event.level))}
-    if event.timestamp is not None:
-        made["timestamp"] = event.timestamp.isoformat(timespec="milliseconds")
-    for spec in event_fields(event.__class__):
-        value = getattr(event, spec.name)
-        if value is not None and spec.name not in _NOT_PAIRS:
-            made[spec.name] = value.isoformat() if isinstance(value, datetime) else value
-    return event.extra | made
-
-
-def to_json(event: ExecutionEvent) -> str:
-    """`to_dict` on one line."""
-    return _compact(to_dict(event))
-
-
-def from_json(text: str | bytes) -> ExecutionEvent:
-    """The event that `to_json` wrote. Raises BrokenLine for anything else."""
-    try:
-        data = json.loads(text)
-        cls = _event_class(_checked(str, data.pop("type")), LEVELS.get(data.pop("level", "INFO"), logging.INFO))
-        values = {
-            spec.name: _checked(spec.kind, data.pop(spec.name)) if spec.name in data else None
-            for spec in event_fields(cls)
-            if spec.name != "extra"
-        }
-        return cls(**values, extra=data)
-    except Exception as error:  # as above
-        raise BrokenLine(str(error)) from error
+    action: str | None = None
+    """closed or reopened"""
+    cut_size: int | None = size(default=None)
+    """The unfinished line that a killed writer had left, and that was cut off."""

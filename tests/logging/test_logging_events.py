@@ -42,19 +42,20 @@ fast = settings(max_examples=20, deadline=None, database=None, suppress_health_c
 # a high surrogate alone: two in a row would be one character, which no text of this kind can tell apart
 odd_characters = st.sampled_from('\n\r\t"=\\ \x00\x1b\x7f\x85\xa0\u2028\u2029\ud800')
 texts = st.text(st.characters(exclude_categories=["Cs"]) | odd_characters, max_size=12)
-values_of: dict[type, st.SearchStrategy[Any]] = {
-    str: texts,
-    int: st.integers(),
-    bool: st.booleans(),
-    float: st.floats(allow_nan=False, allow_infinity=False) | st.floats(0, 1e-2) | st.integers(-(2**40), 2**40),
-}
-moments = st.datetimes(min_value=datetime(1970, 1, 1), max_value=datetime(2999, 1, 1))
-extras = st.dictionaries(st.from_regex(r"x_[a-z0-9.]{1,8}", fullmatch=True), texts, max_size=3)
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | texts,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
     max_leaves=6,
 )
+values_of: dict[type, st.SearchStrategy[Any]] = {
+    str: texts,
+    int: st.integers(),
+    bool: st.booleans(),
+    object: json_values.filter(lambda value: value is not None),
+    float: st.floats(allow_nan=False, allow_infinity=False) | st.floats(0, 1e-2) | st.integers(-(2**40), 2**40),
+}
+moments = st.datetimes(min_value=datetime(1970, 1, 1), max_value=datetime(2999, 1, 1))
+extras = st.dictionaries(st.from_regex(r"x_[a-z0-9.]{1,8}", fullmatch=True), texts, max_size=3)
 
 
 def simple_fields(cls: type[ExecutionEvent]) -> list[FieldSpec]:
