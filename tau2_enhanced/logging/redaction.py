@@ -1,4 +1,6 @@
-"""Secrets never reach a file or a screen: known values and known forms are replaced by `[redacted]`.
+"""The process's own secrets never reach a file or a screen: known values and known forms become `[redacted]`.
+
+This is always on. What concerns people (`sensitive.py`) is another matter: found always, replaced on request.
 
 A secret becomes known when it is used (`protect`) or stands in the environment under a telling name
 (`protect_environment`). Forms that are secrets wherever they stand (`sk-…`, bearer tokens, credentials
@@ -22,8 +24,9 @@ REDACTED = "[redacted]"
 _TELLING_NAME = re.compile(
     r"((API|OPENAI|ANTHROPIC)_?KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|PRIVATE_KEY)S?($|_)", re.IGNORECASE
 )
-_FORMS = r"\bsk-[A-Za-z0-9_-]{12,}|(?<=\bBearer )[A-Za-z0-9._~+/-]{6,}=*|(?<=://)[^/\s:@\"']*:[^/\s@\"']+(?=@)"
-_MARKS = ("sk-", "Bearer ", "://")
+FORMS = r"\bsk-[A-Za-z0-9_-]{12,}|(?<=\bBearer )[A-Za-z0-9._~+/-]{6,}=*|(?<=://)[^/\s:@\"']*:[^/\s@\"']+(?=@)"
+"""A regular expression for what is a secret wherever it stands."""
+FORM_MARKS = ("sk-", "Bearer ", "://")
 """One of these stands in or before every such form."""
 _SHORTEST_SECRET = 8
 """Shorter values are words and numbers that stand in every text; replacing them would destroy it."""
@@ -45,8 +48,8 @@ _STRUCTURE = {
 
 _lock = threading.Lock()
 _known: set[str] = set()
-_pattern = re.compile(_FORMS)
-_hints: tuple[str, ...] = _MARKS
+_pattern = re.compile(FORMS)
+_hints: tuple[str, ...] = FORM_MARKS
 """A text without any of these holds no secret; to look for them takes a tenth of what the pattern takes."""
 
 
@@ -58,8 +61,8 @@ def protect(*secrets: str | None) -> None:
             if secret and len(secret) >= _SHORTEST_SECRET:
                 _known.update(_forms_of(secret))
         literals = "|".join(re.escape(value) for value in sorted(_known, key=len, reverse=True))
-        _pattern = re.compile(f"{literals}|{_FORMS}" if literals else _FORMS)
-        _hints = (*_MARKS, *_known)
+        _pattern = re.compile(f"{literals}|{FORMS}" if literals else FORMS)
+        _hints = (*FORM_MARKS, *_known)
 
 
 def _forms_of(secret: str) -> set[str]:
