@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tau2_enhanced.deferred_imports import deferred
+from tau2_enhanced.environments.domain_environments import DomainEnvironments, offers_databases
 from tau2_enhanced.errors import UserMistake
 from tau2_enhanced.models.client import ChatMessage, ToolSchema
 from tau2_enhanced.models.participant import SimulationModels
@@ -65,6 +66,7 @@ def load() -> Registry:
         registry: Registry = importlib.import_module("tau2.registry").registry
         for role, module in _GENERATE_OF.items():
             _route_generate(role, importlib.import_module(module))
+    _share_databases(registry)
     return registry
 
 
@@ -209,6 +211,22 @@ def _class_decides(tool_kit: Any) -> bool:
         return False
     own_way = type(tool_kit).tools is ToolKitBase.tools and type(tool_kit).get_tools is ToolKitBase.get_tools
     return own_way and not vars(tool_kit).keys() & {"get_tools", *tool_kit._func_tools}
+
+
+def _share_databases(registry: Registry) -> None:
+    """Let the registry, which tau2's evaluator asks too, construct environments over databases loaded once."""
+    if "get_env_constructor" in vars(registry):
+        return  # shared by an earlier load
+    original = registry.get_env_constructor
+    made: dict[Callable[..., Environment], DomainEnvironments] = {}
+
+    def get_env_constructor(name: str) -> Callable[..., Environment]:
+        construct: Callable[..., Environment] = original(name)
+        if not offers_databases(construct):
+            return construct
+        return made.setdefault(construct, DomainEnvironments(construct))
+
+    registry.get_env_constructor = get_env_constructor
 
 
 @dataclass(frozen=True)
