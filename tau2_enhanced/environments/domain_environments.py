@@ -6,14 +6,18 @@ import functools
 import gc
 import inspect
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tau2_enhanced.environments.shared_database import SharedDatabase
+from tau2_enhanced.logging import get_logger
 
 if TYPE_CHECKING:
     from tau2.environment.environment import Environment
     from tau2.environment.toolkit import ToolKitBase
+
+_logger = get_logger(__name__)
 
 _TOOLKITS = {"db": "tools", "user_db": "user_tools"}
 """By a constructor's parameter for a database: which toolkit of the environment works on it."""
@@ -51,18 +55,21 @@ class DomainEnvironments:
         if self._loaded is None:
             with self._loading:
                 if self._loaded is None:
-                    self._loaded = self._load()
+                    self._loaded = list(self._load())
+                    gc.freeze()  # what lives as long as the process need not be looked through again and again
         return self._loaded
 
-    def _load(self) -> Sequence[_Loaded]:
+    def _load(self) -> Iterator[_Loaded]:
         environment = self._construct()
-        loaded = []
         for parameter in inspect.signature(self._construct).parameters.keys() & _TOOLKITS.keys():
             toolkit = getattr(environment, _TOOLKITS[parameter])
             database = SharedDatabase(toolkit.db)
-            loaded.append(_Loaded(parameter, database, _hashing(type(toolkit), database)))
-        gc.freeze()  # what lives as long as the process need not be looked through at every collection
-        return loaded
+            if _copies_are_exact(toolkit):
+                yield _Loaded(parameter, database, _hashing(type(toolkit), database))
+            else:
+                _logger.warning(
+                    "%s: the database is not shared, each simulation loads its own", environment.domain_name
+                )
 
 
 def offers_databases(construct: Callable[..., Environment]) -> bool:
@@ -70,6 +77,14 @@ def offers_databases(construct: Callable[..., Environment]) -> bool:
     function = construct.func if isinstance(construct, functools.partial) else construct
     is_tau2s = getattr(function, "__module__", "").startswith("tau2.domains.")
     return is_tau2s and "db" in inspect.signature(construct).parameters
+
+
+def _copies_are_exact(toolkit: ToolKitBase) -> bool:
+    """Whether pydantic and tau2 are what lazy copies and their hashes rest on, tried on a few entries."""
+    few = {name: dict(islice(value.items(), 3)) for name, value in toolkit.db if type(value) is dict}
+    sample = SharedDatabase(toolkit.db.model_copy(update=few))
+    toolkit.db = sample.copy()
+    return bool(toolkit.get_db_hash() == sample.hash)
 
 
 def _hashing(toolkit_class: type[ToolKitBase], shared: SharedDatabase) -> type[ToolKitBase]:

@@ -1,8 +1,8 @@
 """A deep copy of pydantic models that is made while it is read: what nobody reads is never copied.
 
 `lazy_copy(model)` gives an instance of a subclass that holds the original and no fields. Reading a field
-copies that field, the same lazy way. Writing one, or whatever asks for all fields at once (pydantic's
-serialiser, `==`, `copy`, `pickle`, `vars`), fills in the rest and turns the instance into one of the
+copies that field, in the same lazy way. Writing one, or whatever asks for all fields at once (pydantic's
+serialiser, `==`, `copy`, `pickle`, `vars`), copies the rest and turns the instance into one of the
 original's own class. Dictionaries and lists become plain ones, of lazy copies. No part of the original
 that can be changed is ever handed out.
 """
@@ -12,31 +12,35 @@ from __future__ import annotations
 import copy
 import functools
 from abc import ABCMeta
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Collection, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
-from typing import Any, TypeVar
+from itertools import repeat
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel
 
 T = TypeVar("T")
+Copier = Callable[[Any], Any]
 
 _IMMUTABLE = (str, int, float, bool, type(None), bytes, datetime, date, time, timedelta, Decimal)
 
-# the instance's own places, whatever a class has put in front of them
+# an instance's own places, whatever its class has put in front of them
 _FIELDS = BaseModel.__dict__["__dict__"]
 _FIELDS_SET = BaseModel.__dict__["__pydantic_fields_set__"]
 _EXTRA = BaseModel.__dict__["__pydantic_extra__"]
 _ORIGINAL = BaseModel.__dict__["__pydantic_private__"]
 """Where a lazy copy holds its original: its model has no private attributes, so the place is free."""
 
-_fields_of: Callable[[BaseModel], dict[str, Any]] = _FIELDS.__get__
-_original_of: Callable[[BaseModel], BaseModel] = _ORIGINAL.__get__
+_fields_of: Callable[[Any], dict[str, Any]] = _FIELDS.__get__
+_original_of: Callable[[Any], Any] = _ORIGINAL.__get__
+_hold_original: Callable[[Any, Any], None] = _ORIGINAL.__set__
 
 
 def lazy_copy(value: T) -> T:
-    """A copy of models, dictionaries, lists and plain values, to be changed freely."""
+    """A copy of a model, or of a dictionary, a list or a plain value, to be changed freely."""
     copied: T = _copiers[type(value)](value)
     return copied
 
@@ -46,29 +50,26 @@ def copied_fields(model: BaseModel) -> Mapping[str, Any]:
     return _fields_of(model)
 
 
-def unchanged(value: object, original: object) -> bool:
-    """Whether a lazy copy surely says what its original says, but for the order of keys.
+def unchanged(value: Any, original: Any) -> bool:
+    """Whether a lazy copy surely equals its original, but for the order of keys.
 
-    A lazy copy that became a model of the original's class counts as changed.
+    A copy of which all fields were asked for at once counts as changed: what became of it is not known.
     """
     if value is original:
         return True
     kind = type(value)
-    if kind in _lazy_classes:
-        assert isinstance(value, BaseModel)
-        if _original_of(value) is not original:
-            return False
+    if kind in _untouched_classes:
+        return _original_of(value) is original
+    if kind in _touched_classes:
         fields = original.__dict__
-        return all(unchanged(copied, fields[name]) for name, copied in _fields_of(value).items())
-    if kind is not type(original):
-        return False
-    if isinstance(value, dict) and isinstance(original, dict):
-        return len(value) == len(original) and all(
-            key in original and unchanged(copied, original[key]) for key, copied in value.items()
+        return _original_of(value) is original and all(
+            unchanged(copied, fields[name]) for name, copied in _fields_of(value).items()
         )
-    if isinstance(value, list) and isinstance(original, list):
-        return len(value) == len(original) and all(map(unchanged, value, original))
-    return False
+    if kind is not type(original) or kind not in (dict, list) or len(value) != len(original):
+        return False
+    if kind is list:
+        return all(map(unchanged, value, original))
+    return all(key in original and unchanged(copied, original[key]) for key, copied in value.items())
 
 
 def _completed(model: Any) -> Any:
@@ -79,14 +80,9 @@ def _completed(model: Any) -> Any:
     _FIELDS.__set__(model, fields)
     _FIELDS_SET.__set__(model, set(original.__pydantic_fields_set__))
     _EXTRA.__set__(model, None)
-    _ORIGINAL.__set__(model, None)
-    object.__setattr__(model, "__class__", type(original))
+    _hold_original(model, None)
+    _set_class(model, type(original))
     return model
-
-
-def _fields(model: Any) -> dict[str, Any]:
-    fields: dict[str, Any] = _completed(model).__dict__
-    return fields
 
 
 def _get(model: Any, name: str) -> Any:
@@ -98,6 +94,10 @@ def _get(model: Any, name: str) -> Any:
     return value
 
 
+def _set_class(model: Any, kind: type) -> None:
+    object.__setattr__(model, "__class__", kind)
+
+
 def _when_completed(name: str) -> Callable[..., Any]:
     def method(model: Any, *args: Any) -> Any:
         return getattr(_completed(model), name)(*args)
@@ -106,67 +106,80 @@ def _when_completed(name: str) -> Callable[..., Any]:
 
 
 _NEEDING_ALL = ("__setattr__", "__delattr__", "__eq__", "__hash__", "__copy__", "__deepcopy__", "__reduce_ex__")
-_NAMESPACE = {
+_NAMESPACE: Mapping[str, Any] = {
     "__slots__": (),
-    "__dict__": property(_fields),
-    "__getattr__": _get,
+    "__dict__": property(lambda model: _completed(model).__dict__),
     **{name: _when_completed(name) for name in _NEEDING_ALL},
 }
 
-_lazy_classes: set[type] = set()
+
+class _LazyClasses(NamedTuple):
+    """The classes of a model's lazy copies: of the same name, with its schema and methods."""
+
+    untouched: type
+    touched: type
+    """Of copies of which a field was read."""
+
+
+_untouched_classes: set[type] = set()
+_touched_classes: set[type] = set()
 
 
 @functools.cache
-def _lazy_class(model_class: type[BaseModel]) -> type[BaseModel]:
-    """The class of a model's lazy copies: of the same name, its schema and its methods inherited."""
-    names = {"__module__": model_class.__module__, "__qualname__": model_class.__qualname__}
-    # past pydantic's metaclass, which would build another schema
-    made: type[BaseModel] = ABCMeta.__new__(
-        type(model_class), model_class.__name__, (model_class,), {**_NAMESPACE, **names}
-    )
-    _lazy_classes.add(made)
-    return made
+def _lazy_classes(model_class: type[BaseModel]) -> _LazyClasses:
+    def subclass(getter: Callable[[Any, str], Any]) -> type:
+        names = {"__module__": model_class.__module__, "__qualname__": model_class.__qualname__}
+        namespace = {**_NAMESPACE, **names, "__getattr__": getter}
+        # past pydantic's metaclass, which would build another schema
+        return ABCMeta.__new__(type(model_class), model_class.__name__, (model_class,), namespace)
+
+    def first_get(model: Any, name: str) -> Any:
+        _set_class(model, touched)
+        return _get(model, name)
+
+    touched, untouched = subclass(_get), subclass(first_get)
+    _touched_classes.add(touched)
+    _untouched_classes.add(untouched)
+    return _LazyClasses(untouched, touched)
+
+
+def _is_lazy(kind: type) -> bool:
+    """Whether copies of the class are lazy: it keeps nothing but fields."""
+    return issubclass(kind, BaseModel) and not kind.__private_attributes__ and kind.model_config.get("extra") != "allow"
+
+
+def _copy_models(kind: type[BaseModel], originals: Collection[BaseModel]) -> list[Any]:
+    """Lazy copies of models of one class; there may be thousands, so no step is Python's."""
+    copies: list[Any] = list(map(object.__new__, repeat(_lazy_classes(kind).untouched, len(originals))))
+    deque(map(_hold_original, copies, originals), maxlen=0)
+    return copies
+
+
+def _copy_all(originals: Collection[Any]) -> list[Any]:
+    kinds = set(map(type, originals))
+    if len(kinds) == 1 and _is_lazy(kind := kinds.pop()):
+        return _copy_models(kind, originals)
+    return [_copiers[type(value)](value) for value in originals]
+
+
+def _copy_dict(original: dict[Any, Any]) -> dict[Any, Any]:
+    return dict(zip(original, _copy_all(original.values()), strict=True))
 
 
 def _itself(value: T) -> T:
     return value
 
 
-def _copy_dict(original: dict[Any, Any]) -> dict[Any, Any]:
-    return {key: _copiers[type(value)](value) for key, value in original.items()}
-
-
-def _copy_list(original: list[Any]) -> list[Any]:
-    return [_copiers[type(value)](value) for value in original]
-
-
-def _copier_of(model_class: type[BaseModel]) -> Callable[[BaseModel], BaseModel]:
-    lazy_class, new, hold = _lazy_class(model_class), object.__new__, _ORIGINAL.__set__
-
-    def copy_model(original: BaseModel) -> BaseModel:
-        made = new(lazy_class)
-        hold(made, original)
-        return made
-
-    return copy_model
-
-
-class _Copiers(dict[type, Callable[[Any], Any]]):
+class _Copiers(dict[type, Copier]):
     """By a value's class, how it is copied."""
 
-    def __missing__(self, kind: type) -> Callable[[Any], Any]:
-        if issubclass(kind, Enum):
-            copier: Callable[[Any], Any] = _itself
-        elif (
-            issubclass(kind, BaseModel)
-            and not kind.__private_attributes__
-            and kind.model_config.get("extra") != "allow"
-        ):
-            copier = _copier_of(kind)
+    def __missing__(self, kind: type) -> Copier:
+        if _is_lazy(kind):
+            copier: Copier = lambda original: _copy_models(kind, (original,))[0]  # noqa: E731
         else:
-            copier = copy.deepcopy
+            copier = _itself if issubclass(kind, Enum) else copy.deepcopy
         self[kind] = copier
         return copier
 
 
-_copiers = _Copiers({**dict.fromkeys(_IMMUTABLE, _itself), dict: _copy_dict, list: _copy_list})
+_copiers = _Copiers({**dict.fromkeys(_IMMUTABLE, _itself), dict: _copy_dict, list: _copy_all})

@@ -6,7 +6,7 @@ import functools
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tau2_enhanced.environments.lazy_copy import copied_fields, lazy_copy, unchanged
 
@@ -14,29 +14,40 @@ if TYPE_CHECKING:
     from tau2.environment.db import DB
 
 _KNOWN_STATES = 1024
-"""For how many states the hash is kept: in a run, most end states come up several times."""
+"""For how many states the hash is kept: most end states of a run come up several times."""
 
-Change = tuple[str, str | None, str | None]
-"""A field, a key in it and its JSON: no key where the field is no collection, no JSON where the key is gone."""
+
+class _Change(NamedTuple):
+    field: str
+    key: str | None
+    """In the field, which is a collection; None where it is none."""
+    text: str | None
+    """The JSON of the new member, name and value; None where it is gone."""
 
 
 class SharedDatabase:
     """A database that nobody changes, lazy copies of it for those who do, and their hashes.
 
     The hash is tau2's: SHA-256 of the whole database's JSON, keys sorted (`tau2.utils.utils.get_dict_hash`).
-    The JSON of what nobody changed is kept, so a hash costs what was changed and one pass of SHA-256.
+    The JSON of what nobody changed is kept, so that a hash costs what was changed and at most one pass of
+    SHA-256. A collection is a field whose value is a dictionary with strings for keys.
     """
 
     def __init__(self, database: DB) -> None:
-        """`database` belongs to this object from now on: a caller that changes it changes all copies."""
+        """`database` belongs to this object from now on: whoever changes it changes all copies."""
         self._original = database
         dump = database.model_dump()
-        self._collections = {
-            name: {key: _member(key, entry) for key, entry in dump[name].items()}
-            for name in dump
-            if _is_collection(getattr(database, name, None)) and _is_collection(dump[name])
+        self._entries = {
+            name: {key: _member(key, entry) for key, entry in value.items()}
+            for name, value in dump.items()
+            if _is_collection(value) and _is_collection(getattr(database, name))
         }
-        self._others = {name: _member(name, value) for name, value in dump.items() if name not in self._collections}
+        """Of each collection the JSON of its members, by key."""
+        self._fields = {
+            name: _collection(name, self._entries[name]) if name in self._entries else _member(name, dump[name])
+            for name in sorted(dump)
+        }
+        """The JSON of the database's members, in the order in which they are hashed."""
         self._hash_of_changes = functools.lru_cache(maxsize=_KNOWN_STATES)(self._hash)
         self.hash = self._hash(frozenset())
 
@@ -45,82 +56,88 @@ class SharedDatabase:
         return lazy_copy(self._original)
 
     def hash_of(self, database: DB) -> str | None:
-        """tau2's hash of a copy in its present state; None for what is no copy of this database."""
+        """tau2's hash of a copy in its present state; None for what is no copy, or no longer of its shape."""
         if not isinstance(database, type(self._original)):
             return None
-        changed = self._changed(copied_fields(database))
-        if changed is None:
+        touched = self._touched(copied_fields(database))
+        if touched is None:
             return None
-        if not changed:
+        if not touched:
             return self.hash
         # entries are serialised by the whole database's serialiser, as tau2 does it
-        dump = self._original.model_copy(update=changed).model_dump(include=set(changed))
+        dump = self._original.model_copy(update=touched).model_dump(include=set(touched))
         changes = frozenset(self._changes(dump, database))
         return self._hash_of_changes(changes) if changes else self.hash
 
-    def _changed(self, fields: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Of each field that may have changed, the entries that may; None where the shape is not the original's."""
+    def _touched(self, fields: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The fields that may have changed, collections without their unchanged entries."""
         originals = self._original.__dict__
-        changed: dict[str, Any] = {}
+        touched: dict[str, Any] = {}
         for name, value in fields.items():
-            if name not in originals:
+            if name not in self._fields:
                 return None
-            original = originals[name]
-            if name not in self._collections:
-                if not unchanged(value, original):
-                    changed[name] = value
+            if name not in self._entries:
+                if not unchanged(value, originals[name]):
+                    touched[name] = value
                 continue
             if not _is_collection(value):
                 return None
+            known = originals[name]
             entries = {
-                key: entry for key, entry in value.items() if key not in original or not unchanged(entry, original[key])
+                key: entry for key, entry in value.items() if key not in known or not unchanged(entry, known[key])
             }
-            if entries or len(value) != len(original):
-                changed[name] = entries
-        return changed
+            if entries or len(value) != len(known):
+                touched[name] = entries
+        return touched
 
-    def _changes(self, dump: Mapping[str, Any], database: DB) -> Iterator[Change]:
+    def _changes(self, dump: Mapping[str, Any], database: DB) -> Iterator[_Change]:
         for name, value in dump.items():
-            if name not in self._collections:
-                if (text := _member(name, value)) != self._others[name]:
-                    yield name, None, text
+            if name not in self._entries:
+                if (text := _member(name, value)) != self._fields[name]:
+                    yield _Change(name, None, text)
                 continue
-            known = self._collections[name]
+            known = self._entries[name]
             for key, entry in value.items():
                 if (text := _member(key, entry)) != known.get(key):
-                    yield name, key, text
+                    yield _Change(name, key, text)
             for key in known.keys() - getattr(database, name).keys():
-                yield name, key, None
+                yield _Change(name, key, None)
 
-    def _hash(self, changes: Iterable[Change]) -> str:
-        collections, others = dict(self._collections), dict(self._others)
-        for name, key, text in changes:
-            if key is None:
-                assert text is not None
-                others[name] = text
-                continue
-            if collections[name] is self._collections[name]:
-                collections[name] = dict(collections[name])
-            if text is None:
-                del collections[name][key]
+    def _hash(self, changes: frozenset[_Change]) -> str:
+        fields = dict(self._fields)
+        for name in {change.field for change in changes}:
+            fields[name] = self._changed_field(name, [change for change in changes if change.field == name])
+        return hashlib.sha256(_object(fields.values()).encode()).hexdigest()
+
+    def _changed_field(self, name: str, changes: list[_Change]) -> str:
+        if name not in self._entries:
+            [change] = changes
+            return change.text or ""
+        entries = dict(self._entries[name])
+        for change in changes:
+            assert change.key is not None
+            if change.text is None:
+                del entries[change.key]
             else:
-                collections[name][key] = text
-        fields = others | {name: f"{_json(name)}: {_object(entries)}" for name, entries in collections.items()}
-        return hashlib.sha256(_object(fields).encode()).hexdigest()
+                entries[change.key] = change.text
+        return _collection(name, entries)
 
 
 def _is_collection(value: object) -> bool:
-    return type(value) is dict and all(type(key) is str for key in value)
+    return type(value) is dict and set(map(type, value)) <= {str}
 
 
 def _json(value: object) -> str:
     return json.dumps(value, sort_keys=True, default=str)
 
 
-def _member(key: str, value: object) -> str:
-    return f"{_json(key)}: {_json(value)}"
+def _member(name: str, value: object) -> str:
+    return f"{_json(name)}: {_json(value)}"
 
 
-def _object(members: Mapping[str, str]) -> str:
-    """The JSON of an object, of its members' by key."""
-    return "{" + ", ".join([members[key] for key in sorted(members)]) + "}"
+def _collection(name: str, entries: Mapping[str, str]) -> str:
+    return f"{_json(name)}: {_object(entries[key] for key in sorted(entries))}"
+
+
+def _object(members: Iterable[str]) -> str:
+    return "{" + ", ".join(members) + "}"
