@@ -218,13 +218,14 @@ def _share_databases(registry: Registry) -> None:
     if "get_env_constructor" in vars(registry):
         return  # shared by an earlier load
     original = registry.get_env_constructor
-    made: dict[Callable[..., Environment], DomainEnvironments] = {}
+    constructors: dict[str, Callable[..., Environment]] = {}
 
     def get_env_constructor(name: str) -> Callable[..., Environment]:
-        construct: Callable[..., Environment] = original(name)
-        if not offers_databases(construct):
-            return construct
-        return made.setdefault(construct, DomainEnvironments(construct))
+        if name not in constructors:
+            construct = original(name)
+            # of two threads that come here at once, both get what the first one has put there
+            constructors.setdefault(name, DomainEnvironments(construct) if offers_databases(construct) else construct)
+        return constructors[name]
 
     registry.get_env_constructor = get_env_constructor
 

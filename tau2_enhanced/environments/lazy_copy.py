@@ -37,6 +37,7 @@ _ORIGINAL = BaseModel.__dict__["__pydantic_private__"]
 _fields_of: Callable[[Any], dict[str, Any]] = _FIELDS.__get__
 _original_of: Callable[[Any], Any] = _ORIGINAL.__get__
 _hold_original: Callable[[Any, Any], None] = _ORIGINAL.__set__
+_set_class: Callable[[Any, type], None] = object.__dict__["__class__"].__set__
 
 
 def lazy_copy(value: T) -> T:
@@ -90,12 +91,9 @@ def _get(model: Any, name: str) -> Any:
     fields = _original_of(model).__dict__
     if name not in fields:
         return getattr(_completed(model), name)
-    value = _fields_of(model)[name] = lazy_copy(fields[name])
-    return value
-
-
-def _set_class(model: Any, kind: type) -> None:
-    object.__setattr__(model, "__class__", kind)
+    value = fields[name]
+    copied = _fields_of(model)[name] = _copiers[type(value)](value)
+    return copied
 
 
 def _when_completed(name: str) -> Callable[..., Any]:
@@ -105,10 +103,12 @@ def _when_completed(name: str) -> Callable[..., Any]:
     return method
 
 
-_NEEDING_ALL = ("__setattr__", "__delattr__", "__eq__", "__hash__", "__copy__", "__deepcopy__", "__reduce_ex__")
+_NEEDING_ALL = ("__setattr__", "__delattr__", "__hash__", "__copy__", "__deepcopy__", "__reduce_ex__")
 _NAMESPACE: Mapping[str, Any] = {
     "__slots__": (),
     "__dict__": property(lambda model: _completed(model).__dict__),
+    # the operator, so that the other side may be completed too
+    "__eq__": lambda model, other: _completed(model) == other,
     **{name: _when_completed(name) for name in _NEEDING_ALL},
 }
 
@@ -130,6 +130,8 @@ def _lazy_classes(model_class: type[BaseModel]) -> _LazyClasses:
     def subclass(getter: Callable[[Any, str], Any]) -> type:
         names = {"__module__": model_class.__module__, "__qualname__": model_class.__qualname__}
         namespace = {**_NAMESPACE, **names, "__getattr__": getter}
+        if model_class.__hash__ is None:
+            namespace["__hash__"] = None
         # past pydantic's metaclass, which would build another schema
         return ABCMeta.__new__(type(model_class), model_class.__name__, (model_class,), namespace)
 
@@ -143,6 +145,7 @@ def _lazy_classes(model_class: type[BaseModel]) -> _LazyClasses:
     return _LazyClasses(untouched, touched)
 
 
+@functools.cache
 def _is_lazy(kind: type) -> bool:
     """Whether copies of the class are lazy: it keeps nothing but fields."""
     return issubclass(kind, BaseModel) and not kind.__private_attributes__ and kind.model_config.get("extra") != "allow"
