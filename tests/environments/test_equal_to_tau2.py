@@ -97,8 +97,8 @@ class Comparison:
         loader = registry.get_task_splits_loader(domain)
         self.tasks = registry.get_tasks_loader(domain)("base" if loader is not None else None)
 
-    def check(self, task: Any, calls: Calls) -> None:
-        """Equal in all that can be seen of an environment, and in the evaluator's reward."""
+    def check(self, task: Any, calls: Calls) -> Any:
+        """Equal in all that can be seen of an environment, and in the evaluator's reward, which it gives."""
         with tau2s_own(self.registry):
             expected = self._play(task, calls)
             expected_reward = self._reward(task, expected["messages"])
@@ -106,6 +106,7 @@ class Comparison:
         for part, value in expected.items():
             assert played[part] == value, (self.domain, task.id, part)
         assert self._reward(task, expected["messages"]) == expected_reward, (self.domain, task.id)
+        return expected_reward
 
     def extra_calls(self) -> Calls:
         """What no gold action does, and every tool that needs no argument."""
@@ -141,6 +142,7 @@ class Comparison:
         environment.set_state(
             state.initialization_data if state else None, state.initialization_actions if state else None, history
         )
+        start = hashes(environment)
         messages = list(history)
         for call in calls:
             speaker = AssistantMessage if call.requestor == "assistant" else UserMessage
@@ -148,6 +150,7 @@ class Comparison:
             messages.append(environment.get_response(call))
         return {
             "messages": [*messages, UserMessage(role="user", content="###STOP###")],
+            "start": start,
             "hashes": hashes(environment),
             "dumps": dumps(environment),
         }
@@ -241,11 +244,12 @@ def another(value: Any, chance: random.Random) -> Any:
 def test_every_tool_rightly_and_wrongly_called(registry: Any, domain: str, restart_ids: Callable[[], None]) -> None:
     comparison = Comparison(registry, domain, restart_ids)
     first, *others = (comparison.tasks[number] for number in COVERING[domain])
-    comparison.check(first, gold(first))
+    right = comparison.check(first, gold(first))
+    assert 1.0 in (right.reward, right.db_check.db_reward)
     chance = random.Random(domain)
     actions = [call for task in (first, *others) for call in gold(task)]
     calls = [*actions, *(changed(call, chance) for call in actions), *comparison.extra_calls()]
-    comparison.check(first, calls)
+    assert comparison.check(first, calls).db_check.db_reward == 0.0
     comparison.check_shared_databases()
     environment = registry.get_env_constructor(domain)()
     kits = [kit for kit in (environment.tools, environment.user_tools) if kit is not None]

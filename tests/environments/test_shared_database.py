@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tau2_enhanced.environments.shared_database import SharedDatabase
@@ -69,6 +69,7 @@ WRITES: dict[str, Callable[[Any, int], Any]] = {
 
 
 @pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")
+@settings(deadline=None, database=None)
 @given(st.lists(st.tuples(st.sampled_from(sorted(WRITES)), st.integers(0, 8)), max_size=8))
 def test_the_hash_after_any_writes(writes: list[tuple[str, int]]) -> None:
     shared = SharedDatabase(mock_database())
