@@ -62,7 +62,29 @@ def serve(arguments: Sequence[str]) -> int:
     return 0
 
 
-COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"serve": serve, "status": status}
+def verify(arguments: Sequence[str]) -> int:
+    """Whether a file of events was changed, dropped lines or was cut; exit code 1 where it was."""
+    parser = CommandParser("verify", str(verify.__doc__))
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    parser.add_argument("--head", metavar="DIGEST", help="the last digest, where it was kept elsewhere (one FILE)")
+    parser.add_argument("--json", action="store_true", help="as JSON, a line for each file")
+    options = parser.parse_args(arguments)
+    if options.head and len(options.files) > 1:
+        parser.error("--head is the digest of one file")
+    from tau2_enhanced.logging.audit import verify as verified
+
+    verdicts = []
+    for path in options.files:
+        try:
+            verdicts.append(verified(path, options.head))
+        except OSError as error:
+            raise UserMistake(f"{path} can't be read: {error.strerror}") from None
+    for path, verdict in zip(options.files, verdicts, strict=True):
+        print(json.dumps({"file": str(path), **verdict._asdict()}) if options.json else f"{path}: {verdict}")
+    return 0 if all(verdict.holds for verdict in verdicts) else 1
+
+
+COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"serve": serve, "status": status, "verify": verify}
 """By name, what each does with the arguments after it; the exit code. May raise UserMistake."""
 
 
