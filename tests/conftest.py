@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from support import CHECKOUT, Run, RunLocal, Spawn, StandIn
 
 from tau2_enhanced import tau2_versions
@@ -20,6 +21,10 @@ from tau2_enhanced.logging.events import ExecutionEvent
 from tau2_enhanced.models.stand_in.plays import play_of
 from tau2_enhanced.models.stand_in.process import StandInProcess
 from tau2_enhanced.runner.main import main
+
+# how long an example takes depends on what else the machine does
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 _KEYS = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "VLLM_API_KEY", "ANTHROPIC_API_KEY")
 
