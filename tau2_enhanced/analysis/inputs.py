@@ -10,7 +10,7 @@ from typing import BinaryIO, cast
 
 from tau2_enhanced.errors import UserMistake
 
-_PIECE_BYTES = 32 * 2**20
+_PIECE_BYTES = 16 * 2**20
 _OF_A_FOLDER = (("eval_*.log", "eval_*.log.gz"), ("*.log*",), ("*.jsonl", "*.jsonl.gz"), ("*.json", "*.json.gz"))
 """Which files of a folder are meant: the first of these that it has."""
 
@@ -44,14 +44,9 @@ def pieces(path: Path) -> Iterator[bytes]:
     """
     try:
         with opened(path) as file:
-            rest = b""
             while piece := file.read(_PIECE_BYTES):
-                end = piece.rfind(b"\n") + 1
-                if end:
-                    yield rest + piece[:end]
-                    rest = piece[end:]
-                else:
-                    rest += piece
+                piece += file.readline()
+                yield piece if piece.endswith(b"\n") else piece[: piece.rfind(b"\n") + 1]
     except (OSError, EOFError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UserMistake(f"{path} can't be read: {reason}") from None

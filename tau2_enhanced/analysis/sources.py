@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from tau2_enhanced.analysis.inputs import pieces
 from tau2_enhanced.analysis.json_events import load_json, read_json_document, read_json_lines
-from tau2_enhanced.analysis.log_lines import Lines, read_events, read_lines
+from tau2_enhanced.analysis.log_lines import Lines, read_events, read_pieces
 from tau2_enhanced.analysis.results_events import events_of
 from tau2_enhanced.analysis.results_file import ResultsFile, results_of
 from tau2_enhanced.analysis.table import EventTable, to_table
@@ -38,8 +38,7 @@ def read_sources(paths: Sequence[Path], say: Callable[[str], None] = lambda _: N
         elif kind == ".jsonl":
             read_json_lines(path, lines)
         else:
-            for piece in pieces(path):
-                read_lines(piece, lines)
+            read_pieces(pieces(path), lines)
     if not lines.frames:
         for found in results:
             read_events(events_of(found), lines)

@@ -23,6 +23,7 @@ from tau2_enhanced.logging.schema import (
 )
 from tau2_enhanced.logging.views import (
     EVENT_LINE,
+    HEAD_WORDS,
     PAIR,
     BrokenLine,
     UnknownEvent,
@@ -38,6 +39,7 @@ from tau2_enhanced.logging.views import (
 __all__ = [
     "EVENT_LINE",
     "EVENT_TYPES",
+    "HEAD_WORDS",
     "PAIR",
     "AuditEvent",
     "BrokenLine",

@@ -48,10 +48,12 @@ _LEVEL_NAMES = {value: name for name, value in LEVELS.items()}
 PAIR = r'[^\s="]+=(?:"(?:[^"\\]|\\.)*"|[^\s"]*)'
 """A regular expression for one `key=value` of a line."""
 _VALUE = r'(?:"(?:[^"\\]|\\.)*"|\S*)'
-_WHEN = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}"
-EVENT_LINE = rf"^\[[A-Z_]+\] {_WHEN} (?:task={_VALUE} )?(?:thread={_VALUE} )?type="
+HEAD_WORDS = (r"\[[A-Z_]+\]", "[0-9]{4}-[0-9]{2}-[0-9]{2}", r"[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}")
+"""Regular expressions for the words before the pairs of a line: level, date and time."""
+_PLACE = rf"(?:task={_VALUE} )?(?:thread={_VALUE} )?type="
+EVENT_LINE = f"^{' '.join(HEAD_WORDS)} {_PLACE}"
 """A regular expression for the beginning of every line that is an event."""
-_HEAD = re.compile(rf"\[([A-Z_]+)\] ({_WHEN}) (?=(?:task={_VALUE} )?(?:thread={_VALUE} )?type=)")
+_HEAD = re.compile(f"({HEAD_WORDS[0]}) ({HEAD_WORDS[1]} {HEAD_WORDS[2]}) (?={_PLACE})")
 _NOT_IN_KEYS = re.compile(r'[\s="\x00-\x1f\x7f-\xa0\ud800-\udfff]+')
 
 
@@ -140,7 +142,7 @@ def parse_line(line: str) -> ExecutionEvent | None:
         return None
     try:
         pairs = parse_pairs(line[head.end() :].rstrip("\r\n"))
-        cls = _event_class(pairs.pop("type"), LEVELS.get(head[1], logging.INFO))
+        cls = _event_class(pairs.pop("type"), LEVELS.get(head[1].strip("[]"), logging.INFO))
         values: dict[str, Any] = {"timestamp": datetime.fromisoformat(head[2])}
         for spec in event_fields(cls):
             if spec.name not in _NOT_PAIRS:

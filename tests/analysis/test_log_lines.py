@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tau2_enhanced.analysis.log_lines import Lines, read_lines
+from tau2_enhanced.analysis.log_lines import Lines, read_lines, read_pieces
 from tau2_enhanced.logging.events import EVENT_TYPES, ExecutionEvent, event_fields, parse_line, to_line
 
 MOMENT = datetime(2026, 3, 14, 9, 26, 53, 589000)
@@ -84,6 +84,13 @@ def test_other_lines_are_passed_over() -> None:
         (LINE.replace("error=false", "error=maybe"), "maybe"),
         (LINE.replace("09:26:53", "29:26:53"), "hour"),
         (LINE.replace("function=get", 'function="get'), "not key=value"),
+        (LINE.replace("function=get_order_details", 'function="\\q"'), "Invalid"),
+        (LINE.replace("error=false requestor=", "error false=requestor="), "not key=value"),
+        (LINE.replace("trial=0", "trial=0.0"), "invalid literal"),
+        (LINE.replace("trial=0", "trial="), "invalid literal"),
+        (LINE.replace("trial=0", f"trial={2**63}"), "beyond 64 bits"),
+        (LINE.replace("0.114", "1e999"), "no measurement"),
+        (LINE.replace("2026-03-14", "2026-02-30"), "day is out of range"),
     ],
 )
 def test_broken_lines_are_counted_and_shown(line: str, why: str) -> None:
@@ -107,6 +114,52 @@ def test_keys_in_another_order_and_unknown_ones_are_read() -> None:
     assert len(found) == 100
     assert {row["duration_ms"] for row in found} == {0.114}
     assert sorted({row["queue"] for row in found}, key=str) == ["7", None]
+
+
+def test_a_broken_line_is_no_reason_to_read_others_singly() -> None:
+    lines = read(f"{LINE.replace('0.114', 'fast')}\n" + f"{LINE}\n" * 10)
+    assert (lines.broken, lines.general, len(rows(lines, "tool_call"))) == (1, 1, 10)
+
+
+@pytest.mark.parametrize(
+    ("written", "key", "value"),
+    [
+        ("tool_call_id=a=b", "tool_call_id", "a=b"),
+        ("tool_call_id=", "tool_call_id", ""),
+        ('tool_call_id="a b"', "tool_call_id", "a b"),
+        ("tool_call_id=é", "tool_call_id", "é"),
+        ("duration_ms=1e3", "duration_ms", 1000.0),
+        ("date=today", "date", "today"),
+        ("trial=+1", "trial", 1),
+        ("source=a  source=b", "source", "a"),
+    ],
+)
+def test_whatever_parse_line_reads_is_read(written: str, key: str, value: object) -> None:
+    line = " ".join(word for word in LINE.split(" ") if not word.startswith(f"{key}=")) + f" {written}"
+    lines = read(f"{LINE}\n{line}\n")
+    assert lines.broken == 0
+    event = parse_line(line)
+    assert event is not None
+    assert event.extra.get(key, getattr(event, key, None)) == value
+    assert [row[key] for row in rows(lines, "tool_call")].count(value) == 1
+
+
+def test_a_type_of_two_words_is_read() -> None:
+    lines = read(
+        LINE.replace("type=tool_call", 'type="tool call"') + "\n" + LINE.replace("tool_call", "tool=call") + "\n"
+    )
+    assert {kind: len(rows(lines, kind)) for kind in lines.frames} == {"tool call": 1, "tool=call": 1}
+
+
+def test_pieces_are_read_in_order() -> None:
+    texts = [
+        LINE.replace("trial=0", f"trial={n}") + "\n" + LINE.replace("0.114", f"fast-{n}") + "\n" for n in range(20)
+    ]
+    lines = Lines()
+    read_pieces(map(str.encode, texts), lines)
+    assert [row["trial"] for row in rows(lines, "tool_call")] == list(range(20))
+    assert lines.broken == 20
+    assert [f"'fast-{n}'" in example for n, example in enumerate(lines.broken_examples)] == [True] * 5
 
 
 def test_an_unknown_type_keeps_its_fields() -> None:
