@@ -21,4 +21,6 @@ def write_figure(figure: Figure, output_dir: Path, name: str) -> list[Path]:
         paths = [both.enter_context(written_whole(target)) for target in targets]
         for path, (form, metadata) in zip(paths, _METADATA.items(), strict=True):
             figure.savefig(path, format=form, dpi=_DPI, metadata=metadata)
+            # laid out once, which takes longer than drawing it
+            figure.set_layout_engine(None)
     return targets
