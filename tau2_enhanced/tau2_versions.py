@@ -62,6 +62,12 @@ def load() -> Registry:
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     if importlib.util.find_spec("tau2") is None:
         raise UserMistake(f"tau2 is not installed: pip install {DISTRIBUTION}==26.3")
+    try:
+        version()
+    except importlib.metadata.PackageNotFoundError:
+        raise UserMistake(
+            f"the tau2 that is installed is not {DISTRIBUTION}: pip install {DISTRIBUTION}==26.3"
+        ) from None
     # all three take longer to import than the whole rest, and nothing of a run uses them
     with deferred("litellm", idle={"disable_cache"}), deferred("deepdiff"), deferred("pandas"):
         registry: Registry = importlib.import_module("tau2.registry").registry

@@ -21,7 +21,7 @@ def find_logs(given: Sequence[str]) -> list[Path]:
     Of a folder its event logs (`eval_*.log`) are meant; where it has none every `*.log`, else every `*.jsonl`, else
     every `*.json`.
     """
-    found: dict[Path, None] = {}
+    found: dict[Path, Path] = {}
     for text in given:
         path = Path(text)
         if path.is_dir():
@@ -33,8 +33,10 @@ def find_logs(given: Sequence[str]) -> list[Path]:
             inside = [Path(name) for name in glob.glob(text, recursive=True)]
         if not inside:
             raise UserMistake(f"{text}: no logs there")
-        found |= dict.fromkeys(sorted(inside))
-    return list(found)
+        for file in sorted(inside):
+            found.setdefault(file.resolve(), file)
+    # what was packed and kept beside the packed file is there once
+    return [file for place, file in found.items() if place.suffix != ".gz" or place.with_suffix("") not in found]
 
 
 def pieces(path: Path) -> Iterator[bytes]:

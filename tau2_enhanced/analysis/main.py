@@ -60,8 +60,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--trace", action="store_true", help="write trace.json too, for Perfetto and speedscope")
     for name, kind in (("run", str), ("domain", str), ("task", str), ("trial", int), ("type", str)):
         parser.add_argument(f"--{name}", nargs="+", type=kind, metavar=name.upper(), help=f"these {name}s alone")
-    for name, which in (("since", "that ended then or later"), ("until", "that ended before")):
-        parser.add_argument(f"--{name}", type=_moment, metavar="TIME", help=f"events {which}, like 2026-03-14T09:26")
+    for name, which in (("since", "then or later"), ("until", "before")):
+        parser.add_argument(
+            f"--{name}", type=_moment, metavar="TIME", help=f"simulations that ended {which}, like 2026-03-14T09:26"
+        )
     options = parser.parse_args(arguments)
     if not options.logs and not options.results and not options.compare:
         parser.error("name logs with --log_file or --log-dir, results with --results, or runs with --compare")
@@ -89,22 +91,22 @@ def _compare(options: argparse.Namespace) -> int:
 def _moment(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        return moment.astimezone().replace(tzinfo=None) if moment.tzinfo is not None else moment
+    except (ValueError, OverflowError):
         raise argparse.ArgumentTypeError(f"{text!r} is no time like 2026-03-14T09:26") from None
-    return moment.astimezone().replace(tzinfo=None) if moment.tzinfo is not None else moment
 
 
 def _analyse(options: argparse.Namespace) -> int:
     from tau2_enhanced.analysis.goodput import parse_limits
     from tau2_enhanced.analysis.results_file import result_statistics
-    from tau2_enhanced.analysis.simulations import simulations
+    from tau2_enhanced.analysis.simulations import chosen, simulations
     from tau2_enhanced.analysis.terminal import print_results, print_tables, saying
 
     limits = parse_limits(options.slo)
     choice = _choice(options)
     with saying() as say:
         sources = _read(options, say)
-        table = sources.table.chosen(choice)
+        table = chosen(sources.table, choice)
         if sources.table.count and not table.count:
             raise UserMistake("no events are left by --run, --domain, --task, --trial, --type, --since and --until")
         say("counting")
@@ -133,8 +135,10 @@ def _read(options: argparse.Namespace, say: Callable[[str], None]) -> Sources:
     from tau2_enhanced.analysis.sources import read_sources
 
     sources = read_sources(find_logs([*options.logs, *options.results]), say)
-    if not sources.table.count and not sources.results:
-        raise UserMistake("no events in these logs")
+    table = sources.table
+    if not table.count and not sources.results:
+        why = f": {table.broken} could not be read, the first: {table.broken_examples[0]}" if table.broken else ""
+        raise UserMistake(f"no events in these logs{why}")
     return sources
 
 

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from tau2_enhanced.errors import UserMistake
+
+_OURS = re.compile(
+    r"(report|compare|trace|events)\.\w+|(latency|cost|task_gantt|run_gantt|concurrency|compare)\w*\.(png|svg)"
+)
+"""The names of files that an analysis writes beside its numbers."""
 
 
 @contextmanager
@@ -52,6 +58,6 @@ def write_index(target: Path, numbers: Mapping[str, Any], files: Sequence[Path])
 def _files_of(index: Path) -> set[str]:
     try:
         names = json.loads(index.read_text(encoding="utf-8"))["files"]
-        return {name for name in names if Path(name).name == name}
+        return {name for name in names if _OURS.fullmatch(name)}
     except (OSError, ValueError, LookupError, TypeError):
         return set()

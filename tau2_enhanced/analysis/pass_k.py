@@ -13,6 +13,8 @@ from math import comb, sqrt
 from statistics import NormalDist
 from typing import NamedTuple
 
+TOLERANCE = 1e-6
+"""How far a reward may be from 1 and still be a success, as tau2 counts it."""
 _SAMPLES = 2000
 
 
@@ -31,8 +33,8 @@ class Interval(NamedTuple):
 
 
 def is_success(reward: float) -> bool:
-    """A reward within 1e-6 of 1, as tau2 counts it."""
-    return abs(reward - 1.0) <= 1e-6
+    """Whether a reward is 1."""
+    return abs(reward - 1.0) <= TOLERANCE
 
 
 def pass_hat_k(tasks: Iterable[Trials], k: int) -> float | None:

@@ -7,7 +7,7 @@ the time since the message before it. Retries, waits and the framework's own wor
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from tau2_enhanced.analysis.results_file import ResultsFile, Simulation
@@ -23,6 +23,7 @@ from tau2_enhanced.logging.events import (
 
 SOURCE = "tau2_results"
 """The `source` of these events."""
+_FIRST_YEAR = 2000
 _CALLS = {"assistant": LLMCallEvent, "user": UserSimEvent}
 _ROLES = {"assistant": "agent", "user": "user"}
 
@@ -49,7 +50,7 @@ class _Course:
         self._models = {"assistant": results.agent_model, "user": results.user_model}
         self._identity: dict[str, Any] = {
             "run": results.run,
-            "sim": simulation.sim,
+            "sim": simulation.sim or f"{results.run} {results.domain} {simulation.task} {simulation.trial}",
             "domain": results.domain,
             "task": simulation.task,
             "trial": simulation.trial,
@@ -66,9 +67,8 @@ class _Course:
         for turn in self._turns(begin):
             yield from self._turn(turn, steps)
             steps += 1
-        end = begin.timestamp() + self._simulation.duration_s
         yield TaskCompleteEvent(
-            **self._at(begin, datetime.fromtimestamp(end)),
+            **self._at(begin, begin + timedelta(seconds=self._simulation.duration_s)),
             duration_ms=self._simulation.duration_s * 1000,
             reward=self._simulation.reward,
             termination_reason=self._simulation.termination_reason,
@@ -147,6 +147,7 @@ def _moment(text: str | None) -> datetime | None:
     """A time as tau2 writes it, in local time where it names a zone; None for what is none."""
     try:
         moment = datetime.fromisoformat(text or "")
-    except ValueError:
+        moment = moment.astimezone().replace(tzinfo=None) if moment.tzinfo is not None else moment
+    except (ValueError, OverflowError):
         return None
-    return moment.astimezone().replace(tzinfo=None) if moment.tzinfo is not None else moment
+    return moment if moment.year >= _FIRST_YEAR else None

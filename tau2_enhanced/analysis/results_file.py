@@ -19,13 +19,14 @@ from tau2_enhanced.analysis.pass_k import (
 )
 from tau2_enhanced.analysis.tool_accuracy import tool_accuracy
 from tau2_enhanced.errors import UserMistake
+from tau2_enhanced.results_format import checked_simulation
 
 
 @dataclass(frozen=True)
 class Simulation:
     """One simulation of a results file."""
 
-    sim: str
+    sim: str | None
     task: str
     trial: int
     seed: int | None
@@ -86,10 +87,10 @@ def results_of(data: Any, path: Path) -> ResultsFile:
             user_model=info["user_info"].get("llm"),
             planned=len(data["tasks"]) * info["num_trials"],
             gold={task["id"]: (task.get("evaluation_criteria") or {}).get("actions") or [] for task in data["tasks"]},
-            simulations=[_simulation(entry) for entry in data["simulations"]],
+            simulations=[_simulation(checked_simulation(entry)) for entry in data["simulations"]],
         )
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise UserMistake(f"{path} is no results file of tau2") from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserMistake(f"{path} is no results file of tau2: {error}") from None
 
 
 def result_statistics(results: ResultsFile) -> dict[str, Any]:
@@ -138,10 +139,10 @@ def _pass_hat(tasks: Sequence[Trials], k: int) -> dict[str, float | None]:
     }
 
 
-def _simulation(entry: dict[str, Any]) -> Simulation:
+def _simulation(entry: Mapping[str, Any]) -> Simulation:
     info = entry.get("reward_info")
     return Simulation(
-        sim=entry.get("id") or f"{entry['task_id']} {entry.get('trial') or 0}",
+        sim=entry.get("id"),
         task=entry["task_id"],
         trial=entry.get("trial") or 0,
         seed=entry.get("seed"),

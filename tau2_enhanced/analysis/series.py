@@ -19,8 +19,8 @@ class _Series(NamedTuple):
     type: str
     measure: str
     column: str
-    name: str
-    """The column by which events of a type are told apart."""
+    name_column: str
+    """By which events of a type are told apart."""
 
 
 _SERIES = (
@@ -55,7 +55,7 @@ def _statistics(frame: pl.DataFrame, series: _Series) -> list[dict[str, Any]]:
     errors = pl.col("error").sum() if series.type == "tool_call" else failed.sum()
     sound = pl.col(series.column).filter(~failed)
     return (
-        frame.group_by(pl.col(series.name).fill_null("").alias("name"))
+        frame.group_by(pl.col(series.name_column).fill_null("").alias("name"))
         .agg(
             sound.len().alias("n"),
             errors.cast(pl.Int64).alias("errors"),

@@ -5,9 +5,12 @@ A log of a resumed run also holds attempts that were killed or got no verdict; `
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import polars as pl
 
-from tau2_enhanced.analysis.table import MODEL_CALLS, EventTable
+from tau2_enhanced.analysis.pass_k import TOLERANCE
+from tau2_enhanced.analysis.table import MODEL_CALLS, Choice, EventTable
 
 VERDICTS = ("passed", "failed", "no verdict")
 PARTS = {
@@ -17,7 +20,6 @@ PARTS = {
     "tools_ms": ("tool_call",),
 }
 """What a simulation's time goes to, and which events tell; the rest is `retry_wait_ms` and `framework_ms`."""
-_REWARD_TOLERANCE = 1e-6
 _IDENTITY = ("run", "domain", "task", "trial")
 _OUTCOME = {
     "reward": pl.Float64(),
@@ -50,6 +52,27 @@ def simulations(table: EventTable) -> pl.DataFrame:
     for more in (_begun(table), _outcomes(table), _model_calls(table), _tool_calls(table), _agent_models(table)):
         whole = whole.join(more, on="simulation", how="left")
     return _complete(whole)
+
+
+def chosen(table: EventTable, choice: Choice) -> EventTable:
+    """The table of what is meant. Of `choice`, since and until mean when a simulation's last event was.
+
+    A simulation is in whole or not at all, so that the parts of its time still add up; what belongs to no
+    simulation goes by its own time.
+    """
+    kept = table.chosen(replace(choice, since=None, until=None))
+    if choice.since is None and choice.until is None:
+        return kept
+    named = {kind: frame.with_columns(SIMULATION.alias("simulation")) for kind, frame in kept.frames.items()}
+    last = pl.concat([frame.select("simulation", "timestamp") for frame in named.values()])
+    times = last.drop_nulls().group_by("simulation").agg(pl.col("timestamp").max().alias("last"))
+    frames = {}
+    for kind, frame in named.items():
+        timed = frame.join(times, on="simulation", how="left", maintain_order="left")
+        meant = timed.with_columns(pl.coalesce("last", "timestamp").alias("last")).filter(choice.in_time("last"))
+        if meant.height:
+            frames[kind] = meant.drop("simulation", "last")
+    return EventTable(frames, kept.broken, kept.broken_examples, kept.general, kept.partial)
 
 
 def _spans(frames: list[pl.LazyFrame]) -> pl.DataFrame:
@@ -155,7 +178,7 @@ def _verdict() -> pl.Expr:
     return (
         pl.when(reward.is_null())
         .then(pl.lit("no verdict"))
-        .when((reward - 1.0).abs() <= _REWARD_TOLERANCE)
+        .when((reward - 1.0).abs() <= TOLERANCE)
         .then(pl.lit("passed"))
         .otherwise(pl.lit("failed"))
     )

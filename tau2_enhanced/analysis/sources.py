@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,10 +41,20 @@ def read_sources(paths: Sequence[Path], say: Callable[[str], None] = lambda _: N
             read_json_lines(path, lines)
         else:
             read_pieces(pieces(path), lines)
+    results = _told_apart(results)
     if not lines.frames:
         for found in results:
             read_events(events_of(found), lines)
     return Sources(to_table(lines), results)
+
+
+def _told_apart(results: list[ResultsFile]) -> list[ResultsFile]:
+    """The results with runs of their own: files of one name and domain are called by their folders too."""
+    times = Counter((found.run, found.domain) for found in results)
+    return [
+        replace(found, run=str(found.path.with_suffix(""))) if times[found.run, found.domain] > 1 else found
+        for found in results
+    ]
 
 
 def read_table(paths: Sequence[Path]) -> EventTable:

@@ -26,10 +26,13 @@ def summarise(
 ) -> dict[str, Any]:
     """The numbers of a table of events. Raises UserMistake where it holds no timed event.
 
+    Of a part of a run (one domain's log of several) there is no critical path, and where types were left out by
+    choice there are no parts of the wall time.
+
     `limits` are those of `goodput`, in ms; `found` are the table's simulations, where they are known already.
     """
     found = simulations(table) if found is None else found
-    durations = duration_series(table, float(found["duration_ms"].sum()))
+    durations = duration_series(table, None if table.partial else float(found["duration_ms"].sum()))
     if not durations:
         raise UserMistake("no timed events in these logs: run with --log-level PROFILE")
     usage = usage_series(table)
@@ -41,11 +44,19 @@ def summarise(
         "cost_by_role": cost_by_role(usage),
         "errors": error_series(table),
         "attempts": count_attempts(found),
-        "wall_time": where_time_went(found),
-        "critical_path": critical_path(found),
+        "wall_time": None if table.partial else where_time_went(found),
+        "critical_path": None if table.partial or _is_part_of_a_run(table, found) else critical_path(found),
         "concurrency": concurrency.numbers(timeline(table, found)),
         "goodput": goodput(table, dict(limits or {})),
         "slowest_simulations": slowest_simulations(found),
         "slowest_calls": slowest_calls(table),
         "lines": {"broken": table.broken, "broken_examples": table.broken_examples, "read_singly": table.general},
     }
+
+
+def _is_part_of_a_run(table: EventTable, found: pl.DataFrame) -> bool:
+    """Whether a run has ended with more verdicts than these logs know: what its workers did besides is not known."""
+    told = table.of("run_complete").drop_nulls("finished").group_by("run").agg(pl.col("finished").max())
+    judged = found.filter(pl.col("reward").is_not_null() & pl.col("counts")).group_by("run").len("known")
+    both = told.join(judged, on="run", how="left", nulls_equal=True)
+    return bool((both["finished"] > both["known"].fill_null(0)).any())

@@ -33,15 +33,20 @@ class Choice:
 
     def expression(self) -> pl.Expr:
         """What holds for the chosen events, their type apart."""
-        chosen = [pl.lit(True)]
+        chosen = [pl.lit(True), self.in_time("timestamp")]
         for name in ("run", "domain", "task", "trial"):
             if (wanted := getattr(self, name)) is not None:
                 chosen.append(pl.col(name).is_in(list(wanted)))
-        if self.since is not None:
-            chosen.append(pl.col("timestamp") >= self.since)
-        if self.until is not None:
-            chosen.append(pl.col("timestamp") < self.until)
         return pl.all_horizontal(chosen)
+
+    def in_time(self, column: str) -> pl.Expr:
+        """Whether a column of times lies between `since` and `until`."""
+        inside = [pl.lit(True)]
+        if self.since is not None:
+            inside.append(pl.col(column) >= self.since)
+        if self.until is not None:
+            inside.append(pl.col(column) < self.until)
+        return pl.all_horizontal(inside)
 
 
 @dataclass
@@ -52,6 +57,8 @@ class EventTable:
     broken: int = 0
     broken_examples: list[str] = field(default_factory=list)
     general: int = 0
+    partial: bool = False
+    """Types were left out by choice, so that parts do not make a whole."""
 
     def of(self, kind: str) -> pl.DataFrame:
         """The events of a type; an empty frame with its columns where there are none."""
@@ -73,7 +80,8 @@ class EventTable:
         wanted = [kind for kind in self.frames if choice.type is None or kind in choice.type]
         kept = {kind: self.frames[kind].filter(choice.expression()) for kind in wanted}
         frames = {kind: frame for kind, frame in kept.items() if frame.height}
-        return EventTable(frames, self.broken, self.broken_examples, self.general)
+        partial = self.partial or len(wanted) < len(self.frames)
+        return EventTable(frames, self.broken, self.broken_examples, self.general, partial)
 
 
 def export_events(table: EventTable, path: Path) -> None:

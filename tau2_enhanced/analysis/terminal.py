@@ -77,9 +77,10 @@ def print_results(results: Sequence[Mapping[str, Any]]) -> None:
                 "–" if share["low"] is None else f"{100 * share['low']:.1f} – {100 * share['high']:.1f}",
             )
             if k != "1":
-                table.add_row("", "", "", "", k, *shown)
+                _row(table, "", "", "", "", k, *shown)
                 continue
-            table.add_row(
+            _row(
+                table,
                 found["domain"],
                 found["agent_model"] or "",
                 str(found["tasks"]),
@@ -100,7 +101,7 @@ def print_text_table(shown: TextTable, most: int | None = None) -> None:
     """A table whose cells are text; at most this many of its rows."""
     table = _table(shown.title, shown.names, shown.numbers)
     for row in shown.rows[:most]:
-        table.add_row(*(_short(cell) for cell in row))
+        _row(table, *(_short(cell) for cell in row))
     _console().print(table)
     if most is not None and len(shown.rows) > most:
         print(f"and {len(shown.rows) - most} more rows, in the files")
@@ -120,10 +121,13 @@ def _console() -> Console:
 
 
 def _wall_time(parts: Mapping[str, float], path: Mapping[str, float] | None) -> Table:
-    table = _table("where the time went", ("part",), ("all simulations s", "share", "critical path s", "share"))
+    of_path = ("critical path s", "share") if path else ()
+    table = _table("where the time went", ("part",), ("all simulations s", "share", *of_path))
+    if not path:
+        table.caption = "no critical path: these logs hold a part of the run"
     for name in dict.fromkeys([*(path or parts), *parts]):
-        cells = [cell for of in (parts, path or {}) for cell in _part(of, name)]
-        table.add_row(name.removesuffix("_ms").replace("_", " "), *cells)
+        cells = [cell for of in (parts, path) if of for cell in _part(of, name)]
+        _row(table, name.removesuffix("_ms").replace("_", " "), *cells)
     return table
 
 
@@ -138,14 +142,14 @@ def _cost(roles: Mapping[str, float | None]) -> Table:
     total = roles["total_usd"]
     for name, cost in roles.items():
         share = _share(cost / total if cost is not None and total else None)
-        table.add_row(name.removesuffix("_usd").replace("_", " "), _usd(cost), share)
+        _row(table, name.removesuffix("_usd").replace("_", " "), _usd(cost), share)
     return table
 
 
 def _errors(rows: Sequence[Mapping[str, Any]]) -> Table:
     table = _table("errors", ("type", "error_type"), ("n",))
     for row in rows:
-        table.add_row(row["type"], row["error_type"], f"{row['n']:,}")
+        _row(table, row["type"], row["error_type"], f"{row['n']:,}")
     return table
 
 
@@ -155,7 +159,7 @@ def _concurrency(found: Mapping[str, Any]) -> Table:
     for name, level in found.items():
         if isinstance(level, Mapping):
             bars = _bars(level["mean_over_time"], level["peak"])
-            table.add_row(name.replace("_", " "), _number(level["mean"], 1), str(level["peak"]), bars)
+            _row(table, name.replace("_", " "), _number(level["mean"], 1), str(level["peak"]), bars)
     return table
 
 
@@ -169,7 +173,7 @@ def _goodput(rows: Sequence[Mapping[str, Any]]) -> Table:
     table = _table("goodput", ("name",), ("limit ms", "n", "within", "share"))
     for row in rows:
         share = _share(row["share"])
-        table.add_row(row["name"], _number(row["limit_ms"], 0), str(row["n"]), str(row["within"]), share)
+        _row(table, row["name"], _number(row["limit_ms"], 0), str(row["n"]), str(row["within"]), share)
     return table
 
 
@@ -179,7 +183,7 @@ def _slowest_simulations(rows: Sequence[Mapping[str, Any]]) -> Table:
         reward = "no verdict" if row["reward"] is None else f"{row['reward']:g}"
         reason = row["error_type"] or row["termination_reason"] or ""
         cells = (row["trial"], _number(row["duration_ms"] / 1000, 2), row["steps"], reward, reason)
-        table.add_row(row["domain"], _short(row["task"]), *map(_text, cells))
+        _row(table, row["domain"], _short(row["task"]), *map(_text, cells))
     return table
 
 
@@ -187,7 +191,7 @@ def _slowest_calls(rows: Sequence[Mapping[str, Any]]) -> Table:
     table = _table("slowest calls", ("type", "name", "domain", "task"), ("trial", "step", "ms"))
     for row in rows:
         cells = (row["trial"], row["step"], _number(row["duration_ms"]))
-        table.add_row(row["type"], row["name"], row["domain"], _short(row["task"]), *map(_text, cells))
+        _row(table, row["type"], row["name"], row["domain"], _short(row["task"]), *map(_text, cells))
     return table
 
 
@@ -198,7 +202,7 @@ def _durations(rows: Sequence[Mapping[str, Any]]) -> Table:
         kind = row["type"] if row["measure"] == "duration" else f"{row['type']} {row['measure']}"
         share = _share(row["share"])
         times = (_number(row[name]) for name in _TIMES)
-        table.add_row(kind, row["name"], str(row["n"]), str(row["errors"] or ""), *times, share)
+        _row(table, kind, row["name"], str(row["n"]), str(row["errors"] or ""), *times, share)
     return table
 
 
@@ -217,7 +221,8 @@ def _usage(rows: Sequence[Mapping[str, Any]]) -> Table:
     )
     table = _table("tokens and cost", ("type", "model"), headings)
     for row in rows:
-        table.add_row(
+        _row(
+            table,
             row["type"],
             row["model"],
             *(_number(row[name], 0) for name in _USED),
@@ -236,6 +241,11 @@ def _table(title: str, names: Sequence[str], numbers: Sequence[str]) -> Table:
     for name in numbers:
         table.add_column(name, justify="right")
     return table
+
+
+def _row(table: Table, *cells: Text | str) -> None:
+    """Add a row of texts: what stands in a log is no markup."""
+    table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in cells))
 
 
 def _short(task: str | None) -> Text:

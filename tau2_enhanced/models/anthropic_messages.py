@@ -54,8 +54,9 @@ def request_body(request: Request) -> dict[str, Any]:
     system = [_text(message["content"]) for message in request.messages if message["role"] == "system"]
     system = [block for block in system if block["text"].strip()]
     arguments = {name: value for name, value in request.arguments.items() if name not in _NOT_SENT}
-    thinking = arguments.get("thinking") or {}
-    body: dict[str, Any] = {"max_tokens": DEFAULT_MAX_TOKENS + thinking.get("budget_tokens", 0)}
+    thinking = arguments.get("thinking")
+    budget = thinking.get("budget_tokens") if isinstance(thinking, Mapping) else None
+    body: dict[str, Any] = {"max_tokens": DEFAULT_MAX_TOKENS + (budget if isinstance(budget, int) else 0)}
     if request.tools:
         body["tools"] = [_tool(schema) for schema in request.tools]
         body["tool_choice"] = tool_choice(request.tool_choice)

@@ -24,12 +24,12 @@ from tau2_enhanced.logging.redaction import scrub
 
 
 class ModelCallError(Tau2EnhancedError):
-    """A model gave no usable answer. The text repeats no secret."""
+    """A model gave no usable answer. The text repeats no secret, and half characters not at all."""
 
     error_type = "model_call_error"
 
     def __init__(self, text: str) -> None:
-        super().__init__(scrub(text))
+        super().__init__(scrub(text).encode("utf-8", "replace").decode())
 
 
 class CallFailed(ModelCallError):

@@ -139,8 +139,8 @@ class LiteLLMClient:
         try:
             return answered.result(limit_s + _GRACE_S)
         except TimeoutError:
-            if answered.done():
-                raise
+            if answered.done():  # in the moment between
+                return answered.result()
         with self._lock:
             self._abandoned += 1
             count = self._abandoned

@@ -17,6 +17,7 @@ from tau2_enhanced.logging import get_logger
 from tau2_enhanced.models.client import Reply, Request, RequestedCall, Usage
 from tau2_enhanced.models.failures import ModelFailure
 from tau2_enhanced.models.stand_in.gold import HEADER
+from tau2_enhanced.results_format import checked_simulation
 
 _ROLES = {"agent": "assistant", "user": "user"}
 
@@ -56,7 +57,7 @@ def read_recording(path: Path) -> Recording:
     try:
         data = json.loads(path.read_bytes())
         info = data["info"]
-        simulations = [_recorded(entry) for entry in data["simulations"]]
+        simulations = [_recorded(checked_simulation(entry)) for entry in data["simulations"]]
         return Recording(
             path,
             info["environment_info"]["domain_name"],
@@ -66,8 +67,8 @@ def read_recording(path: Path) -> Recording:
         )
     except OSError as error:
         raise UserMistake(f"{path} can't be read: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise UserMistake(f"{path} is no results file of tau2") from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserMistake(f"{path} is no results file of tau2: {error}") from None
 
 
 def _recorded(entry: Mapping[str, Any]) -> Recorded:

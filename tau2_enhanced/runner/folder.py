@@ -7,7 +7,9 @@ import json
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
@@ -47,10 +49,8 @@ class RunFolder:
             self._held = (self.own / "lock").open("w", encoding="utf-8")
         except OSError as error:
             raise UserMistake(f"{self.own} can't be written: {error.strerror}") from None
-        try:
-            fcntl.flock(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserMistake(f"run {self.run_id} is being run by another process") from None
+        if not _locked(self._held):
+            raise UserMistake(f"run {self.run_id} is being run by another process")
         if self.started and not resumed:
             self.release()
             raise UserMistake(f"run {self.run_id} has been begun by another process")
@@ -68,6 +68,16 @@ class RunFolder:
             self._held = None
 
 
+def _locked(file: IO[str]) -> bool:
+    """Whether the file's lock could be had; who only looks at it has it for a moment."""
+    for pause_s in (0.0, 0.05, 0.15):
+        time.sleep(pause_s)
+        with suppress(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+    return False
+
+
 def new_run_id() -> str:
     """A run id from the time, and a word that tells runs of the same second apart."""
     return f"{datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
@@ -79,16 +89,21 @@ def newest_run_id(output_dir: Path) -> str | None:
     return configs[-1].parent.parent.name if configs else None
 
 
-def write_atomically(path: Path, parts: Iterable[str]) -> None:
-    """Write text so that a reader finds the old file or the new one, whole, whatever happens."""
+def write_atomically(path: Path, parts: Iterable[str], *, lasting: bool = True) -> None:
+    """Write text so that a reader finds the old file or the new one, whole, whatever happens.
+
+    Unless it is `lasting`, it need not survive the machine.
+    """
     temporary = path.with_name(path.name + ".tmp")
     try:
-        with temporary.open("w", encoding="utf-8") as file:
+        # a server's error text may hold half characters, which no UTF-8 can
+        with temporary.open("w", encoding="utf-8", errors="backslashreplace") as file:
             file.writelines(parts)
             file.flush()
-            os.fsync(file.fileno())
+            if lasting:
+                os.fsync(file.fileno())
         temporary.replace(path)
-    except OSError:
+    except BaseException:
         temporary.unlink(missing_ok=True)
         raise
 

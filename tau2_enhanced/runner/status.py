@@ -16,7 +16,7 @@ from rich.text import Text
 from tau2_enhanced.errors import UserMistake
 from tau2_enhanced.logging.redaction import scrub_values
 from tau2_enhanced.runner import words
-from tau2_enhanced.runner.folder import RunFolder, newest_run_id, read_json
+from tau2_enhanced.runner.folder import RunFolder, newest_run_id, read_json, write_atomically
 
 _SILENT_S = 10.0
 """A living runner writes every two seconds; after this it is paused, or its disk is."""
@@ -62,9 +62,7 @@ class RunStatus:
 def write_status(status: RunStatus) -> None:
     """Replace the status file. It is no record: what it says is worth nothing after the next write."""
     made = {name: value for name, value in asdict(status).items() if name != "path"}
-    temporary = status.path.with_name(status.path.name + ".tmp")
-    temporary.write_text(json.dumps(scrub_values(made), ensure_ascii=False), encoding="utf-8")
-    temporary.replace(status.path)
+    write_atomically(status.path, [json.dumps(scrub_values(made), ensure_ascii=False)], lasting=False)
 
 
 def read_status(output_dir: Path, run_id: str | None) -> tuple[RunStatus, bool]:
@@ -126,7 +124,7 @@ def status_table(status: RunStatus) -> Table:
         table.add_column(name, justify="right" if right else "left")
     for task in status.running:
         table.add_row(
-            task.domain,
+            Text(task.domain),
             Text(words.short(task.task)),
             str(task.trial),
             "" if task.step is None else str(task.step),

@@ -44,6 +44,7 @@ class Watchdog:
         self._closed = threading.Event()
         self._asked = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
+        self._beaten = self._written = time.monotonic()
         self._stalled: dict[str, float] = {}
         """By simulation, the last event after which it was called stalled."""
 
@@ -64,20 +65,25 @@ class Watchdog:
         self._asked.set()
 
     def _watch(self) -> None:
-        beaten = written = time.monotonic()
         while not self._closed.wait(_LOOKS_EVERY_S):
-            now = time.monotonic()
-            contexts = list(self._running.values())
-            if self._asked.is_set():
-                self._asked.clear()
-                _dump(contexts)
-            self._look_for_stalls(contexts)
-            if now - beaten >= self._heartbeat_s:
-                beaten = now
-                _beat(contexts)
-            if now - written >= _WRITES_EVERY_S:
-                written = now
-                self._write()
+            try:
+                self._look()
+            except Exception:  # whatever is wrong with one look, the next ones are needed
+                _logger.exception("the watchdog stumbled")
+
+    def _look(self) -> None:
+        now = time.monotonic()
+        contexts = list(self._running.values())
+        if self._asked.is_set():
+            self._asked.clear()
+            _dump(contexts)
+        self._look_for_stalls(contexts)
+        if now - self._beaten >= self._heartbeat_s:
+            self._beaten = now
+            _beat(contexts)
+        if now - self._written >= _WRITES_EVERY_S:
+            self._written = now
+            self._write()
 
     def _look_for_stalls(self, contexts: Sequence[TaskContext]) -> None:
         self._stalled = {sim: last for sim, last in self._stalled.items() if sim in self._running}

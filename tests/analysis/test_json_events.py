@@ -53,3 +53,11 @@ def test_the_script_takes_a_folder_of_them(tmp_path: Path) -> None:
     (folder / "retail.jsonl").write_text(to_json(ToolCallEvent(function="f", duration_ms=2.5)) + "\n")
     assert main(["--log-dir", str(folder), "--output_dir", str(tmp_path / "out"), "--export", "parquet"]) == 0
     assert pl.read_parquet(tmp_path / "out" / "events.parquet")["function"].to_list() == ["f"]
+
+
+def test_line_ends_of_unicode_stand_inside_texts(tmp_path: Path) -> None:
+    event = ToolCallEvent(function="a\u2028b\u0085c\x0bd\x0ce", duration_ms=1.0)
+    path = tmp_path / "events.jsonl"
+    path.write_text(to_json(event) + "\n")
+    table = read_table([path])
+    assert (table.of("tool_call")["function"].to_list(), table.broken) == ([event.function], 0)

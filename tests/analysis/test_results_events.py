@@ -20,7 +20,7 @@ def at(seconds: float) -> str:
     return f"2026-03-14T09:26:{seconds:09.6f}"
 
 
-def results(messages: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
+def results(conversation: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
     simulation = {
         "id": "sim-1",
         "task_id": "7",
@@ -32,7 +32,7 @@ def results(messages: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
         "reward_info": {"reward": 1.0},
         "agent_cost": 0.3,
         "user_cost": 0.1,
-        "messages": messages,
+        "messages": conversation,
     }
     return {
         "info": {
@@ -145,3 +145,45 @@ def test_a_run_of_ours_tells_the_same_by_log_and_by_results(run_local: RunLocal)
     for column in ("run", "domain", "task", "trial", "simulation", "verdict", "llm_calls", "tool_calls", "tool_errors",
                    "input_tokens", "output_tokens"):  # fmt: skip
         assert told[column].to_list() == logged[column].to_list(), column
+
+
+def test_files_of_one_name_are_runs_of_their_own(tmp_path: Path) -> None:
+    paths = []
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        data = results(CONVERSATION)
+        del data["simulations"][0]["id"]
+        paths.append(written(tmp_path / folder, data, "results.json"))
+    found = simulations(read_sources(paths).table)
+    assert found["run"].to_list() == [str(tmp_path / "a" / "results"), str(tmp_path / "b" / "results")]
+    assert found["counts"].to_list() == [True, True]
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        {"messages": None},
+        {"messages": [{"content": "nobody"}]},
+        {"messages": [{"role": "tool", "content": "of no call"}]},
+        {"messages": [{"role": "assistant", "tool_calls": [{"id": "1", "name": "f", "arguments": "text"}]}]},
+        {"duration": float("nan")},
+        {"duration": 1e300},
+        {"trial": "x"},
+        {"reward_info": {"reward": float("nan")}},
+        {"agent_cost": float("inf")},
+    ],
+)
+def test_nonsense_in_a_results_file_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], nonsense: dict[str, Any]
+) -> None:
+    path = written(tmp_path, results(CONVERSATION, **nonsense))
+    assert main(["--results", str(path), "--output_dir", str(tmp_path / "out")]) == 2
+    err = capsys.readouterr().err
+    assert "is no results file of tau2" in err
+    assert err.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_time_that_no_run_has_is_no_time(tmp_path: Path) -> None:
+    path = written(tmp_path, results(CONVERSATION, start_time="0001-01-01T00:00:00+14:00"))
+    assert main(["--results", str(path), "--output_dir", str(tmp_path / "out")]) == 0

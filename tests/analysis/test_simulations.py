@@ -1,15 +1,22 @@
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
 from support import RunLocal, Spawn, wait_until
 
 from tau2_enhanced.analysis.inputs import find_logs
 from tau2_enhanced.analysis.log_lines import Lines, read_events
-from tau2_enhanced.analysis.simulations import count_attempts, simulations
+from tau2_enhanced.analysis.simulations import chosen, count_attempts, simulations
 from tau2_enhanced.analysis.sources import read_table
-from tau2_enhanced.analysis.table import EventTable, to_table
-from tau2_enhanced.logging.events import TaskCompleteEvent, TaskStartEvent
+from tau2_enhanced.analysis.table import Choice, EventTable, to_table
+from tau2_enhanced.logging.events import (
+    LLMCallEvent,
+    RunCompleteEvent,
+    RunStartEvent,
+    TaskCompleteEvent,
+    TaskStartEvent,
+)
 
 
 def began(task: str, sim: str, start_ms: float) -> TaskStartEvent:
@@ -60,3 +67,33 @@ def test_a_killed_and_resumed_run(run_local: RunLocal, spawn_run: Spawn) -> None
     assert found["counting"] == 270
     # one that had ended, but was not on record yet, was repeated too
     assert found["repeated"] >= found["unfinished"]
+
+
+def test_time_chooses_whole_simulations() -> None:
+    def at(minute: int) -> datetime:
+        return datetime(2026, 3, 14, 9, minute)
+
+    lines = Lines()
+    read_events(
+        [
+            LLMCallEvent(sim="early", timestamp=at(1), start_ms=0.0, duration_ms=1.0),
+            TaskCompleteEvent(sim="early", timestamp=at(10), duration_ms=9.0),
+            LLMCallEvent(sim="late", timestamp=at(5), start_ms=0.0, duration_ms=2.0),
+            TaskCompleteEvent(sim="late", timestamp=at(20), duration_ms=9.0),
+            TaskStartEvent(sim="running", timestamp=at(19)),
+            RunStartEvent(timestamp=at(0)),
+            RunCompleteEvent(timestamp=at(30)),
+        ],
+        lines,
+    )
+    table = to_table(lines)
+
+    def left(choice: Choice) -> tuple[list[str], set[str]]:
+        found = chosen(table, choice)
+        return sorted(simulations(found)["simulation"]), set(found.frames)
+
+    calls = {"llm_call", "task_complete"}
+    assert left(Choice(since=at(11))) == (["late", "running"], {*calls, "task_start", "run_complete"})
+    assert left(Choice(until=at(11))) == (["early"], {*calls, "run_start"})
+    assert left(Choice(since=at(11), until=at(20))) == (["running"], {"task_start"})
+    assert chosen(table, Choice(since=at(40))).count == 0

@@ -173,28 +173,75 @@ def test_all_events_are_exported(run_local: RunLocal, form: str) -> None:
 def test_events_are_chosen_by_type_and_time(run_local: RunLocal, capsys: pytest.CaptureFixture[str]) -> None:
     run_local("--domains", "mock", "--num-tasks", "3")
     log = Path("logs/eval_mock.log")
-    stamps = sorted(line.split(" ", 1)[1][:23] for line in log.read_text().splitlines() if "type=tool_call" in line)
     assert analyse("--log_file", str(log), "--type", "tool_call", "llm_call", "--no-figures") == 0
     assert set(summary()["events"]) == {"tool_call", "llm_call"}
-    last = stamps[-1]
-    later = last.replace(" ", "T")
-    expected = {"--since": sum(stamp >= last for stamp in stamps), "--until": sum(stamp < last for stamp in stamps)}
-    for flag, n in expected.items():
-        assert analyse("--log_file", str(log), "--type", "tool_call", flag, later, "--no-figures") == 0
-        assert summary()["events"] == {"tool_call": n}
+    # calls alone do not tell where the rest of the time went
+    assert (summary()["wall_time"], summary()["critical_path"]) == (None, None)
+    assert {row["share"] for row in summary()["durations"]} == {None}
+    ends = sorted(line.split(" ", 1)[1][:23] for line in log.read_text().splitlines() if "type=task_complete" in line)
+    last = ends[-1].replace(" ", "T")
+    assert analyse("--log_file", str(log), "--since", last, "--no-figures") == 0
+    assert summary()["events"]["task_complete"] == ends.count(ends[-1])
+    assert sum(ms for name, ms in summary()["wall_time"].items() if name != "total_ms") == pytest.approx(
+        summary()["wall_time"]["total_ms"]
+    )
     capsys.readouterr()
     assert analyse("--log_file", str(log), "--until", "2020-01-01") == 2
     assert "no events are left" in capsys.readouterr().err
-    with pytest.raises(SystemExit) as left:
-        analyse("--log_file", str(log), "--since", "yesterday")
-    assert left.value.code == 2
-    assert "'yesterday' is no time like" in capsys.readouterr().err
+    for time in ("yesterday", "0001-01-01T00:00:00+14:00"):
+        with pytest.raises(SystemExit) as left:
+            analyse("--log_file", str(log), "--since", time)
+        assert left.value.code == 2
+        assert "is no time like" in capsys.readouterr().err
+
+
+def test_a_part_of_a_run_has_no_critical_path(run_local: RunLocal, capsys: pytest.CaptureFixture[str]) -> None:
+    run_local("--domains", "mock", "retail", "--num-tasks", "2")
+    assert analyse("--log-dir", "logs", "--no-figures") == 0
+    assert summary()["critical_path"]["total_ms"] > 0
+    assert analyse("--log_file", "logs/eval_mock.log", "--no-figures") == 0
+    assert summary()["critical_path"] is None
+    assert "no critical path: these logs hold a part of the run" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_file_is_read_once_however_it_is_named(run_local: RunLocal) -> None:
+    run_local("--domains", "mock", "--num-tasks", "1")
+    log = Path("logs/eval_mock.log")
+    assert analyse("--log_file", str(log), "--no-figures") == 0
+    once = summary()["events"]
+    with gzip.open("logs/eval_mock.log.gz", "wb") as packed:
+        packed.write(log.read_bytes())
+    assert analyse("--log_file", str(log), str(log.absolute()), "logs", "--no-figures") == 0
+    assert summary()["events"] == once
+
+
+def test_what_stands_in_a_log_is_no_markup(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log = tmp_path / "eval.log"
+    head = "[PROFILE] 2026-03-14 09:26:53.589 task=[/b] thread=t"
+    log.write_text(
+        f"{head} type=tool_call function=a[/b] duration_ms=1.000 domain=[red]x start_ms=1.000\n"
+        f"{head} type=llm_call model=[bold]m duration_ms=1.000 error_type=[/i] start_ms=1.000\n"
+    )
+    assert main(["--log_file", str(log), "--output_dir", str(tmp_path / "out"), "--no-figures"]) == 0
+    out = capsys.readouterr().out
+    assert all(text in out for text in ("a[/b]", "[bold]m", "[/i]", "[red]x"))
+
+
+def test_why_nothing_could_be_read_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log = tmp_path / "eval.log"
+    log.write_text("[PROFILE] 2026-03-14 09:26:53.589 task=1 thread=t type=tool_call duration_ms=soon\n")
+    assert main(["--log_file", str(log), "--output_dir", str(tmp_path / "out")]) == 2
+    err = capsys.readouterr().err
+    assert "no events in these logs: 1 could not be read, the first: " in err
+    assert err.count("\n") == 1
 
 
 def test_files_of_an_earlier_analysis_do_not_outlive_it(run_local: RunLocal) -> None:
     run_local("--domains", "mock", "--num-tasks", "2")
     assert analyse("--log_file", "logs/eval_mock.log", "--trace", "--export", "csv") == 0
     Path("results/mine.png").write_text("mine")
+    index = Path("results/summary.json")
+    index.write_text(index.read_text().replace('"files": [', '"files": ["mine.png", "",', 1))
     before = {path.name for path in Path("results").iterdir()}
     assert {"task_gantt.png", "trace.json", "events.csv"} <= before
     assert analyse("--log_file", "logs/eval_mock.log", "--no-figures") == 0

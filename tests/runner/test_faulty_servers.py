@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 import urllib.request
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from support import RunLocal, StandIn
@@ -154,3 +156,32 @@ def test_an_end_state_that_cannot_be_evaluated_is_a_verdict(run_local: RunLocal,
     (line,) = run.record
     assert (line["status"], line["reward"], line["error_type"]) == ("verdict", 0.0, "evaluation_error")
     assert run.code == 0
+
+
+def test_half_characters_in_an_error_text_break_nothing(run_local: RunLocal) -> None:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self._send(200, b'{"data": [{"id": "m"}]}')
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self._send(400, b'{"error": {"message": "bad \\ud800 half"}}')
+
+        def _send(self, status: int, body: bytes) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None: ...
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}/v1"
+    flags = ("--agent-model", "vllm/m", "--agent-base-url", url, "--user-model", "gold")
+    run = run_local("--domains", "mock", "--num-tasks", "2", *flags)
+    assert run.code == 1
+    assert run.summary["finished"] == 0
+    assert run_local("--resume", "R").code == 1
+    server.shutdown()
+    server.server_close()

@@ -1,0 +1,47 @@
+"""tau2's results format, as far as the project reads it: checked once, so that nobody stumbles over it later."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+_LONGEST_S = 1e9
+
+
+def checked_simulation(entry: Any) -> Mapping[str, Any]:
+    """A simulation of a results file. Raises ValueError for what is none, or holds nonsense."""
+    _need(isinstance(entry, Mapping) and isinstance(entry.get("task_id"), str), "a simulation names its task")
+    _need(isinstance(entry.get("trial"), int | None) and isinstance(entry.get("seed"), int | None), "trial and seed")
+    duration = entry.get("duration")
+    _need(_is_number(duration) and 0 <= float(duration or 0) <= _LONGEST_S, "a duration")
+    for name in ("agent_cost", "user_cost"):
+        _need(entry.get(name) is None or _is_number(entry[name]), name)
+    info = entry.get("reward_info")
+    _need(info is None or (isinstance(info, Mapping) and _is_number(info.get("reward"))), "a reward")
+    _need(isinstance(entry.get("messages"), list), "messages")
+    for message in entry["messages"]:
+        _check_message(message)
+    return entry  # type: ignore[no-any-return]  # checked above
+
+
+def _check_message(message: Any) -> None:
+    _need(isinstance(message, Mapping) and isinstance(message.get("role"), str), "a message has a role")
+    _need(isinstance(message.get("content"), str | None), "a message's content is a text")
+    _need(message["role"] != "tool" or isinstance(message.get("id"), str), "a tool's answer names its call")
+    _need(isinstance(message.get("timestamp"), str | None), "a message's time is a text")
+    _need(message.get("cost") is None or _is_number(message["cost"]), "a message's cost")
+    calls = message.get("tool_calls")
+    _need(calls is None or isinstance(calls, list), "tool calls")
+    for call in calls or ():
+        named = isinstance(call, Mapping) and isinstance(call.get("name"), str) and isinstance(call.get("id"), str)
+        _need(named and isinstance(call.get("arguments"), Mapping), "a tool call has an id, a name and arguments")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def _need(held: bool, what: str) -> None:
+    if not held:
+        raise ValueError(what)
