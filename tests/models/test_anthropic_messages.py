@@ -37,7 +37,7 @@ def text(content: str, **more: Any) -> dict[str, Any]:
     return {"type": "text", "text": content, **more}
 
 
-def call(id: str, name: str = "look", **arguments: Any) -> dict[str, Any]:
+def call(id: str, name: str = "look", /, **arguments: Any) -> dict[str, Any]:
     return {"id": id, "type": "function", "function": {"name": name, "arguments": json.dumps(arguments)}}
 
 
