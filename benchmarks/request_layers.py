@@ -29,7 +29,8 @@ from tau2_enhanced import tau2_versions
 from tau2_enhanced.logging import configure_logging, task_context
 from tau2_enhanced.logging.bridge import silence_loguru
 from tau2_enhanced.models.client import Request
-from tau2_enhanced.models.openai_client import OpenAIClient, encoded
+from tau2_enhanced.models.http import encoded
+from tau2_enhanced.models.openai_client import OpenAIClient
 from tau2_enhanced.models.participant import Participant, SimulationModels
 from tau2_enhanced.models.prices import FREE, PriceBook
 from tau2_enhanced.models.resolve import parse_model

@@ -52,13 +52,13 @@ def serve(arguments: Sequence[str]) -> int:
     parser = CommandParser("serve", str(serve.__doc__))
     parser.add_argument("--port", type=int, default=18080, help="default: 18080")
     parser.add_argument("--domains", nargs="+", default=["retail", "airline", "telecom", "mock"], metavar="DOMAIN")
-    from tau2_enhanced.models.stand_in.server import add_fault_flags, faults_of
+    from tau2_enhanced.models.stand_in.server import add_flags, faults_of, pace_of
 
-    add_fault_flags(parser)
+    add_flags(parser)
     options = parser.parse_args(arguments)
     from tau2_enhanced.serve import serve_alone
 
-    serve_alone(options.domains, options.port, faults_of(options))
+    serve_alone(options.domains, options.port, pace_of(options), faults_of(options))
     return 0
 
 

@@ -11,11 +11,11 @@ from tau2_enhanced.errors import UserMistake
 from tau2_enhanced.logging.bridge import silence_loguru
 from tau2_enhanced.models.stand_in.plays import play_of
 from tau2_enhanced.models.stand_in.recognition import Recogniser
-from tau2_enhanced.models.stand_in.server import Faults, StandIn, serve
+from tau2_enhanced.models.stand_in.server import Faults, Pace, StandIn, serve
 from tau2_enhanced.runner.plan import load_tasks
 
 
-def serve_alone(domains: Sequence[str], port: int, faults: Faults) -> None:
+def serve_alone(domains: Sequence[str], port: int, pace: Pace, faults: Faults) -> None:
     """Play the base tasks of these domains on loopback until ^C. Raises UserMistake.
 
     A request's simulation is known by our header, or else by the scenario in its user simulator's prompt.
@@ -25,11 +25,15 @@ def serve_alone(domains: Sequence[str], port: int, faults: Faults) -> None:
     registry = tau2_versions.load()
     tasks = {(domain, task.id): task for domain in domains for task in load_tasks(registry, domain, "base")}
     recogniser = Recogniser({key: str(task.user_scenario) for key, task in tasks.items()})
-    stand_in = StandIn({key: play_of(task) for key, task in tasks.items()}, faults, recogniser)
+    stand_in = StandIn({key: play_of(task) for key, task in tasks.items()}, pace, faults, recogniser)
     try:
-        asyncio.run(serve(stand_in, port, _forever()))
+        asyncio.run(serve(stand_in, port, _forever(), _announce))
     except KeyboardInterrupt:
         return
+
+
+def _announce(port: int) -> None:
+    print(f"http://127.0.0.1:{port}/v1, until ^C", flush=True)
 
 
 async def _forever() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -25,7 +26,9 @@ def port() -> Iterator[int]:
     command = [sys.executable, str(CHECKOUT / "tau2-enhanced"), "serve", "--port", "0", "--domains", "mock", "retail"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
-    yield int(process.stdout.readline())
+    said = re.fullmatch(r"http://127\.0\.0\.1:(\d+)/v1, until \^C\n", process.stdout.readline())
+    assert said is not None
+    yield int(said[1])
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=20)
     assert (process.returncode, out, err) == (0, "", "")

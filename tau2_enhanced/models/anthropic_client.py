@@ -6,10 +6,9 @@ pool is as wide as the run's concurrency, and requests and answers pass through 
 
 from __future__ import annotations
 
-import json
 import re
-import time
-from contextlib import closing
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -18,25 +17,33 @@ import httpx2
 
 from tau2_enhanced.errors import UserMistake
 from tau2_enhanced.logging import get_logger
-from tau2_enhanced.logging.redaction import scrub
 from tau2_enhanced.models.anthropic_messages import read_reply, request_body
-from tau2_enhanced.models.client import Reply, Request, whole
+from tau2_enhanced.models.anthropic_stream import holds_token, message_of
+from tau2_enhanced.models.client import Reply, Request
 from tau2_enhanced.models.failures import (
     AuthenticationFailed,
     CallFailed,
     ContextOverflow,
-    DeadlinePassed,
     ModelCallError,
     RequestRefused,
     TransientFailure,
     retry_after_s,
 )
-from tau2_enhanced.models.openai_client import encoded
-from tau2_enhanced.models.resolve import on_this_machine, url_without_secrets
+from tau2_enhanced.models.http import (
+    CHECK_TIMEOUT_S,
+    Received,
+    cause_text,
+    connection_failure,
+    decoded,
+    encoded,
+    first_line,
+    make_http_client,
+    reading,
+    receive,
+)
+from tau2_enhanced.models.resolve import url_without_secrets
+from tau2_enhanced.models.streaming import StreamedError, is_stream, is_streamed, read_stream, refused_as_stream
 
-_CONNECT_TIMEOUT_S = 10.0
-_CHECK_TIMEOUT_S = 15.0
-_TOO_LATE = "no answer within the call's time limit"
 _SAMPLING = {"temperature", "top_p", "top_k"}
 _VERSION_WITH_SAMPLING = {"anthropic-version": "2023-06-01"}
 """Newer versions of the API refuse sampling parameters for every model; this one only for newer models."""
@@ -47,6 +54,19 @@ _REFUSED = re.compile(
     r"\A`?(\w+)`?(?:: Extra inputs are not permitted| is deprecated for this model| may only be set to"
     r"| and `\w+` cannot both be specified)"
 )
+
+_STATUS = {
+    "invalid_request_error": 400,
+    "authentication_error": 401,
+    "billing_error": 402,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+    "timeout_error": 504,
+    "overloaded_error": 529,
+}
+"""The status that belongs to an error's type: inside a stream the type is all there is."""
 
 _logger = get_logger(__name__)
 
@@ -65,17 +85,13 @@ class AnthropicClient:
             default_query=dict(parse_qsl(urlsplit(base_url or "").query)),
             max_retries=0,
             open_telemetry=False,
-            http_client=anthropic.DefaultHttpxClient(
-                limits=httpx2.Limits(max_connections=max_connections, max_keepalive_connections=max_connections),
-                # a proxy of the environment can't reach this machine's own servers
-                trust_env=base_url is None or not on_this_machine(base_url),
-            ),
+            http_client=make_http_client(anthropic.DefaultHttpxClient, base_url, max_connections),
         )
         self._where = url_without_secrets(str(self._client.base_url)).rstrip("/")
 
     def check(self, model: str) -> None:
         """As the protocol wants it. The model is asked for by itself: aliases are in no list."""
-        models = self._client.with_options(timeout=_CHECK_TIMEOUT_S).models.with_raw_response
+        models = self._client.with_options(timeout=CHECK_TIMEOUT_S).models.with_raw_response
         try:
             models.retrieve(model)
         except anthropic.APIStatusError as error:
@@ -86,49 +102,43 @@ class AnthropicClient:
             # a server without models to ask for, a key that may not see them, a server that is busy:
             # it is there, and its first call will tell
         except anthropic.APIError as error:
-            raise UserMistake(f"{self._where} can't be reached: {_cause(error)}") from None
+            raise UserMistake(f"{self._where} can't be reached: {cause_text(error)}") from None
 
     def complete(self, request: Request) -> Reply:
-        body = request_body(request)
+        body = encoded({"model": request.model, **request_body(request)})
         try:
-            text = self._send(request, body)
-            answer = whole(json.loads(text)) if b"\\ud" in text.lower() else json.loads(text)
-            return self._read(request.model, answer)
+            with reading(self._where, "message of Anthropic's API"):
+                return self._read(request, self._send(request, body))
         except anthropic.APIError as error:
-            raise _failure(error) from None
-        except httpx2.TimeoutException:
-            raise DeadlinePassed(_TOO_LATE) from None
-        except httpx2.HTTPError as error:
-            raise TransientFailure(f"connection lost: {error}", error_type="connection") from None
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
-            raise TransientFailure(
-                f"{self._where} answered no message of Anthropic's API: {error!r}", error_type="bad_response"
-            ) from None
+            raise refused_as_stream(_failure(error), request) from None
 
-    def _send(self, request: Request, body: dict[str, Any]) -> bytes:
-        """The answer's body. The SDK's time limit is for each read; ours is for the whole call."""
-        deadline = time.monotonic() + request.timeout_s
-        version = _VERSION_WITH_SAMPLING if _SAMPLING & body.keys() else {}
-        answer: httpx2.Response = self._client.post(
-            "/v1/messages",
-            content=encoded({"model": request.model, **body}),
-            cast_to=httpx2.Response,
-            options={
-                "headers": {**version, **request.headers},
-                "timeout": httpx2.Timeout(request.timeout_s, connect=_CONNECT_TIMEOUT_S, pool=None),
-            },
-            # the answer's body is read below
-            stream=True,
-        )
-        with closing(answer):
-            received = bytearray()
-            for chunk in answer.iter_bytes():
-                received += chunk
-                if time.monotonic() > deadline:
-                    raise DeadlinePassed(_TOO_LATE)
-            return bytes(received)
+    def _send(self, request: Request, body: bytes) -> Received:
+        version = _VERSION_WITH_SAMPLING if _SAMPLING & request.arguments.keys() else {}
 
-    def _read(self, model: str, answer: dict[str, Any]) -> Reply:
+        def send(timeout: httpx2.Timeout) -> httpx2.Response:
+            answer: httpx2.Response = self._client.post(
+                "/v1/messages",
+                content=body,
+                cast_to=httpx2.Response,
+                options={"headers": {**version, **request.headers}, "timeout": timeout},
+                # the answer's body is read by `receive`
+                stream=True,
+            )
+            return answer
+
+        return receive(send, request.timeout_s)
+
+    def _read(self, request: Request, received: Received) -> Reply:
+        if not (is_streamed(request) and is_stream(received.body)):
+            return self._read_message(request.model, decoded(received.body))
+        stream = read_stream(received, holds_token)
+        try:
+            message = message_of(stream)
+        except StreamedError as error:
+            raise _status_error(error.chunk) from None
+        return replace(self._read_message(request.model, message), ttft_ms=stream.ttft_ms, decode_ms=stream.decode_ms)
+
+    def _read_message(self, model: str, answer: dict[str, Any]) -> Reply:
         reply = read_reply(answer)
         reason = answer.get("stop_reason")
         if reason == "model_context_window_exceeded":
@@ -142,18 +152,21 @@ class AnthropicClient:
         self._client.close()
 
 
+def _status_error(event: Mapping[str, Any]) -> anthropic.APIStatusError:
+    """An error inside a stream as the one that the SDK makes of an error's status."""
+    kind = str((event.get("error") or {}).get("type"))
+    response = httpx2.Response(_STATUS.get(kind, 500), request=httpx2.Request("POST", "http://stream"))
+    return anthropic.APIStatusError(str(event), response=response, body=dict(event))
+
+
 def _failure(error: anthropic.APIError) -> ModelCallError:
     """The SDK's exception as ours."""
-    if isinstance(error, anthropic.APITimeoutError):
-        if isinstance(error.__cause__, httpx2.ConnectTimeout):
-            return TransientFailure("the connection could not be made in time", error_type="connection")
-        return DeadlinePassed(_TOO_LATE)
     if isinstance(error, anthropic.APIConnectionError):
-        return TransientFailure(f"connection lost: {_cause(error)}", error_type="connection")
+        return connection_failure(error)
     if not isinstance(error, anthropic.APIStatusError):
-        return TransientFailure(_first_line(error.message), error_type="bad_response")
+        return TransientFailure(first_line(error.message), error_type="bad_response")
     status, said = error.status_code, error.api_message or str(error.body or error.message)
-    text = f"HTTP {status}: {_first_line(said)}"
+    text = f"HTTP {status}: {first_line(said)}"
     if status in (401, 402, 403) or _NO_MONEY_CODES.search(error.error_code or ""):
         return AuthenticationFailed(text)
     if status in (408, 409, 429) or status >= 500:
@@ -167,11 +180,3 @@ def _failure(error: anthropic.APIError) -> ModelCallError:
         refused = _REFUSED.search(said)
         return RequestRefused(text, parameter=refused[1] if refused else None)
     return CallFailed(text)
-
-
-def _first_line(said: str) -> str:
-    return scrub(said.strip()).partition("\n")[0][:300]
-
-
-def _cause(error: anthropic.APIError) -> str:
-    return _first_line(str(error.__cause__ or error.message))

@@ -23,7 +23,7 @@ class Request:
     tools: Sequence[ToolSchema] = ()
     tool_choice: str | None = None
     arguments: Mapping[str, Any] = field(default_factory=dict)
-    """Sampling parameters, as the provider names them: temperature, seed, max_tokens, …"""
+    """Sampling parameters, as the provider names them: temperature, seed, max_tokens, … and `stream`."""
     headers: Mapping[str, str] = field(default_factory=dict)
     timeout_s: float = 600.0
 
@@ -59,6 +59,10 @@ class Reply:
     usage: Usage
     raw: dict[str, Any]
     """The provider's own form of the answer, kept in the message's `raw_data`."""
+    ttft_ms: float | None = None
+    """Of a streamed answer: from sending the request to the first token."""
+    decode_ms: float | None = None
+    """From the first token to the last."""
 
 
 def whole(value: Any) -> Any:

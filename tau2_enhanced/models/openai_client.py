@@ -9,33 +9,42 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Mapping
-from contextlib import closing
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import httpx2
 import openai
-import orjson
 
 from tau2_enhanced.errors import UserMistake
 from tau2_enhanced.logging.redaction import scrub
-from tau2_enhanced.models.client import Reply, Request, RequestedCall, Usage, whole
+from tau2_enhanced.models.chat_stream import completion_of, holds_token
+from tau2_enhanced.models.client import Reply, Request, RequestedCall, Usage
 from tau2_enhanced.models.failures import (
     AuthenticationFailed,
     CallFailed,
     ContextOverflow,
-    DeadlinePassed,
+    ModelCallError,
     RequestRefused,
     TransientFailure,
     retry_after_s,
 )
-from tau2_enhanced.models.resolve import on_this_machine, url_without_secrets
+from tau2_enhanced.models.http import (
+    CHECK_TIMEOUT_S,
+    Received,
+    cause_text,
+    connection_failure,
+    decoded,
+    encoded,
+    first_line,
+    make_http_client,
+    reading,
+    receive,
+)
+from tau2_enhanced.models.resolve import url_without_secrets
+from tau2_enhanced.models.streaming import StreamedError, is_stream, is_streamed, read_stream, refused_as_stream
 
-_CONNECT_TIMEOUT_S = 10.0
-_CHECK_TIMEOUT_S = 15.0
-_TOO_LATE = "no answer within the call's time limit"
 _OVERFLOW = re.compile(
     r"context_length_exceeded|context (length|size|window)|maximum model length|"
     r"(prompt|input) is too long|reduce the length of the (messages|input)",
@@ -49,6 +58,18 @@ _REFUSED = re.compile(
 _NAMED_IN_TEXT = re.compile(
     r"(?:unrecognized|unknown|unsupported) (?:request )?(?:argument|parameter)[^:]*: '?(\w+)", re.IGNORECASE
 )
+_IS_STATUS = re.compile(r"[45]\d\d\Z")
+_NAMED_STATUS = {
+    "rate_limit": 429,
+    "quota": 429,
+    "overloaded": 503,
+    "authentication": 401,
+    "api_key": 401,
+    "context_length": 400,
+    "invalid_request": 400,
+    "badrequest": 400,
+}
+"""The status of an error inside a stream, by what is in its code or its type where neither is a number."""
 
 
 class OpenAIClient:
@@ -61,17 +82,13 @@ class OpenAIClient:
             base_url=base_url.partition("?")[0] if base_url else None,
             default_query=dict(parse_qsl(urlsplit(base_url or "").query)),
             max_retries=0,
-            http_client=openai.DefaultHttpxClient(
-                limits=httpx2.Limits(max_connections=max_connections, max_keepalive_connections=max_connections),
-                # a proxy of the environment can't reach this machine's own servers
-                trust_env=base_url is None or not on_this_machine(base_url),
-            ),
+            http_client=make_http_client(openai.DefaultHttpxClient, base_url, max_connections),
         )
         self._where = url_without_secrets(str(self._client.base_url)).rstrip("/")
 
     def check(self, model: str) -> None:
         try:
-            served = self._client.with_options(timeout=_CHECK_TIMEOUT_S).models.with_raw_response.list()
+            served = self._client.with_options(timeout=CHECK_TIMEOUT_S).models.with_raw_response.list()
             names = {entry["id"] for entry in json.loads(served.text).get("data", [])}
         except openai.APIStatusError as error:
             if error.status_code == 401:
@@ -80,7 +97,7 @@ class OpenAIClient:
             # it is there, and its first call will tell
             return
         except openai.APIError as error:
-            raise UserMistake(f"{self._where} can't be reached: {_cause(error)}") from None
+            raise UserMistake(f"{self._where} can't be reached: {cause_text(error)}") from None
         except (ValueError, TypeError, KeyError, AttributeError):
             raise UserMistake(f"{self._where} does not answer as an OpenAI-compatible server") from None
         if names and model not in names and not model.startswith("ft:"):
@@ -92,54 +109,41 @@ class OpenAIClient:
         if request.tools:
             body["tools"] = request.tools
             body["tool_choice"] = request.tool_choice or "auto"
+        streamed = is_streamed(request)
+        if streamed:
+            body.setdefault("stream_options", {"include_usage": True})
         try:
-            text = self._send(request, encoded(body))
-            parsed = json.loads(text)
-            return read_reply(whole(parsed) if b"\\ud" in text.lower() else parsed)
+            with reading(self._where, "chat completion"):
+                return self._read(self._send(request, encoded(body)), streamed=streamed)
         except openai.APIError as error:
-            raise _failure(error) from None
-        except httpx2.TimeoutException:
-            raise DeadlinePassed(_TOO_LATE) from None
-        except httpx2.HTTPError as error:
-            raise TransientFailure(f"connection lost: {error}", error_type="connection") from None
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
-            raise TransientFailure(
-                f"{self._where} answered no chat completion: {error!r}", error_type="bad_response"
-            ) from None
+            raise refused_as_stream(_failure(error), request) from None
 
-    def _send(self, request: Request, body: bytes) -> bytes:
-        """The answer's body. The SDK's time limit is for each read; ours is for the whole call."""
-        deadline = time.monotonic() + request.timeout_s
-        answer: httpx2.Response = self._client.post(
-            "/chat/completions",
-            content=body,
-            cast_to=httpx2.Response,
-            options={
-                "headers": request.headers,
-                "timeout": httpx2.Timeout(request.timeout_s, connect=_CONNECT_TIMEOUT_S, pool=None),
-            },
-            # the answer's body is read below
-            stream=True,
-        )
-        with closing(answer):
-            received = bytearray()
-            for chunk in answer.iter_bytes():
-                received += chunk
-                if time.monotonic() > deadline:
-                    raise DeadlinePassed(_TOO_LATE)
-            return bytes(received)
+    def _send(self, request: Request, body: bytes) -> Received:
+        def send(timeout: httpx2.Timeout) -> httpx2.Response:
+            answer: httpx2.Response = self._client.post(
+                "/chat/completions",
+                content=body,
+                cast_to=httpx2.Response,
+                options={"headers": request.headers, "timeout": timeout},
+                # the answer's body is read by `receive`
+                stream=True,
+            )
+            return answer
+
+        return receive(send, request.timeout_s)
+
+    def _read(self, received: Received, *, streamed: bool) -> Reply:
+        if not (streamed and is_stream(received.body)):
+            return read_reply(decoded(received.body))
+        stream = read_stream(received, holds_token)
+        try:
+            reply = read_reply(completion_of(stream))
+        except StreamedError as error:
+            raise _status_error(error.chunk) from None
+        return replace(reply, ttft_ms=stream.ttft_ms, decode_ms=stream.decode_ms)
 
     def close(self) -> None:
         self._client.close()
-
-
-def encoded(body: Any) -> bytes:
-    """The JSON of a request, in UTF-8."""
-    try:
-        return orjson.dumps(body)
-    except TypeError:
-        # half characters, and whole numbers of more than 64 bits
-        return json.dumps(whole(body), ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
 
 
 def read_reply(body: Mapping[str, Any]) -> Reply:
@@ -181,17 +185,26 @@ def _arguments_text(value: Any) -> str:
     return (value if isinstance(value, str) else json.dumps(value or {})) or "{}"
 
 
-def _failure(error: openai.APIError) -> Exception:
+def _status_error(chunk: Mapping[str, Any]) -> openai.APIStatusError:
+    """An error inside a stream as the one that the SDK makes of an error's status."""
+    error = chunk.get("error") or chunk
+    error = error if isinstance(error, dict) else {"message": str(error)}
+    code, named = str(error.get("code")), f"{error.get('code')} {error.get('type')}".lower()
+    if _IS_STATUS.match(code):
+        status = int(code)
+    else:
+        status = next((number for name, number in _NAMED_STATUS.items() if name in named), 500)
+    response = httpx2.Response(status, request=httpx2.Request("POST", "http://stream"))
+    return openai.APIStatusError(str(error.get("message") or error), response=response, body=error)
+
+
+def _failure(error: openai.APIError) -> ModelCallError:
     """The SDK's exception as ours."""
-    if isinstance(error, openai.APITimeoutError):
-        if isinstance(error.__cause__, httpx2.ConnectTimeout):
-            return TransientFailure("the connection could not be made in time", error_type="connection")
-        return DeadlinePassed(_TOO_LATE)
     if isinstance(error, openai.APIConnectionError):
-        return TransientFailure(f"connection lost: {_cause(error)}", error_type="connection")
+        return connection_failure(error)
     if not isinstance(error, openai.APIStatusError):
-        return TransientFailure(_first_line(error), error_type="bad_response")
-    status, text = error.status_code, f"HTTP {error.status_code}: {_first_line(error)}"
+        return TransientFailure(first_line(error.message), error_type="bad_response")
+    status, text = error.status_code, f"HTTP {error.status_code}: {first_line(error.message)}"
     if error.message == f"Error code: {status}" and error.body:
         text = f"HTTP {status}: {scrub(str(error.body))[:300]}"
     if status in (401, 403) or error.code == "insufficient_quota":
@@ -221,11 +234,3 @@ def _refused_parameter(error: openai.APIStatusError) -> str | None:
     first = detail[0] if isinstance(detail, list) and detail and isinstance(detail[0], dict) else {}
     place = first.get("loc") if "not permitted" in str(first.get("msg")) else None
     return str(place[-1]) if place else None
-
-
-def _first_line(error: openai.APIError) -> str:
-    return scrub(str(error.message).strip()).partition("\n")[0][:300]
-
-
-def _cause(error: openai.APIError) -> str:
-    return scrub(str(error.__cause__ or error.message).strip()).partition("\n")[0][:300]

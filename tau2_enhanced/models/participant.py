@@ -170,6 +170,7 @@ class Participant:
             raise
         else:
             cost = self._prices.cost_usd(self.spec.provider, self.spec.name, reply.usage)
+            event.ttft_ms, event.decode_ms = reply.ttft_ms, reply.decode_ms
             event.has_tool_calls = bool(reply.tool_calls)
             event.input_tokens = reply.usage.input_tokens
             event.output_tokens = reply.usage.output_tokens

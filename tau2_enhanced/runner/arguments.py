@@ -100,6 +100,7 @@ def _build_parser() -> argparse.ArgumentParser:
         metavar="MODEL=IN/OUT",
         help="USD per million tokens, for models without a known price",
     )
+    models.add_argument("--stream", action="store_true", help="have answers streamed, and time their first token")
     models.add_argument("--llm-timeout", type=float, metavar="S", help="seconds for one call (default: 600)")
     models.add_argument("--llm-retries", "--max-retries", type=int, metavar="N", dest="llm_retries", help="default: 3")
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from tau2_enhanced import tau2_versions
@@ -68,7 +70,7 @@ def connect(
     prices = PriceBook({**free, **dict(parse_price(text) for text in options.prices)})
     clients: dict[tuple[str, str | None, str | None], Client] = {}
     participants = {}
-    for role, spec in specs.items():
+    for role, spec in (_with_streams(specs) if options.stream else specs).items():
         url, key = (gold_url, "gold") if spec.provider == GOLD else (spec.base_url, spec.api_key)
         if options.max_cost is not None and prices.cost_usd(spec.provider, spec.name, Usage(1, 1)) is None:
             raise UserMistake(f"--max-cost needs the price of {spec.given}: give it with --price {spec.given}=IN/OUT")
@@ -85,6 +87,18 @@ def connect(
             role, spec, clients[server], prices, retries=options.llm_retries, timeout_s=options.llm_timeout
         )
     return participants
+
+
+def _with_streams(specs: Mapping[str, ModelSpec]) -> dict[str, ModelSpec]:
+    """The models, asked for streams; those whose client knows none are left as they are, and named."""
+    streams = {role for role, spec in specs.items() if spec.provider in (GOLD, "openai", "vllm", "anthropic")}
+    others = sorted({spec.given for role, spec in specs.items() if role not in streams and spec.provider != REPLAY})
+    if others:
+        print(f"--stream: litellm's providers are not streamed ({', '.join(others)})", file=sys.stderr)
+    return {
+        role: replace(spec, arguments={"stream": True, **spec.arguments}) if role in streams else spec
+        for role, spec in specs.items()
+    }
 
 
 def _client(provider: str, url: str | None, key: str | None, max_connections: int) -> Client:

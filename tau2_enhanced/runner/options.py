@@ -40,6 +40,8 @@ class RunOptions:
     agent_args: dict[str, Any] = field(default_factory=dict, repr=False)
     user_args: dict[str, Any] = field(default_factory=dict, repr=False)
     judge_args: dict[str, Any] = field(default_factory=dict, repr=False)
+    stream: bool = False
+    """Whether answers are streamed, which tells when their first token came."""
     prices: list[str] = _free(default_factory=list)
     """`MODEL=IN/OUT`, USD per million tokens."""
     max_steps: int = 200

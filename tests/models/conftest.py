@@ -128,6 +128,23 @@ class ScriptedServer:
         }
         return 200, {}, body if usage is None else {**body, "usage": usage}
 
+    @staticmethod
+    def stream(*writes: bytes, whole: bool = True) -> Scripted:
+        """A body of server-sent events, written in these pieces; broken off at its end unless it is whole."""
+
+        def write(handler: Handler, _: Recorded) -> None:
+            handler.send_response(200)
+            handler.send_header("Content-Type", "text/event-stream")
+            handler.send_header("Transfer-Encoding", "chunked")
+            handler.send_header("Connection", "close")
+            handler.end_headers()
+            for piece in writes:
+                handler.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+            if whole:
+                handler.wfile.write(b"0\r\n\r\n")
+
+        return write
+
     @classmethod
     def text(cls, content: str | None = "Hello", usage: Any = USAGE) -> Response:
         return cls.message(usage, content=content)

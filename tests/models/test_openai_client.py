@@ -23,7 +23,8 @@ from tau2_enhanced.models.failures import (
     RequestRefused,
     TransientFailure,
 )
-from tau2_enhanced.models.openai_client import OpenAIClient, encoded
+from tau2_enhanced.models.http import encoded
+from tau2_enhanced.models.openai_client import OpenAIClient
 from tau2_enhanced.models.resolve import parse_model
 
 if TYPE_CHECKING:

@@ -131,3 +131,21 @@ def test_errors_are_worded_as_anthropics(
 
 def test_it_passes_the_check_of_our_client(client: AnthropicClient) -> None:
     client.check("gold")
+
+
+@pytest.mark.parametrize("role", ["agent", "user"])
+def test_the_sdk_reads_its_stream_as_the_plain_message(url: str, role: str) -> None:
+    said = [HELP] if role == "agent" else [{"role": "user", "content": "Hi! How can I help you today?"}]
+    asked: Any = {"model": "gold", "max_tokens": 100, "messages": said, "extra_headers": simulation(role)}
+    with anthropic.Anthropic(api_key="gold", base_url=url.removesuffix("/v1"), max_retries=0) as sdk:
+        plain = sdk.messages.create(**asked)
+        with sdk.messages.stream(**asked) as stream:
+            streamed = stream.get_final_message()
+    assert without_ids(streamed.content) == without_ids(plain.content)
+    assert streamed.stop_reason == plain.stop_reason
+    assert streamed.usage.output_tokens == plain.usage.output_tokens
+
+
+def without_ids(blocks: Sequence[Any]) -> list[dict[str, Any]]:
+    kept = ("type", "text", "name", "input")
+    return [{name: getattr(block, name) for name in kept if hasattr(block, name)} for block in blocks]

@@ -3,15 +3,19 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from http.client import HTTPConnection
 from typing import Any
 from urllib.parse import urlsplit
 
+import openai
 import pytest
 
 from tau2_enhanced.errors import Tau2EnhancedError
 from tau2_enhanced.models.client import Request
+from tau2_enhanced.models.failures import DeadlinePassed
 from tau2_enhanced.models.openai_client import OpenAIClient
 from tau2_enhanced.models.stand_in.gold import HEADER, STOP, GoldAction, Play
 from tau2_enhanced.models.stand_in.process import StandInProcess
@@ -124,6 +128,58 @@ def test_it_passes_the_check_of_our_client_and_answers_it(url: str) -> None:
     client.close()
     assert [(call.name, call.arguments) for call in reply.tool_calls] == [("look", json.dumps({"at": "ä"}))]
     assert reply.usage.input_tokens
+
+
+@pytest.mark.parametrize("role", ["agent", "user"])
+def test_the_sdk_reads_its_stream_as_the_plain_completion(url: str, role: str) -> None:
+    said: Any = TURN_OF_THE_AGENT if role == "agent" else GREETED
+    headers = simulation(role=role)
+    with openai.OpenAI(api_key="gold", base_url=url, max_retries=0) as sdk:
+        plain = sdk.chat.completions.create(model="gold", messages=said, extra_headers=headers)
+        with sdk.chat.completions.stream(
+            model="gold", messages=said, extra_headers=headers, stream_options={"include_usage": True}
+        ) as stream:
+            streamed = stream.get_final_completion()
+    assert streamed.usage is not None
+    assert plain.usage is not None
+    assert streamed.usage.completion_tokens == plain.usage.completion_tokens
+    (one,), (other,) = streamed.choices, plain.choices
+    assert (one.finish_reason, one.message.content) == (other.finish_reason, other.message.content)
+    calls = [
+        [(call.function.name, call.function.arguments) for call in choice.message.tool_calls or ()]
+        for choice in (one, other)
+    ]
+    assert calls[0] == calls[1]
+
+
+def test_answers_take_their_time_streamed_or_not() -> None:
+    """Ten tokens: the first after the latency, nine more at fifty a second."""
+    play = Play([], "Four" * 10)
+    said = Request("gold", GREETED, headers=simulation("mock", "t", "user"))
+    with StandInProcess("--latency", "0.1:0.12", "--tokens-per-second", "50") as process:
+        client = OpenAIClient("gold", process.serve({("mock", "t"): play}), "gold", 1)
+        began = time.perf_counter()
+        client.complete(said)
+        plain_ms = (time.perf_counter() - began) * 1000
+        streamed = client.complete(replace(said, arguments={"stream": True}))
+        client.close()
+    assert plain_ms >= 100 + 180
+    assert streamed.content == "Four" * 10
+    assert streamed.ttft_ms is not None
+    assert streamed.ttft_ms >= 100
+    assert streamed.decode_ms is not None
+    assert streamed.decode_ms >= 170  # the first token's read may have come late
+
+
+def test_each_nth_request_hangs_on_purpose() -> None:
+    with StandInProcess("--hang-every", "2") as process:
+        client = OpenAIClient("gold", process.serve(PLAYS), "gold", 1)
+        asked = Request("gold", TURN_OF_THE_AGENT, headers=simulation(), timeout_s=2.0)
+        for _ in range(2):
+            assert client.complete(asked).tool_calls
+            with pytest.raises(DeadlinePassed):
+                client.complete(replace(asked, timeout_s=0.1))
+        client.close()
 
 
 def test_each_nth_request_fails_on_purpose() -> None:

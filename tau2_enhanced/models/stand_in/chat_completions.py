@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from tau2_enhanced.models.client import ChatMessage
 from tau2_enhanced.models.stand_in.gold import Turn
-from tau2_enhanced.models.stand_in.wires import Tokens
+from tau2_enhanced.models.stand_in.wires import Event, Tokens, pieces
 
 
 class ChatCompletions:
@@ -42,5 +42,33 @@ class ChatCompletions:
             },
         }
 
+    def events(self, answer: Mapping[str, Any], body: Mapping[str, Any]) -> Iterator[Event]:
+        (choice,) = answer["choices"]
+        counts = bool((body.get("stream_options") or {}).get("include_usage"))
+        head = {name: answer[name] for name in ("id", "created", "model")} | {"object": "chat.completion.chunk"}
+        head |= {"usage": None} if counts else {}
+
+        def event(delta: Mapping[str, Any], finish_reason: str | None = None, *, is_token: bool = False) -> Event:
+            piece = {"index": 0, "delta": delta, "finish_reason": finish_reason}
+            return Event(_line({**head, "choices": [piece]}), is_token)
+
+        calls = choice["message"].get("tool_calls") or ()
+        yield event({"role": "assistant", "content": None if calls else ""})
+        for index, call in enumerate(calls):
+            function = {"name": call["function"]["name"], "arguments": ""}
+            yield event({"tool_calls": [{**call, "index": index, "function": function}]}, is_token=True)
+            for piece in pieces(call["function"]["arguments"]):
+                yield event({"tool_calls": [{"index": index, "function": {"arguments": piece}}]}, is_token=True)
+        for piece in pieces(choice["message"]["content"] or ""):
+            yield event({"content": piece}, is_token=True)
+        yield event({}, choice["finish_reason"])
+        if counts:
+            yield Event(_line({**head, "choices": [], "usage": answer["usage"]}), is_token=False)
+        yield Event(b"data: [DONE]\n\n", is_token=False)
+
     def error(self, status: int, text: str) -> dict[str, Any]:
         return {"error": {"message": text, "type": "stand_in", "code": None}}
+
+
+def _line(chunk: Mapping[str, Any]) -> bytes:
+    return b"data: " + json.dumps(chunk).encode() + b"\n\n"

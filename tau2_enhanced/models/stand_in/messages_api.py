@@ -9,7 +9,7 @@ from typing import Any
 from tau2_enhanced.models.anthropic_messages import OPENING
 from tau2_enhanced.models.client import ChatMessage
 from tau2_enhanced.models.stand_in.gold import Turn
-from tau2_enhanced.models.stand_in.wires import Tokens
+from tau2_enhanced.models.stand_in.wires import Event, Tokens, pieces
 
 _ERRORS = {400: "invalid_request_error", 404: "not_found_error", 500: "api_error"}
 _UNCACHED = 4
@@ -46,8 +46,30 @@ class MessagesAPI:
             "usage": _usage(tokens, caching=_is_cached(body)),
         }
 
+    def events(self, answer: Mapping[str, Any], body: Mapping[str, Any]) -> Iterator[Event]:
+        begun: dict[str, Any] = {"content": [], "stop_reason": None, "usage": {**answer["usage"], "output_tokens": 1}}
+        yield _event("message_start", message={**answer, **begun})
+        for index, block in enumerate(answer["content"]):
+            call = block["type"] == "tool_use"
+            empty = {**block, "input": {}} if call else {**block, "text": ""}
+            yield _event("content_block_start", is_token=call, index=index, content_block=empty)
+            yield _event("ping")
+            text = json.dumps(block["input"]) if call else block["text"]
+            for piece in pieces(text):
+                delta = {"type": "input_json_delta", "partial_json": piece}
+                delta = delta if call else {"type": "text_delta", "text": piece}
+                yield _event("content_block_delta", is_token=True, index=index, delta=delta)
+            yield _event("content_block_stop", index=index)
+        ended = {"stop_reason": answer["stop_reason"], "stop_sequence": None}
+        yield _event("message_delta", delta=ended, usage={"output_tokens": answer["usage"]["output_tokens"]})
+        yield _event("message_stop")
+
     def error(self, status: int, text: str) -> dict[str, Any]:
         return {"type": "error", "error": {"type": _ERRORS[status], "message": text}}
+
+
+def _event(kind: str, *, is_token: bool = False, **fields: Any) -> Event:
+    return Event(f"event: {kind}\ndata: {json.dumps({'type': kind, **fields})}\n\n".encode(), is_token)
 
 
 def _blocks(turn: Mapping[str, Any]) -> list[dict[str, Any]]:

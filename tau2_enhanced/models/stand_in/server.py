@@ -11,8 +11,9 @@ import argparse
 import asyncio
 import itertools
 import json
+import random
 import sys
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass, replace
 from functools import partial
 from typing import Any
@@ -24,20 +25,30 @@ from tau2_enhanced.models.stand_in.chat_completions import ChatCompletions
 from tau2_enhanced.models.stand_in.gold import HEADER, STOP, Play, Turn, next_turn, played, read_plays
 from tau2_enhanced.models.stand_in.messages_api import MessagesAPI
 from tau2_enhanced.models.stand_in.recognition import Asked, NotRecognised, Recogniser, signed
-from tau2_enhanced.models.stand_in.wires import Tokens, Wire
+from tau2_enhanced.models.stand_in.wires import CHARACTERS_PER_TOKEN, Tokens, Wire
 
 _MODEL = {"id": "gold", "object": "model", "type": "model", "display_name": "gold"}
-_CHARACTERS_PER_TOKEN = 4
 _LARGEST_REQUEST = 64 * 2**20
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How long answers take."""
+
+    latency_s: tuple[float, float] = (0.0, 0.0)
+    """Until the first token: the least and the most, drawn evenly between."""
+    tokens_per_second: float | None = None
+    """After the first token; None is all at once."""
 
 
 @dataclass(frozen=True)
 class Faults:
     """What goes wrong on purpose; 0 is never."""
 
-    latency_s: float = 0.0
     fail_every: int = 0
     """Each Nth request is answered with HTTP 500."""
+    hang_every: int = 0
+    """Each Nth request is never answered."""
     break_every: int = 0
     """Each Nth tool call has arguments that are no JSON."""
     no_calls: bool = False
@@ -50,12 +61,14 @@ class StandIn:
     def __init__(
         self,
         plays: Mapping[tuple[str, str], Play],
+        pace: Pace | None = None,
         faults: Faults | None = None,
         recogniser: Recogniser | None = None,
     ) -> None:
         """With a `recogniser` requests without our header are answered too."""
         self._plays = plays
         self._recogniser = recogniser
+        self._pace = pace or Pace()
         self._faults = faults or Faults()
         self._requests = itertools.count(1)
         self._calls = itertools.count(1)
@@ -89,22 +102,50 @@ class StandIn:
             {"in_flight": self.in_flight, "most_in_flight": self.most_in_flight, "tokens": asdict(self.tokens)}
         )
 
-    async def complete(self, wire: Wire, request: web.Request) -> web.Response:
+    async def complete(self, wire: Wire, request: web.Request) -> web.StreamResponse:
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         try:
-            if self._faults.latency_s:
-                await asyncio.sleep(self._faults.latency_s)
+            await asyncio.sleep(random.uniform(*self._pace.latency_s))
             number = next(self._requests)
+            if self._faults.hang_every and number % self._faults.hang_every == 0:
+                await asyncio.get_running_loop().create_future()
             if self._faults.fail_every and number % self._faults.fail_every == 0:
                 raise _Failed(500, "this request fails on purpose")
-            return web.json_response(self._answer(wire, number, request.headers.get(HEADER), await request.read()))
+            raw = await request.read()
+            answer, body = self._answer(wire, number, request.headers.get(HEADER), raw)
+            if body.get("stream"):
+                return await self._stream(wire, request, answer, body)
+            await asyncio.sleep(self._decode_s(sum(event.is_token for event in wire.events(answer, body)) - 1))
+            return web.json_response(answer)
         except _Failed as failed:
             return web.json_response(wire.error(failed.status, str(failed)), status=failed.status)
         finally:
             self.in_flight -= 1
 
-    def _answer(self, wire: Wire, number: int, header: str | None, raw: bytes) -> dict[str, Any]:
+    async def _stream(
+        self, wire: Wire, request: web.Request, answer: Mapping[str, Any], body: Mapping[str, Any]
+    ) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"})
+        await response.prepare(request)
+        now = asyncio.get_running_loop().time
+        began, tokens = now(), 0
+        for event in wire.events(answer, body):
+            if event.is_token:
+                await asyncio.sleep(began + self._decode_s(tokens) - now())
+                tokens += 1
+            await response.write(event.data)
+        await response.write_eof()
+        return response
+
+    def _decode_s(self, tokens: int) -> float:
+        """Seconds in which so many tokens follow the first."""
+        return tokens / self._pace.tokens_per_second if self._pace.tokens_per_second else 0.0
+
+    def _answer(
+        self, wire: Wire, number: int, header: str | None, raw: bytes
+    ) -> tuple[dict[str, Any], Mapping[str, Any]]:
+        """The answer to a request, and the request's body."""
         try:
             body = json.loads(raw)
             conversation = wire.conversation(body)
@@ -119,7 +160,7 @@ class StandIn:
             turn = replace(turn, broken=next(self._calls) % self._faults.break_every == 0)
         tokens = _tokens(play, asked.role, conversation, turn, len(raw))
         self.tokens = Tokens(*map(sum, zip(astuple(self.tokens), astuple(tokens), strict=True)))
-        return wire.answer(number, turn, tokens, body)
+        return wire.answer(number, turn, tokens, body), body
 
     def _asked(self, header: str | None, conversation: Sequence[ChatMessage]) -> Asked:
         """Whose request it is. Raises NotRecognised."""
@@ -152,53 +193,68 @@ class _Failed(Exception):
 
 def _tokens(play: Play, role: str, conversation: Sequence[ChatMessage], turn: Turn, request_size: int) -> Tokens:
     """Four characters are a token. What an earlier request of the conversation held comes from the cache."""
-    prompt = request_size // _CHARACTERS_PER_TOKEN
+    prompt = request_size // CHARACTERS_PER_TOKEN
     said = turn.text or json.dumps(turn.call.arguments if turn.call else {})
     cached = 0
     if role != "judge" and max(played(play, role, conversation)) > 0:
         last_answer = max(index for index, message in enumerate(conversation) if message["role"] == "assistant")
-        new = len(json.dumps(conversation[last_answer:])) // _CHARACTERS_PER_TOKEN + 1
+        new = len(json.dumps(conversation[last_answer:])) // CHARACTERS_PER_TOKEN + 1
         cached = max(0, prompt - new)
-    return Tokens(prompt, cached, len(said) // _CHARACTERS_PER_TOKEN + 1)
+    return Tokens(prompt, cached, len(said) // CHARACTERS_PER_TOKEN + 1)
 
 
-async def serve(stand_in: StandIn, port: int, until: Awaitable[object]) -> None:
-    """Answer on this machine's loopback for so long; print the port once it does."""
-    runner = web.AppRunner(stand_in.application(), access_log=None)
+async def serve(stand_in: StandIn, port: int, until: Awaitable[object], announce: Callable[[int], None]) -> None:
+    """Answer on this machine's loopback for so long; `announce` is told the port once it does."""
+    # a request whose client has gone is forgotten
+    runner = web.AppRunner(stand_in.application(), access_log=None, handler_cancellation=True, shutdown_timeout=0.5)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", port, backlog=1024)
     await site.start()
-    print(runner.addresses[0][1], flush=True)
+    announce(runner.addresses[0][1])
     try:
         await until
     finally:
         await runner.cleanup()
 
 
-def add_fault_flags(parser: argparse.ArgumentParser) -> None:
-    """The flags that `faults_of` reads."""
-    parser.add_argument("--latency", type=float, default=0.0, metavar="S", help="seconds each answer takes")
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """The flags that `pace_of` and `faults_of` read."""
+    parser.add_argument(
+        "--latency", type=_range, default=(0.0, 0.0), metavar="A[:B]", help="seconds until an answer's first token"
+    )
+    parser.add_argument("--tokens-per-second", type=float, metavar="N", help="after the first token")
     parser.add_argument("--fail-every", type=int, default=0, metavar="N", help="answer each Nth request with HTTP 500")
+    parser.add_argument("--hang-every", type=int, default=0, metavar="N", help="never answer each Nth request")
     parser.add_argument("--break-every", type=int, default=0, metavar="N", help="break each Nth tool call's arguments")
     parser.add_argument("--no-calls", action="store_true", help="only talk, as a model that fails every task")
 
 
+def pace_of(options: argparse.Namespace) -> Pace:
+    return Pace(options.latency, options.tokens_per_second)
+
+
 def faults_of(options: argparse.Namespace) -> Faults:
-    return Faults(options.latency, options.fail_every, options.break_every, options.no_calls)
+    return Faults(options.fail_every, options.hang_every, options.break_every, options.no_calls)
+
+
+def _range(text: str) -> tuple[float, float]:
+    """`A:B`, or `A` for both."""
+    least, _, most = text.partition(":")
+    return float(least), float(most or least)
 
 
 def main() -> None:
     """Serve until standard input ends."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--port", type=int, default=0)
-    add_fault_flags(parser)
+    add_flags(parser)
     options = parser.parse_args()
     line = sys.stdin.readline()
     if not line:
         return
+    stand_in = StandIn(read_plays(line), pace_of(options), faults_of(options))
     # the runner handles ^C; it ends this process by closing its standard input
-    stand_in = StandIn(read_plays(line), faults_of(options))
-    asyncio.run(serve(stand_in, options.port, asyncio.to_thread(sys.stdin.read)))
+    asyncio.run(serve(stand_in, options.port, asyncio.to_thread(sys.stdin.read), lambda port: print(port, flush=True)))
 
 
 if __name__ == "__main__":
