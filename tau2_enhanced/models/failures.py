@@ -4,6 +4,7 @@ ModelCallError
 ├── CallFailed               the infrastructure's fault: no verdict, `--resume` runs the simulation again
 │   ├── TransientFailure     rate limit, 5xx, dropped connection: worth another attempt
 │   ├── DeadlinePassed       no answer within the call's time limit
+│   ├── TaskTimeout          the whole task took too long, by the clock on the wall
 │   ├── AuthenticationFailed the key is wrong, may not use the model, or its account is used up
 │   ├── RequestRefused       the server calls the request itself wrong
 │   └── JudgeFailed          the judge's answer can't be read, three times over
@@ -11,7 +12,7 @@ ModelCallError
     ├── ContextOverflow      the conversation no longer fits the model
     ├── BrokenArguments      a tool call whose arguments are no JSON object, three times over
     ├── EmptyAnswer          neither text nor a tool call, three times over
-    └── LimitReached         more tokens or money than one task may take
+    └── LimitReached         more tokens, money or working time than one task may take
 """
 
 from __future__ import annotations
@@ -49,6 +50,10 @@ class TransientFailure(CallFailed):
 
 class DeadlinePassed(CallFailed):
     error_type = "deadline_passed"
+
+
+class TaskTimeout(CallFailed):
+    error_type = "task_timeout"
 
 
 class AuthenticationFailed(CallFailed):

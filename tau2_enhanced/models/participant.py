@@ -22,6 +22,7 @@ from tau2_enhanced.models.failures import (
 from tau2_enhanced.models.prices import PriceBook
 from tau2_enhanced.models.resolve import ModelSpec
 from tau2_enhanced.models.retry import Attempts, complete_with_retries
+from tau2_enhanced.models.task_time import task_time
 
 N = TypeVar("N", int, float)
 
@@ -302,6 +303,7 @@ class SimulationModels:
         return self.used[role].cost_usd if role in self.used else 0.0
 
     def _check_limits(self) -> None:
+        task_time().check()
         tokens = sum((used.input_tokens or 0) + (used.output_tokens or 0) for used in self.used.values())
         if self.token_limit is not None and tokens > self.token_limit:
             raise LimitReached(f"{tokens} tokens are more than the {self.token_limit} of a task")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tau2_enhanced.logging import current_context, get_logger
 from tau2_enhanced.models.client import Client, Reply, Request
-from tau2_enhanced.models.failures import ModelCallError, TransientFailure
+from tau2_enhanced.models.failures import DeadlinePassed, ModelCallError, TransientFailure
+from tau2_enhanced.models.task_time import task_time
 
 _FIRST_WAIT_S = 0.5
 _LONGEST_WAIT_S = 60.0
@@ -58,17 +59,24 @@ def complete_with_retries(
 ) -> Reply:
     """The first answer that arrives; at most `retries` attempts after the first, for transient failures only.
 
-    Raises the last attempt's ModelCallError. `attempts` holds the times either way.
+    An attempt takes no more than what the simulation has left of its time.
+
+    Raises the last attempt's ModelCallError, or what passing the simulation's limit means. `attempts` holds the
+    times either way.
     """
+    time_of_task = task_time()
     while True:
         attempts.count += 1
+        left_s = time_of_task.left_s()
         attempts.start_ms = now_ms()
         if attempts.count == 1:
             attempts.first_start_ms = attempts.start_ms
         try:
-            return client.complete(request)
+            return client.complete(replace(request, timeout_s=min(request.timeout_s, left_s)))
         except ModelCallError as failure:
             current_context().last_error = failure.error_type
+            if isinstance(failure, DeadlinePassed) and left_s < request.timeout_s:
+                raise time_of_task.passed() from None
             if not isinstance(failure, TransientFailure) or attempts.count > retries:
                 raise
             if (failure.retry_after_s or 0.0) > _LONGEST_ASKED_S:
@@ -81,4 +89,6 @@ def complete_with_retries(
         finally:
             attempts.duration_ms = now_ms() - attempts.start_ms
         with current_context().waiting(f"another attempt at {request.model}"):
-            sleep(wait)
+            sleep(min(wait, max(0.0, time_of_task.wall_left_s())))
+        time_of_task.waited_ms += now_ms() - attempts.start_ms
+        time_of_task.check()

@@ -111,6 +111,10 @@ def _build_parser() -> argparse.ArgumentParser:
     run.add_argument("--seed", type=int, metavar="N", help="default: 300")
     run.add_argument("--task-token-limit", type=int, metavar="N", help="above it a task has failed")
     run.add_argument("--task-cost-limit", type=float, metavar="USD", help="above it a task has failed")
+    run.add_argument("--task-timeout", type=float, metavar="S", help="after it a task is ended without a verdict")
+    run.add_argument(
+        "--task-working-timeout", type=float, metavar="S", help="above it, retries left out, a task has failed"
+    )
     run.add_argument("--max-cost", type=float, metavar="USD", help="begin no new simulation above it")
     run.add_argument("--heartbeat", type=float, metavar="S", help="between lines on a running task (default: 30)")
     run.add_argument("--stall-after", type=float, metavar="S", help="without an event: a warning (default: 120)")

@@ -50,6 +50,10 @@ class RunOptions:
     """Tokens, in and out, that agent and user may take for one task."""
     task_cost_limit: float | None = None
     """USD that one task may take."""
+    task_working_timeout: float | None = None
+    """Seconds that one task may take, failed attempts at calls and the waits after them left out."""
+    task_timeout: float | None = _free(default=None)
+    """Seconds that one task may take, all told."""
     seed: int = 300
     max_concurrency: int = _free(default=10)
     llm_timeout: float = _free(default=600.0)
@@ -92,7 +96,7 @@ class RunOptions:
         for name in ("llm_timeout", "heartbeat", "stall_after"):
             if not getattr(self, name) > 0:
                 raise UserMistake(f"{_flag(name)} must be more than 0 seconds, not {getattr(self, name):g}")
-        for name in ("max_cost", "task_cost_limit", "task_token_limit"):
+        for name in ("max_cost", "task_cost_limit", "task_token_limit", "task_timeout", "task_working_timeout"):
             limit = getattr(self, name)
             if limit is not None and not limit > 0:
                 raise UserMistake(f"{_flag(name)} must be more than 0, not {limit:g}")

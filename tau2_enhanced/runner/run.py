@@ -85,6 +85,8 @@ def run(command: CommandLine) -> int:
             max_errors=options.max_errors,
             token_limit=options.task_token_limit,
             cost_limit_usd=options.task_cost_limit,
+            wall_limit_s=options.task_timeout,
+            working_limit_s=options.task_working_timeout,
             clock=clock,
         )
         started = StartedRun(options, folder, plan, specs, record, logs, clock, clock.ms(), resumed=earlier is not None)

@@ -17,6 +17,7 @@ from tau2_enhanced.logging.events import TaskCompleteEvent, TaskStartEvent
 from tau2_enhanced.models.failures import ModelCallError
 from tau2_enhanced.models.participant import Participant, SimulationModels, Used
 from tau2_enhanced.models.stand_in.gold import HEADER
+from tau2_enhanced.models.task_time import TaskTime, limited
 from tau2_enhanced.runner.jobs import Job, Outcome, Status
 from tau2_enhanced.runner.verdicts import Decision, decide, not_evaluable
 
@@ -44,6 +45,8 @@ class Bench:
     max_errors: int
     token_limit: int | None = None
     cost_limit_usd: float | None = None
+    wall_limit_s: float | None = None
+    working_limit_s: float | None = None
     clock: Clock = field(default_factory=Clock)
     running: dict[str, TaskContext] = field(default_factory=dict)
     """The simulations running at this moment, by their id."""
@@ -207,7 +210,8 @@ class _Attempt:
             max_errors=bench.max_errors,
             seed=self.job.seed,
         )
-        simulation = self.orchestrator.run()
+        with limited(TaskTime(bench.clock.ms, bench.clock.ms(), bench.wall_limit_s, bench.working_limit_s)):
+            simulation = self.orchestrator.run()
         simulation.id = self.sim
         simulation.trial = self.job.trial
         return simulation
