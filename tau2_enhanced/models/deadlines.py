@@ -18,8 +18,9 @@ from typing import Any
 import httpcore2
 import httpx2
 
-_PIECE = 4096
-"""Bytes of a request for each write: a socket that takes any more at all takes so many at once."""
+_PIECE = 64 * 1024
+"""Bytes of a request for each write: enough for most in one, since a thread that has let go of the interpreter may
+wait long for its next turn."""
 
 _ends_at: ContextVar[float | None] = ContextVar("tau2_enhanced_call_ends_at", default=None)
 
