@@ -31,9 +31,10 @@ from tau2_enhanced.logging.bridge import silence_loguru
 from tau2_enhanced.models.client import Request
 from tau2_enhanced.models.http import encoded
 from tau2_enhanced.models.openai_client import OpenAIClient
-from tau2_enhanced.models.participant import Participant, SimulationModels
+from tau2_enhanced.models.participant import Participant
 from tau2_enhanced.models.prices import FREE, PriceBook
 from tau2_enhanced.models.resolve import parse_model
+from tau2_enhanced.models.simulation_models import SimulationModels
 
 CALLS = 100
 ROUNDS = 5
@@ -136,7 +137,7 @@ def ways(port: int, closing: ExitStack) -> dict[str, Callable[[], object]]:
     participant = Participant(
         "agent", parse_model("vllm/m", role="agent", base_url=url), client, PriceBook({"m": FREE})
     )
-    models = SimulationModels({"agent": participant}, headers=lambda role: HEADERS)
+    models = SimulationModels({"agent": participant}, headers=lambda _: HEADERS)
     request = Request("m", chat, schemas, None, arguments, HEADERS)
 
     from tau2.agent import llm_agent

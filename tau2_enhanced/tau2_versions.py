@@ -23,7 +23,8 @@ from tau2_enhanced.deferred_imports import deferred
 from tau2_enhanced.environments.domain_environments import DomainEnvironments, offers_databases
 from tau2_enhanced.errors import UserMistake
 from tau2_enhanced.models.client import ChatMessage, ToolSchema
-from tau2_enhanced.models.participant import SimulationModels
+from tau2_enhanced.models.conversation import kept_of
+from tau2_enhanced.models.simulation_models import SimulationModels
 
 if TYPE_CHECKING:
     from tau2.data_model.message import AssistantMessage, Message
@@ -38,6 +39,8 @@ DEFAULT_JUDGE = "gpt-4o-mini"
 DEFAULT_ARGUMENTS: Mapping[str, Any] = {"temperature": 0.0}
 
 AGENT = "llm_agent"
+AGENT_WITH_EXPERTS = f"{AGENT}+experts"
+"""What results call the same agent where it may let experts take its turn; it is in no registry."""
 USER = "user_simulator"
 """The agent and the user of tau2 that a run is made of, by their names in tau2's registry."""
 
@@ -46,9 +49,6 @@ _GENERATE_OF = {
     "user": "tau2.user.user_simulator",
     "judge": "tau2.evaluator.evaluator_nl_assertions",
 }
-
-_REASONING = ("reasoning_content", "reasoning", "thinking_blocks", "content_blocks")
-"""Under which names servers give a model's reasoning, and want it back; the last one is Claude's whole answer."""
 
 _descriptions: dict[type, list[ToolDescription]] = {}
 """By class of tool kits."""
@@ -166,8 +166,7 @@ def to_chat(messages: Iterable[Message]) -> list[ChatMessage]:
                     }
                     for call in message.tool_calls
                 ]
-            said = (message.raw_data or {}).get("message") or {}
-            made |= {key: said[key] for key in _REASONING if said.get(key)}
+            made |= kept_of(message.raw_data or {})
         chat.append(made)
     return chat
 

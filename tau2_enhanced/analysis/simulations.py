@@ -29,6 +29,7 @@ _OUTCOME = {
     "cost_usd": pl.Float64(),
     "agent_cost_usd": pl.Float64(),
     "user_cost_usd": pl.Float64(),
+    "expert_cost_usd": pl.Float64(),
     "judge_cost_usd": pl.Float64(),
 }
 _TOKENS = ("input_tokens", "cached_tokens", "output_tokens")

@@ -115,11 +115,12 @@ class LLMCallEvent(ModelCallEvent):
 
 @dataclass
 class ExpertCallEvent(ModelCallEvent):
-    """The agent asked an expert model, as a tool."""
+    """The agent let an expert model take its turn, by a tool."""
 
     type: ClassVar[str] = "expert_call"
 
     expert: str | None = None
+    """The name by which the agent knows it."""
 
 
 @dataclass
@@ -288,6 +289,8 @@ class RunStartEvent(ExecutionEvent):
     agent_model: str | None = None
     user_model: str | None = None
     judge_model: str | None = None
+    experts: str | None = None
+    """The experts that the agent is offered, as `NAME=MODEL, …`."""
     planned: int | None = None
     """Simulations of the whole plan."""
     finished: int | None = None
@@ -334,6 +337,7 @@ class TaskCompleteEvent(ExecutionEvent):
     cost_usd: float | None = usd(default=None)
     agent_cost_usd: float | None = usd(default=None)
     user_cost_usd: float | None = usd(default=None)
+    expert_cost_usd: float | None = usd(default=None)
     judge_cost_usd: float | None = usd(default=None)
     steps: int | None = None
     error_type: str | None = None

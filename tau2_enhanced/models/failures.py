@@ -12,6 +12,7 @@ ModelCallError
     ├── ContextOverflow      the conversation no longer fits the model
     ├── BrokenArguments      a tool call whose arguments are no JSON object, three times over
     ├── EmptyAnswer          neither text nor a tool call, three times over
+    ├── ExpertFailed         no expert took a turn that the agent wanted one to take, three times over
     └── LimitReached         more tokens, money or working time than one task may take
 """
 
@@ -86,6 +87,12 @@ class BrokenArguments(ModelFailure):
 
 class EmptyAnswer(ModelFailure):
     error_type = "empty_answer"
+
+
+class ExpertFailed(ModelFailure):
+    """The agent asked for experts in ways that can't be, or of experts that gave no usable answer."""
+
+    error_type = "expert_failed"
 
 
 class LimitReached(ModelFailure):

@@ -5,31 +5,34 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, TypeVar
 
 from tau2_enhanced.logging import current_context, emit, get_logger
-from tau2_enhanced.logging.events import EvaluatorEvent, LLMCallEvent, ModelCallEvent, UserSimEvent
+from tau2_enhanced.logging.events import EvaluatorEvent, ExpertCallEvent, LLMCallEvent, ModelCallEvent, UserSimEvent
 from tau2_enhanced.models.client import ChatMessage, Client, Reply, Request, RequestedCall, ToolSchema, Usage, whole
 from tau2_enhanced.models.failures import (
     BrokenArguments,
     EmptyAnswer,
     JudgeFailed,
-    LimitReached,
     ModelCallError,
     RequestRefused,
 )
 from tau2_enhanced.models.prices import PriceBook
 from tau2_enhanced.models.resolve import ModelSpec
 from tau2_enhanced.models.retry import Attempts, complete_with_retries
-from tau2_enhanced.models.task_time import task_time
 
 N = TypeVar("N", int, float)
 
 TRIES = 3
 """How often a model may answer one question with nothing usable before that is its failure."""
 
-_EVENTS: Mapping[str, type[ModelCallEvent]] = {"agent": LLMCallEvent, "user": UserSimEvent, "judge": EvaluatorEvent}
+_EVENTS: Mapping[str, Callable[..., ModelCallEvent]] = {
+    "agent": LLMCallEvent,
+    "user": UserSimEvent,
+    "judge": EvaluatorEvent,
+}
 _RENAMED = {"max_tokens": "max_completion_tokens"}
 _THINKING = re.compile(r"\A(?:(?!<think>).)*?</think>|<think>.*?(?:</think>|\Z)", re.DOTALL)
 _FENCED = re.compile(r"```(?:json)?\s*(.*?)\s*```", re.DOTALL)
@@ -73,15 +76,16 @@ class Used:
 
     def add(self, usage: Usage, cost_usd: float | None, seconds: float) -> None:
         self.calls += 1
-        self.input_tokens = _sum(self.input_tokens, usage.input_tokens)
-        self.output_tokens = _sum(self.output_tokens, usage.output_tokens)
+        self.input_tokens = total(self.input_tokens, usage.input_tokens)
+        self.output_tokens = total(self.output_tokens, usage.output_tokens)
         # a server that has no cache says nothing of one
-        self.cached_tokens = _sum(self.cached_tokens, usage.cached_tokens or 0)
-        self.cost_usd = _sum(self.cost_usd, cost_usd)
+        self.cached_tokens = total(self.cached_tokens, usage.cached_tokens or 0)
+        self.cost_usd = total(self.cost_usd, cost_usd)
         self.seconds += seconds
 
 
-def _sum(one: N | None, other: N | None) -> N | None:
+def total(one: N | None, other: N | None) -> N | None:
+    """The sum; None where a part is unknown."""
     return None if one is None or other is None else one + other
 
 
@@ -97,7 +101,9 @@ class Participant:
         *,
         retries: int = 3,
         timeout_s: float = 600.0,
+        expert: str | None = None,
     ) -> None:
+        """`expert` is the name by which the agent knows an expert; its role is "expert"."""
         self.role = role
         self.spec = spec
         self._client = client
@@ -106,7 +112,8 @@ class Participant:
         self._timeout_s = timeout_s
         self._refused: set[str] = set()
         self._said_no_usage = False
-        self._event = _EVENTS[role]
+        self.expert = expert
+        self._event = _EVENTS[role] if expert is None else partial(ExpertCallEvent, expert=expert)
         self._waiting = f"{role} {spec.name}"
 
     def answer(
@@ -139,7 +146,7 @@ class Participant:
         for last in (False,) * (TRIES - 1) + (True,):
             with current_context().waiting(self._waiting):
                 reply, try_cost = self._call_accepted(request, used)
-            cost = _sum(cost, try_cost)
+            cost = total(cost, try_cost)
             try:
                 return self._read(reply, cost, judgements)
             except (BrokenArguments, EmptyAnswer, JudgeFailed) as failure:
@@ -261,63 +268,3 @@ def _is_check(result: object) -> bool:
         and isinstance(result.get("expectedOutcome"), str)
         and isinstance(result.get("reasoning"), str)
     )
-
-
-@dataclass
-class SimulationModels:
-    """The participants of one simulation and what each has used."""
-
-    participants: Mapping[str, Participant]
-    headers: Callable[[str], Mapping[str, str]] = field(repr=False)
-    """The request headers for a role."""
-    assertions: int | None = None
-    """How many natural-language assertions the task has, for the judge."""
-    token_limit: int | None = None
-    """Tokens, in and out, of agent and user together, above which the simulation has failed."""
-    cost_limit_usd: float | None = None
-    used: dict[str, Used] = field(default_factory=dict)
-    _shown: dict[str, int] = field(default_factory=dict, repr=False)
-
-    def answer(
-        self,
-        role: str,
-        messages: Sequence[ChatMessage],
-        tools: Sequence[ToolSchema],
-        tool_choice: str | None,
-        arguments: Mapping[str, Any],
-    ) -> Answer:
-        """`Participant.answer`, with the simulation's headers and account."""
-        if role != "judge":
-            self._check_limits()
-        self._show(role, messages, tools)
-        participant, used = self.participants[role], self.used.setdefault(role, Used())
-        answer = participant.answer(
-            messages, tools, tool_choice, arguments, self.headers(role), used, judgements=self.assertions
-        )
-        if _logger.isEnabledFor(10):
-            _logger.debug("answer of the %s: %s", role, json.dumps(answer.raw, ensure_ascii=False))
-        return answer
-
-    def cost_usd(self, role: str) -> float | None:
-        """What a role's calls have cost; None where a price is unknown."""
-        return self.used[role].cost_usd if role in self.used else 0.0
-
-    def _check_limits(self) -> None:
-        task_time().check()
-        tokens = sum((used.input_tokens or 0) + (used.output_tokens or 0) for used in self.used.values())
-        if self.token_limit is not None and tokens > self.token_limit:
-            raise LimitReached(f"{tokens} tokens are more than the {self.token_limit} of a task")
-        cost = sum(used.cost_usd or 0.0 for used in self.used.values())
-        if self.cost_limit_usd is not None and cost > self.cost_limit_usd:
-            raise LimitReached(f"{cost:.4f} USD are more than the {self.cost_limit_usd:g} of a task")
-
-    def _show(self, role: str, messages: Sequence[ChatMessage], tools: Sequence[ToolSchema]) -> None:
-        """The prompt at DEBUG, each message once."""
-        if not _logger.isEnabledFor(10):
-            return
-        shown = self._shown.get(role, 0) if role != "judge" else 0
-        if not shown and tools:
-            _logger.debug("tools of the %s: %s", role, json.dumps(list(tools), ensure_ascii=False))
-        for index, message in enumerate(messages[shown:], shown):
-            _logger.debug("prompt of the %s, message %d: %s", role, index, json.dumps(message, ensure_ascii=False))
-        self._shown[role] = len(messages)

@@ -22,6 +22,7 @@ class Price(NamedTuple):
 
 
 FREE = Price(0.0, 0.0)
+_THOUSAND = 1000
 
 
 def parse_price(text: str) -> tuple[str, Price]:
@@ -49,16 +50,32 @@ class PriceBook:
         self._lock = threading.Lock()
         self._unpriced: set[str] = set()
 
+    def price(self, provider: str, model: str) -> Price | None:
+        """The price of short calls (some are dearer where the prompt is long); None where it is unknown."""
+        try:
+            per_input = self._cost_usd(provider, model, Usage(_THOUSAND, 0))
+            per_output = self._cost_usd(provider, model, Usage(0, _THOUSAND))
+        except LookupError:
+            return None
+        return Price(round(per_input * _THOUSAND, 6), round(per_output * _THOUSAND, 6))
+
     def cost_usd(self, provider: str, model: str, usage: Usage) -> float | None:
         """US dollars of one call; None where the price or the tokens are unknown."""
         if usage.input_tokens is None or usage.output_tokens is None:
             return None
+        try:
+            return self._cost_usd(provider, model, usage)
+        except LookupError:
+            self.name_unpriced(provider, model)
+            return None
+
+    def _cost_usd(self, provider: str, model: str, usage: Usage) -> float:
+        """Raises LookupError where the price is unknown."""
         own = self.own.get(f"{provider}/{model}") or self.own.get(model)
         if own is not None:
-            return (usage.input_tokens * own.input_usd + usage.output_tokens * own.output_usd) / 1e6
+            return ((usage.input_tokens or 0) * own.input_usd + (usage.output_tokens or 0) * own.output_usd) / 1e6
         if provider == "vllm":
-            self._name_unpriced(f"{provider}/{model}")
-            return None
+            raise LookupError(model)
 
         import genai_prices
 
@@ -70,15 +87,14 @@ class PriceBook:
                 cache_write_tokens=usage.cache_write_tokens or None,
             )
             return float(genai_prices.calc_price(tokens, model, provider_id=provider).total_price)
-        except (LookupError, ValueError):
-            self._name_unpriced(f"{provider}/{model}")
-            return None
+        except ValueError as error:
+            raise LookupError(model) from error
 
-    def _name_unpriced(self, model: str) -> None:
+    def name_unpriced(self, provider: str, model: str) -> None:
+        """Say, once for each model, that its price is unknown."""
+        name = f"{provider}/{model}"
         with self._lock:
-            if model in self._unpriced:
+            if name in self._unpriced:
                 return
-            self._unpriced.add(model)
-        _logger.warning(
-            "no price is known for %s: its cost is left out (give one with --price %s=IN/OUT)", model, model
-        )
+            self._unpriced.add(name)
+        _logger.warning("no price is known for %s: its cost is left blank; give --price %s=IN/OUT", name, name)

@@ -28,7 +28,7 @@ _HOSTED = ("openai", "anthropic")
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """Which model plays a role: agent, user or judge."""
+    """Which model plays a role: agent, expert, user or judge."""
 
     given: str
     """As the user wrote it."""
@@ -79,7 +79,7 @@ def parse_model(
     elif provider == "vllm":
         key = key or environment.get("VLLM_API_KEY") or "EMPTY"
         if base_url is None:
-            raise UserMistake(f"{given} needs the server's address: --{role}-base-url http://HOST:PORT/v1")
+            raise UserMistake(f"{given} needs the server's address: {_address_flag(role, given)}http://HOST:PORT/v1")
     base_url = _checked_url(base_url, role)
     protect(key)
     return ModelSpec(given, provider, name, base_url, key, arguments)
@@ -95,7 +95,15 @@ def _split(given: str, base_url: str | None, role: str) -> tuple[str, str]:
         return "anthropic", given
     if not slash and given and base_url is not None:
         return "vllm", given
-    raise UserMistake(f"--{role}-model {given!r} is no model this runner knows: use {_KNOWN_FORMS}")
+    raise UserMistake(f"{_flag(role, 'model')} {given!r} is no model this runner knows: use {_KNOWN_FORMS}")
+
+
+def _flag(role: str, what: str) -> str:
+    return "--experts" if role == "expert" else f"--{role}-{what}"
+
+
+def _address_flag(role: str, given: str) -> str:
+    return f"--experts NAME={given}@" if role == "expert" else f"--{role}-base-url "
 
 
 def _checked_url(url: str | None, role: str) -> str | None:
@@ -108,7 +116,7 @@ def _checked_url(url: str | None, role: str) -> str | None:
     except ValueError:
         usable = False
     if not usable:
-        raise UserMistake(f"--{role}-base-url {url_without_secrets(url)} is no http(s) address")
+        raise UserMistake(f"{_flag(role, 'base-url')} {url_without_secrets(url)} is no http(s) address")
     return url.rstrip("/").removesuffix("/chat/completions")
 
 

@@ -94,6 +94,12 @@ def _build_parser() -> argparse.ArgumentParser:
             dest=f"{role}_args",
         )
     models.add_argument(
+        "--experts", nargs="+", metavar="NAME=MODEL[@URL]", help="models that the agent may let take its turn"
+    )
+    models.add_argument(
+        "--use-model-tool", action=argparse.BooleanOptionalAction, help="offer the experts to the agent (default)"
+    )
+    models.add_argument(
         "--price",
         action="append",
         dest="prices",

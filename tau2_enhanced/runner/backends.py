@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tau2_enhanced import tau2_versions
 from tau2_enhanced.errors import UserMistake
-from tau2_enhanced.models.client import Client, Usage
+from tau2_enhanced.models.client import Client
+from tau2_enhanced.models.experts import Experts, parse_expert
 from tau2_enhanced.models.participant import Participant
 from tau2_enhanced.models.prices import FREE, PriceBook, parse_price
 from tau2_enhanced.models.replay import Recording, ReplayClient, read_recording
@@ -36,6 +37,18 @@ def resolve_models(options: RunOptions) -> dict[str, ModelSpec]:
     return specs
 
 
+def resolve_experts(options: RunOptions) -> dict[str, ModelSpec]:
+    """The models of the experts that the agent is offered, by their names. Raises UserMistake."""
+    specs: dict[str, ModelSpec] = {}
+    for name, model, base_url in map(parse_expert, options.experts):
+        if name in specs:
+            raise UserMistake(f"--experts: there are two of the name {name}")
+        specs[name] = parse_model(model, role="expert", base_url=base_url)
+        if specs[name].provider == REPLAY:
+            raise UserMistake("--experts: a recording can't be an expert")
+    return specs if options.use_model_tool else {}
+
+
 def read_recordings(specs: Mapping[str, ModelSpec]) -> dict[str, Recording]:
     """The recordings that are to be replayed, by their file's name. Raises UserMistake."""
     names = dict.fromkeys(spec.name for spec in specs.values() if spec.provider == REPLAY)
@@ -55,38 +68,74 @@ def with_needed_judge(specs: Mapping[str, ModelSpec], tasks: list[tuple[str, str
         ) from None
 
 
+@dataclass(frozen=True)
+class Backends:
+    """Who answers in a run."""
+
+    participants: Mapping[str, Participant]
+    """By role."""
+    experts: Experts | None
+    """Where the agent is offered any."""
+    unpriced: Sequence[ModelSpec]
+    """The models whose price is not known."""
+    prices: PriceBook
+
+
 def connect(
     specs: Mapping[str, ModelSpec],
+    experts: Mapping[str, ModelSpec],
     options: RunOptions,
     gold_url: str | None,
     recordings: Mapping[str, Recording],
     closing: ExitStack,
-) -> dict[str, Participant]:
-    """Participants for all roles, one connection pool for each server, each server and model checked.
+) -> Backends:
+    """Participants for all roles and experts, one connection pool for each server, each server and model checked.
 
     Raises UserMistake for a server that can't be reached, a key that is refused or a model that is not there.
     """
-    free = {f"{spec.provider}/{spec.name}": FREE for spec in specs.values() if spec.provider in (GOLD, REPLAY)}
+    everyone = [*specs.values(), *experts.values()]
+    free = {f"{spec.provider}/{spec.name}": FREE for spec in everyone if spec.provider in (GOLD, REPLAY)}
     prices = PriceBook({**free, **dict(parse_price(text) for text in options.prices)})
-    clients: dict[tuple[str, str | None, str | None], Client] = {}
-    participants = {}
-    for role, spec in (_with_streams(specs) if options.stream else specs).items():
-        url, key = (gold_url, "gold") if spec.provider == GOLD else (spec.base_url, spec.api_key)
-        if options.max_cost is not None and prices.cost_usd(spec.provider, spec.name, Usage(1, 1)) is None:
-            raise UserMistake(f"--max-cost needs the price of {spec.given}: give it with --price {spec.given}=IN/OUT")
-        server = (spec.provider, url, key)
+    unpriced = [spec for spec in everyone if prices.price(spec.provider, spec.name) is None]
+    if options.max_cost is not None and unpriced:
+        given = unpriced[0].given
+        raise UserMistake(f"--max-cost needs the price of {given}: give it with --price {given}=IN/OUT")
+    if options.stream:
+        specs, experts = _with_streams(specs), _with_streams(experts)
+    servers = _Servers(options, gold_url, closing)
+
+    def join(role: str, spec: ModelSpec, expert: str | None = None) -> Participant:
         if spec.provider == REPLAY:
-            participants[role] = Participant(role, spec, ReplayClient(recordings[spec.name]), prices, retries=0)
-            continue
-        if server not in clients:
-            clients[server] = _client(spec.provider, url, key, options.max_concurrency)
-            closing.callback(clients[server].close)
+            return Participant(role, spec, ReplayClient(recordings[spec.name]), prices, retries=0)
+        client = servers.client(spec)
         if spec.provider != GOLD:
-            clients[server].check(spec.name)
-        participants[role] = Participant(
-            role, spec, clients[server], prices, retries=options.llm_retries, timeout_s=options.llm_timeout
+            client.check(spec.name)
+        return Participant(
+            role, spec, client, prices, retries=options.llm_retries, timeout_s=options.llm_timeout, expert=expert
         )
-    return participants
+
+    participants = {role: join(role, spec) for role, spec in specs.items()}
+    asked = [join("expert", spec, name) for name, spec in experts.items()]
+    known = {name: prices.price(spec.provider, spec.name) for name, spec in experts.items()}
+    return Backends(participants, Experts(asked, known) if asked else None, unpriced, prices)
+
+
+class _Servers:
+    """The clients of a run: models on one server share one."""
+
+    def __init__(self, options: RunOptions, gold_url: str | None, closing: ExitStack) -> None:
+        self._options = options
+        self._gold_url = gold_url
+        self._closing = closing
+        self._clients: dict[tuple[str, str | None, str | None], Client] = {}
+
+    def client(self, spec: ModelSpec) -> Client:
+        url, key = (self._gold_url, "gold") if spec.provider == GOLD else (spec.base_url, spec.api_key)
+        server = (spec.provider, url, key)
+        if server not in self._clients:
+            self._clients[server] = _client(spec.provider, url, key, self._options.max_concurrency)
+            self._closing.callback(self._clients[server].close)
+        return self._clients[server]
 
 
 def _with_streams(specs: Mapping[str, ModelSpec]) -> dict[str, ModelSpec]:

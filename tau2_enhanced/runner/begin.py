@@ -28,6 +28,9 @@ class StartedRun:
     folder: RunFolder
     plan: Plan
     specs: Mapping[str, ModelSpec]
+    """By role."""
+    experts: Mapping[str, ModelSpec]
+    """By name: those that the agent is offered."""
     record: Record
     logs: LogSession
     clock: Clock

@@ -69,10 +69,12 @@ def continued(earlier: Configuration, now: Configuration) -> Configuration:
 
     Raises UserMistake, naming each difference, where results of both would not belong together.
     """
+    # an option that was not there yet had its default
+    then = {**RunOptions().deciding(), **earlier.deciding}
     differences = [
-        f"{name}: {earlier.deciding.get(name)!r} then, {now.deciding.get(name)!r} now"
-        for name in sorted(earlier.deciding.keys() | now.deciding.keys())
-        if earlier.deciding.get(name) != now.deciding.get(name)
+        f"{name}: {then.get(name)!r} then, {now.deciding.get(name)!r} now"
+        for name in sorted(then.keys() | now.deciding.keys())
+        if then.get(name) != now.deciding.get(name)
     ]
     differences += [
         f"{domain}: other prompts, policy or tools"

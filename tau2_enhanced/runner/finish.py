@@ -89,7 +89,12 @@ def _summary(started: StartedRun, stop: Stop, unwritten: str) -> dict[str, Any]:
         "agent_model": started.specs["agent"].given,
         "user_model": started.specs["user"].given,
         "judge_model": started.specs["judge"].given if "judge" in started.specs else None,
-        "played_by_gold": [role for role, spec in started.specs.items() if spec.provider == GOLD],
+        "experts": {name: spec.given for name, spec in started.experts.items()},
+        "custom_scaffold": bool(started.experts),
+        "played_by_gold": [
+            *(role for role, spec in started.specs.items() if spec.provider == GOLD),
+            *(f"expert {name}" for name, spec in started.experts.items() if spec.provider == GOLD),
+        ],
         "duration_ms": round(started.clock.ms() - started.began_ms, 3),
         "elapsed_ms": round(started.clock.ms(), 3),
         "spent_usd": round(started.record.spent_usd, 10),

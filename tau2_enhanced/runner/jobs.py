@@ -49,7 +49,7 @@ class Outcome:
     """When it ended, since the run's start."""
     steps: int
     used: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """By role (agent, user, judge): calls, input_tokens, output_tokens, cached_tokens, cost_usd, seconds."""
+    """By role (agent, expert, user, judge): calls, input_tokens, output_tokens, cached_tokens, cost_usd, seconds."""
     simulation: dict[str, Any] = field(default_factory=dict)
     """The tau2 SimulationRun."""
     continues: str | None = None
@@ -63,10 +63,9 @@ class Outcome:
     def passed(self) -> bool:
         return self.reward is not None and is_success(self.reward)
 
-    def cost_usd(self, role: str | None = None) -> float | None:
-        """Cost of a role, or of all; None where a price is unknown."""
-        roles = self.used.values() if role is None else [self.used[role]] if role in self.used else []
-        costs = [used["cost_usd"] for used in roles]
+    def cost_usd(self, *roles: str) -> float | None:
+        """Cost of these roles, or of all; None where a price is unknown."""
+        costs = [used["cost_usd"] for role, used in self.used.items() if not roles or role in roles]
         return None if None in costs else float(sum(costs))
 
     @property

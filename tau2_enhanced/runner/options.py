@@ -42,6 +42,10 @@ class RunOptions:
     judge_args: dict[str, Any] = field(default_factory=dict, repr=False)
     stream: bool = False
     """Whether answers are streamed, which tells when their first token came."""
+    experts: list[str] = field(default_factory=list, repr=False)
+    """`NAME=MODEL` or `NAME=MODEL@BASE_URL`."""
+    use_model_tool: bool = True
+    """The agent may let the experts take its turn."""
     prices: list[str] = _free(default_factory=list)
     """`MODEL=IN/OUT`, USD per million tokens."""
     max_steps: int = 200
@@ -107,7 +111,14 @@ class RunOptions:
 
     def deciding(self) -> dict[str, Any]:
         """What can change a result, and so must be the same when the run is resumed."""
-        return {f.name: self._kept(f.name) for f in fields(self) if not f.metadata.get("free")}
+        deciding = {f.name: self._kept(f.name) for f in fields(self) if not f.metadata.get("free")}
+        # the address of a server decides nothing
+        return {**deciding, "experts": [_expert(text)[0] for text in self.experts]}
+
+    @property
+    def offered_experts(self) -> list[str]:
+        """The experts that the agent is offered."""
+        return self.experts if self.use_model_tool else []
 
     def _kept(self, name: str) -> Any:
         value = getattr(self, name)
@@ -115,6 +126,8 @@ class RunOptions:
             return {key: kept for key, kept in value.items() if key not in _CONNECTION}
         if name.endswith("_base_url") and value is not None:
             return url_without_secrets(value)
+        if name == "experts":
+            return ["".join(_expert(text)) for text in value]
         return value
 
 
@@ -127,6 +140,12 @@ _NOT_KEPT = {
     "json",
     "dry_run",
 }
+
+
+def _expert(text: str) -> tuple[str, str]:
+    """What an expert is, and `@` with its server's address, without secrets."""
+    expert, at, address = text.partition("@http")
+    return expert, f"@{url_without_secrets('http' + address)}" if at else ""
 
 
 def _flag(name: str) -> str:

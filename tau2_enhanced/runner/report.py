@@ -14,6 +14,7 @@ from tau2_enhanced.runner import words
 _LISTED = 5
 _MOST_KS = 4
 _GOLD = "gold played the benchmark's own actions: this reward is its upper bound, not a model's score"
+_SCAFFOLD = "the agent could let experts take its turn: this is a custom scaffold, not a model by itself"
 _GOLD_BESIDE = "gold played a part beside the agent: this reward can't be compared with published scores"
 
 
@@ -28,6 +29,8 @@ def print_report(summary: Mapping[str, Any], console: Console) -> None:
         console.print(f"not run: {len(summary['not_run'])}", style="yellow")
     if summary["played_by_gold"]:
         console.print(_GOLD if "agent" in summary["played_by_gold"] else _GOLD_BESIDE, style="cyan")
+    if summary["custom_scaffold"]:
+        console.print(_SCAFFOLD, style="cyan")
     if summary["stopped"]:
         console.print(f"stopped: {summary['stopped']}", style="yellow", markup=False)
     if summary["resume_command"]:
@@ -46,18 +49,19 @@ def _domains(summary: Mapping[str, Any]) -> Table:
     table = Table(title=f"run {summary['run_id']}", title_justify="left")
     table.add_column("domain", style="bold")
     bounds = ["pass^1 ≥"] if incomplete else []
-    names = ["tasks", "coverage", *(f"pass^{k}" for k in ks), *bounds, "reward", "agent", "user", "tok in", "tok out"]
+    priced = _priced(summary)
+    names = ["tasks", "coverage", *(f"pass^{k}" for k in ks), *bounds, "reward", *priced, "tok in", "tok out"]
     for name in [*names, "median", "P95"]:
         table.add_column(name, justify="right")
     for domain, group in groups.items():
-        table.add_row(domain, *_cells(group, ks, incomplete))
+        table.add_row(domain, *_cells(group, ks, priced, incomplete))
     if len(groups) > 1:
         table.add_section()
-        table.add_row("all", *_cells(summary, ks, incomplete))
+        table.add_row("all", *_cells(summary, ks, priced, incomplete))
     return table
 
 
-def _cells(group: Mapping[str, Any], ks: Sequence[int], incomplete: bool) -> list[str]:
+def _cells(group: Mapping[str, Any], ks: Sequence[int], priced: Sequence[str], incomplete: bool) -> list[str]:
     costs = group["cost_usd_by_role"]
     return [
         str(group["tasks"]),
@@ -66,13 +70,17 @@ def _cells(group: Mapping[str, Any], ks: Sequence[int], incomplete: bool) -> lis
         # the least pass^1 can be: with all that is missing counted as failed
         *([words.percent(group["pass_hat_k_lower_bound"].get("1"))] if incomplete else []),
         "–" if group["mean_reward"] is None else f"{group['mean_reward']:.3f}",
-        words.money(costs.get("agent")),
-        words.money(costs.get("user")),
+        *(words.money(costs.get(role, 0.0 if role == "expert" else None)) for role in priced),
         words.count(group["input_tokens"]),
         words.count(group["output_tokens"]),
         _time(group["duration_ms_median"]),
         _time(group["duration_ms_p95"]),
     ]
+
+
+def _priced(summary: Mapping[str, Any]) -> list[str]:
+    """The roles whose cost is shown."""
+    return ["agent", *(["expert"] if summary["custom_scaffold"] else []), "user"]
 
 
 def _reasons(reasons: Mapping[str, int]) -> Text:

@@ -61,6 +61,7 @@ def _info(domain: str, policy: str, options: RunOptions, num_trials: int) -> Inf
     from tau2.environment.environment import EnvironmentInfo
 
     kept = options.to_json()
+    experts = kept["experts"] if options.offered_experts else []
     return Info(
         git_commit=f"tau2-enhanced {tau2_enhanced.__version__}, {tau2_versions.version()}",
         num_trials=num_trials,
@@ -68,9 +69,14 @@ def _info(domain: str, policy: str, options: RunOptions, num_trials: int) -> Inf
         max_errors=options.max_errors,
         seed=options.seed,
         agent_info=AgentInfo(
-            implementation=tau2_versions.AGENT,
+            # an agent with experts is another one: its results are those of a custom scaffold
+            implementation=tau2_versions.AGENT_WITH_EXPERTS if experts else tau2_versions.AGENT,
             llm=options.agent_model,
-            llm_args={**tau2_versions.DEFAULT_ARGUMENTS, **kept["agent_args"]},
+            llm_args={
+                **tau2_versions.DEFAULT_ARGUMENTS,
+                **kept["agent_args"],
+                **({"experts": experts} if experts else {}),
+            },
         ),
         user_info=UserInfo(
             implementation=tau2_versions.USER,

@@ -19,7 +19,13 @@ from tau2_enhanced.models.resolve import GOLD, ModelSpec
 from tau2_enhanced.models.stand_in.plays import play_of
 from tau2_enhanced.models.stand_in.process import StandInProcess
 from tau2_enhanced.runner.arguments import CommandLine
-from tau2_enhanced.runner.backends import connect, read_recordings, resolve_models, with_needed_judge
+from tau2_enhanced.runner.backends import (
+    connect,
+    read_recordings,
+    resolve_experts,
+    resolve_models,
+    with_needed_judge,
+)
 from tau2_enhanced.runner.begin import StartedRun, open_run, prepare, resumed_at_ms
 from tau2_enhanced.runner.configuration import continued, make_configuration
 from tau2_enhanced.runner.display import Display, make_display
@@ -44,12 +50,12 @@ def run(command: CommandLine) -> int:
     """Run, or go on with a run; the process's exit code. Raises UserMistake before anything is begun."""
     options, folder, earlier = prepare(command)
     options.check()
-    specs = resolve_models(options)
+    specs, experts = resolve_models(options), resolve_experts(options)
     recordings = read_recordings(specs)
     replayed = list(recordings.values())
     options = following(options, replayed)
     with ExitStack() as closing:
-        uses_gold = any(spec.provider == GOLD for spec in specs.values())
+        uses_gold = any(spec.provider == GOLD for spec in (*specs.values(), *experts.values()))
         stand_in = closing.enter_context(StandInProcess()) if uses_gold and not options.dry_run else None
         silence_loguru()
         registry = tau2_versions.load()
@@ -63,12 +69,12 @@ def run(command: CommandLine) -> int:
         if earlier is not None:
             configuration = continued(earlier, configuration)
         if options.dry_run:
-            _print_plan(plan, specs, folder, options)
+            _print_plan(plan, specs, experts, folder, options)
             return 0
         _warn_of_gold_user(specs)
-        plays = {key: play_of(task) for key, task in plan.tasks.items()}
+        plays = {key: replace(play_of(task), experts=tuple(experts)) for key, task in plan.tasks.items()}
         gold_url = stand_in.serve(plays) if stand_in is not None else None
-        participants = connect(specs, options, gold_url, recordings, closing)
+        backends = connect(specs, experts, options, gold_url, recordings, closing)
         display = make_display(options.display, sys.stderr)
         record, logs = open_run(
             options, folder, configuration, plan.domains, display, closing, resumed=earlier is not None
@@ -80,7 +86,8 @@ def run(command: CommandLine) -> int:
             run=folder.run_id,
             registry=registry,
             tasks=plan.tasks,
-            participants=participants,
+            participants=backends.participants,
+            experts=backends.experts,
             max_steps=options.max_steps,
             max_errors=options.max_errors,
             token_limit=options.task_token_limit,
@@ -89,7 +96,11 @@ def run(command: CommandLine) -> int:
             working_limit_s=options.task_working_timeout,
             clock=clock,
         )
-        started = StartedRun(options, folder, plan, specs, record, logs, clock, clock.ms(), resumed=earlier is not None)
+        started = StartedRun(
+            options, folder, plan, specs, experts, record, logs, clock, clock.ms(), resumed=earlier is not None
+        )
+        for spec in backends.unpriced:
+            backends.prices.name_unpriced(spec.provider, spec.name)
         if record.repaired_bytes:
             _logger.warning("the record's last line was torn: %d bytes were cut off", record.repaired_bytes)
         stop = Stop()
@@ -110,6 +121,7 @@ def _execute(started: StartedRun, bench: Bench, display: Display, stop: Stop) ->
             agent_model=started.specs["agent"].given,
             user_model=started.specs["user"].given,
             judge_model=started.specs["judge"].given if "judge" in started.specs else None,
+            experts=", ".join(f"{name}={spec.given}" for name, spec in started.experts.items()) or None,
             planned=tally.all.planned,
             finished=len(done),
             max_concurrency=options.max_concurrency,
@@ -139,7 +151,10 @@ def _watchdog(started: StartedRun, bench: Bench, tally: Tally) -> Watchdog:
         path=started.folder.status,
         run_id=started.folder.run_id,
         pid=os.getpid(),
-        models={role: spec.given for role, spec in started.specs.items()},
+        models={
+            **{role: spec.given for role, spec in started.specs.items()},
+            **{f"expert {name}": spec.given for name, spec in started.experts.items()},
+        },
     )
     options = started.options
     return Watchdog(status, bench.running, tally, heartbeat_s=options.heartbeat, stall_after_s=options.stall_after)
@@ -186,7 +201,13 @@ def _warn_of_gold_user(specs: Mapping[str, ModelSpec]) -> None:
         print("gold as user says its part and stops: it does not answer what a model asks", file=sys.stderr)
 
 
-def _print_plan(plan: Plan, specs: Mapping[str, ModelSpec], folder: RunFolder, options: RunOptions) -> None:
+def _print_plan(
+    plan: Plan,
+    specs: Mapping[str, ModelSpec],
+    experts: Mapping[str, ModelSpec],
+    folder: RunFolder,
+    options: RunOptions,
+) -> None:
     if options.json:
         planned = {domain: sum(job.domain == domain for job in plan.jobs) for domain in plan.domains}
         print(json.dumps({"run_id": folder.run_id, "planned": planned, "dry_run": True}))
@@ -194,5 +215,6 @@ def _print_plan(plan: Plan, specs: Mapping[str, ModelSpec], folder: RunFolder, o
     for domain in plan.domains:
         jobs = [job for job in plan.jobs if job.domain == domain]
         print(f"{domain}: {len({job.task for job in jobs})} tasks, {len(jobs)} simulations")
-    print("models: " + ", ".join(f"{role} {spec.given}" for role, spec in specs.items()))
+    asked = {f"expert {name}": spec for name, spec in experts.items()}
+    print("models: " + ", ".join(f"{role} {spec.given}" for role, spec in {**specs, **asked}.items()))
     print(f"would be written to {folder.path} and {options.log_dir}; nothing was run (--dry-run)")

@@ -14,8 +14,10 @@ from tau2_enhanced import tau2_versions
 from tau2_enhanced.environments.logging_environment import LoggingEnvironment
 from tau2_enhanced.logging import Clock, TaskContext, current_context, emit, get_logger, task_context
 from tau2_enhanced.logging.events import TaskCompleteEvent, TaskStartEvent
+from tau2_enhanced.models.experts import Experts, ExpertTool
 from tau2_enhanced.models.failures import ModelCallError
-from tau2_enhanced.models.participant import Participant, SimulationModels, Used
+from tau2_enhanced.models.participant import Participant, Used
+from tau2_enhanced.models.simulation_models import SimulationModels
 from tau2_enhanced.models.stand_in.gold import HEADER
 from tau2_enhanced.models.task_time import TaskTime, limited
 from tau2_enhanced.runner.jobs import Job, Outcome, Status
@@ -43,6 +45,8 @@ class Bench:
     """By role: agent, user and, where one is wanted, judge."""
     max_steps: int
     max_errors: int
+    experts: Experts | None = None
+    """Those that the agent may let take its turn."""
     token_limit: int | None = None
     cost_limit_usd: float | None = None
     wall_limit_s: float | None = None
@@ -95,7 +99,8 @@ def _recorded(job: Job, bench: Bench, sim: str) -> Outcome:
     criteria = attempt.task.evaluation_criteria
     models = SimulationModels(
         bench.participants,
-        headers=lambda role: request_headers(job, role, bench.participants),
+        headers=lambda participant: request_headers(job, participant),
+        expert_tool=ExpertTool(bench.experts) if bench.experts is not None else None,
         assertions=len((criteria.nl_assertions if criteria else None) or ()),
         token_limit=bench.token_limit,
         cost_limit_usd=bench.cost_limit_usd,
@@ -115,7 +120,7 @@ def _recorded(job: Job, bench: Bench, sim: str) -> Outcome:
     status = decision.status if decision is not None else Status.VERDICT
     if status is Status.VERDICT and job.unjudged is None:
         # tau2 counts the messages alone: an answer that was thrown away cost money too
-        simulation.agent_cost, simulation.user_cost = models.cost_usd("agent"), models.cost_usd("user")
+        simulation.agent_cost, simulation.user_cost = models.cost_usd("agent", "expert"), models.cost_usd("user")
     outcome = Outcome(
         domain=job.domain,
         task=job.task,
@@ -248,11 +253,12 @@ def evaluate(simulation: SimulationRun, task: Task, domain: str, bench: Bench) -
     )
 
 
-def request_headers(job: Job, role: str, participants: Mapping[str, Participant]) -> Mapping[str, str]:
+def request_headers(job: Job, participant: Participant) -> Mapping[str, str]:
     """The simulation's name, for the stand-in and for servers that the user runs; none for providers."""
-    if not participants[role].spec.runs_here:
+    if not participant.spec.runs_here:
         return {}
-    return {HEADER: json.dumps({"domain": job.domain, "task": job.task, "trial": job.trial, "role": role})}
+    named = {"domain": job.domain, "task": job.task, "trial": job.trial, "role": participant.role}
+    return {HEADER: json.dumps(named if participant.expert is None else {**named, "expert": participant.expert})}
 
 
 def _decided(failure: Exception, *, conversation_is_whole: bool) -> Decision:
@@ -272,6 +278,7 @@ def _log_outcome(outcome: Outcome, start_ms: float) -> None:
             cost_usd=outcome.cost_usd(),
             agent_cost_usd=outcome.cost_usd("agent"),
             user_cost_usd=outcome.cost_usd("user"),
+            expert_cost_usd=outcome.cost_usd("expert") if "expert" in outcome.used else None,
             judge_cost_usd=outcome.cost_usd("judge") if "judge" in outcome.used else None,
             steps=outcome.steps,
             error_type=outcome.error_type,

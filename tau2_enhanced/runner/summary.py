@@ -79,9 +79,9 @@ def _pass_hats(planned: Sequence[JobKey], verdicts: Sequence[Outcome], *, missin
     return {k: value for k, value in found.items() if value is not None}
 
 
-def _cost(outcomes: Iterable[Outcome], role: str | None = None) -> float | None:
+def _cost(outcomes: Iterable[Outcome], *roles: str) -> float | None:
     """None where any part is unknown."""
-    costs = [outcome.cost_usd(role) for outcome in outcomes]
+    costs = [outcome.cost_usd(*roles) for outcome in outcomes]
     known = [cost for cost in costs if cost is not None]
     return round(sum(known), 10) if len(known) == len(costs) else None
 
@@ -95,7 +95,7 @@ def _tokens(outcomes: Iterable[Outcome], kind: str) -> int | None:
 
 def _roles(outcomes: Iterable[Outcome]) -> list[str]:
     present = {role for outcome in outcomes for role in outcome.used}
-    return [role for role in ("agent", "user", "judge") if role in present]
+    return [role for role in ("agent", "expert", "user", "judge") if role in present]
 
 
 def _percentile(values: Sequence[float], percent: int) -> float | None:

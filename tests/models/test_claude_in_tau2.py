@@ -11,9 +11,10 @@ from anthropic_rules import broken_rules
 
 from tau2_enhanced import tau2_versions
 from tau2_enhanced.models.anthropic_client import AnthropicClient
-from tau2_enhanced.models.participant import Participant, SimulationModels
+from tau2_enhanced.models.participant import Participant
 from tau2_enhanced.models.prices import Price, PriceBook
 from tau2_enhanced.models.resolve import ModelSpec
+from tau2_enhanced.models.simulation_models import SimulationModels
 
 if TYPE_CHECKING:
     from tests.models.conftest import Response, ScriptedServer
@@ -33,7 +34,7 @@ def models(server: ScriptedServer) -> Iterator[SimulationModels]:
     prices = PriceBook({"claude-m": Price(1, 10)})
     yield SimulationModels(
         {role: Participant(role, spec, client, prices, retries=0) for role in ("agent", "user")},
-        headers=lambda role: {},
+        headers=lambda _: {},
     )
     client.close()
 

@@ -11,9 +11,10 @@ import pytest
 from tau2_enhanced import tau2_versions
 from tau2_enhanced.logging import task_context
 from tau2_enhanced.models.openai_client import OpenAIClient
-from tau2_enhanced.models.participant import Participant, SimulationModels
+from tau2_enhanced.models.participant import Participant
 from tau2_enhanced.models.prices import Price, PriceBook
 from tau2_enhanced.models.resolve import ModelSpec
+from tau2_enhanced.models.simulation_models import SimulationModels
 
 if TYPE_CHECKING:
     from tests.models.conftest import ScriptedServer
@@ -30,7 +31,7 @@ def models(server: ScriptedServer, connect: Callable[..., OpenAIClient]) -> Simu
     participants = {
         role: Participant(role, spec, connect(server.url), prices, retries=0) for role in ("agent", "user", "judge")
     }
-    return SimulationModels(participants, headers=lambda role: {"X-Role": role})
+    return SimulationModels(participants, headers=lambda asked: {"X-Role": asked.role})
 
 
 @pytest.fixture

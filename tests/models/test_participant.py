@@ -28,7 +28,6 @@ from tau2_enhanced.models.openai_client import OpenAIClient
 from tau2_enhanced.models.participant import (
     Answer,
     Participant,
-    SimulationModels,
     ToolRequest,
     Used,
     read_arguments,
@@ -37,6 +36,7 @@ from tau2_enhanced.models.participant import (
 )
 from tau2_enhanced.models.prices import Price, PriceBook
 from tau2_enhanced.models.resolve import ModelSpec
+from tau2_enhanced.models.simulation_models import SimulationModels
 
 if TYPE_CHECKING:
     from tests.models.conftest import Handler, Recorded, Response, ScriptedServer, StillClock
@@ -522,7 +522,7 @@ def test_what_a_task_waits_for_is_known_while_it_waits(server: ScriptedServer, a
 def test_a_simulation_keeps_an_account_and_headers_for_each_role(server: ScriptedServer, ask: Ask) -> None:
     server.answers(server.text("a"), server.text("b"), server.text("c"))
     participants = {"agent": ask("agent").participant, "user": ask("user").participant}
-    models = SimulationModels(participants, headers=lambda role: {"X-Role": role})
+    models = SimulationModels(participants, headers=lambda asked: {"X-Role": asked.role})
     for role in ("agent", "user", "agent"):
         models.answer(role, MESSAGES, (), None, {})
     assert [request.headers["x-role"] for request in server.requests] == ["agent", "user", "agent"]
@@ -533,7 +533,7 @@ def test_a_simulation_keeps_an_account_and_headers_for_each_role(server: Scripte
 def test_simulations_of_one_participant_have_accounts_of_their_own(server: ScriptedServer, ask: Ask) -> None:
     server.answers(server.text(), server.text())
     participants = {"agent": ask("agent").participant}
-    one, other = (SimulationModels(participants, headers=lambda role: {}) for _ in range(2))
+    one, other = (SimulationModels(participants, headers=lambda _: {}) for _ in range(2))
     one.answer("agent", MESSAGES, (), None, {})
     other.answer("agent", MESSAGES, (), None, {})
     assert (one.used["agent"].calls, other.used["agent"].calls) == (1, 1)
@@ -543,7 +543,7 @@ def test_at_debug_each_message_of_the_prompt_is_shown_once(
     server: ScriptedServer, ask: Ask, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.answers(server.text("first answer"), server.text("second answer"))
-    models = SimulationModels({"agent": ask("agent").participant}, headers=lambda role: {})
+    models = SimulationModels({"agent": ask("agent").participant}, headers=lambda _: {})
     conversation: list[dict[str, Any]] = [{"role": "user", "content": "unique-one"}]
     with caplog.at_level(logging.DEBUG, logger="tau2_enhanced"):
         models.answer("agent", conversation, (), None, {})

@@ -12,9 +12,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from typing import Any
+
+from tau2_enhanced.models.conversation import CALL_EXPERT
+from tau2_enhanced.models.stand_in.asking import expert_to_ask
 
 HEADER = "X-Tau2-Simulation"
 """Names the simulation of a request: JSON with `domain`, `task`, `trial` and `role`."""
@@ -47,13 +50,16 @@ class Play:
     """Tool calls in the task's own message history, by role: not played by us."""
     history_texts: Mapping[str, int] | None = None
     """Texts there, by role. Without a history the agent has greeted: {"agent": 1}."""
+    experts: Sequence[str] = ()
+    """Whom the agent lets take a turn now and then."""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Play:
-        return cls(**{**data, "actions": [GoldAction(**action) for action in data["actions"]]})
+        actions = [GoldAction(**action) for action in data["actions"]]
+        return cls(**{**data, "actions": actions, "experts": tuple(data.get("experts", ()))})
 
 
 @dataclass(frozen=True)
@@ -67,9 +73,13 @@ class Turn:
 
 
 def next_turn(play: Play, role: str, messages: Sequence[Mapping[str, Any]]) -> Turn:
-    """The answer of `role` (agent, user or judge) to its conversation."""
+    """The answer of `role` (agent, expert, user or judge) to its conversation."""
     if role == "judge":
         return Turn(text=_judgement(play))
+    if role == "expert":
+        return next_turn(replace(play, experts=()), "agent", messages)
+    if role == "agent" and (expert := expert_to_ask(play.experts, messages)):
+        return Turn(call=GoldAction("assistant", CALL_EXPERT, {"expert": expert, "reason": "It is an expert's turn."}))
     calls, turns = played(play, role, messages)
     parts = [(side, list(actions)) for side, actions in groupby(play.actions, key=lambda action: action.requestor)]
     mine = [actions for side, actions in parts if side == _SIDES[role]]
@@ -94,6 +104,7 @@ def played(play: Play, role: str, messages: Sequence[Mapping[str, Any]]) -> tupl
     """How many tool calls and how many texts the stand-in has given as `role` in this conversation."""
     calls = sum(len(m.get("tool_calls") or ()) for m in messages if m["role"] == "assistant")
     texts = sum(1 for m in messages if m["role"] == "assistant" and not m.get("tool_calls"))
+    role = "agent" if role == "expert" else role
     history_calls, history_texts = play.history_calls or {}, play.history_texts or {"agent": 1}
     return calls - history_calls.get(role, 0), texts - history_texts.get(role, 0)
 

@@ -1,0 +1,36 @@
+"""Whose words a conversation's answers are, where several models give them.
+
+A model's reasoning goes back to the model that thought it, and to no other: another provider refuses
+foreign blocks and signatures, and another model is not meant to see them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tau2_enhanced.models.client import ChatMessage
+
+CALL_EXPERT = "call_expert"
+"""The tool by which the agent lets an expert take its turn."""
+EXPERT = "expert"
+"""Names, on an assistant's message and in its raw data, the expert that wrote it; absent where the agent did."""
+_REASONING = ("reasoning_content", "reasoning", "thinking_blocks", "content_blocks")
+"""Under which names servers give a model's reasoning, and want it back; the last one is Claude's whole answer."""
+
+
+def kept_of(raw: Mapping[str, Any]) -> ChatMessage:
+    """What goes back with an answer, out of its raw data: its reasoning, and the expert that wrote it."""
+    said = raw.get("message") or {}
+    kept = {key: said[key] for key in _REASONING if said.get(key)}
+    return {**kept, EXPERT: raw[EXPERT]} if raw.get(EXPERT) else kept
+
+
+def seen_by(expert: str | None, messages: Sequence[ChatMessage]) -> list[ChatMessage]:
+    """The conversation as an expert (None: the agent) may see it: without the reasoning of others."""
+    return [_seen(expert, message) if message["role"] == "assistant" else message for message in messages]
+
+
+def _seen(expert: str | None, message: ChatMessage) -> ChatMessage:
+    hidden = {EXPERT} if message.get(EXPERT) == expert else {EXPERT, *_REASONING}
+    return {key: value for key, value in message.items() if key not in hidden}
