@@ -216,4 +216,5 @@ def read_usage(usage: Mapping[str, Any]) -> Usage:
         output_tokens=usage.get("output_tokens"),
         cached_tokens=read,
         cache_write_tokens=written,
+        cache_write_1h_tokens=(usage.get("cache_creation") or {}).get("ephemeral_1h_input_tokens"),
     )

@@ -44,10 +44,13 @@ class Usage:
     input_tokens: int | None = None
     """All tokens of the prompt, those read from a cache included."""
     output_tokens: int | None = None
+    """All tokens of the answer, those of reasoning included."""
     cached_tokens: int | None = None
     """Those of `input_tokens` that were read from the provider's cache."""
     cache_write_tokens: int | None = None
     """Those of `input_tokens` that were written to the cache, where the provider has a price for that."""
+    cache_write_1h_tokens: int | None = None
+    """Those of `cache_write_tokens` that are kept for an hour, which is dearer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,6 +85,7 @@ class PriceBook:
                 output_tokens=usage.output_tokens,
                 cache_read_tokens=usage.cached_tokens or None,
                 cache_write_tokens=usage.cache_write_tokens or None,
+                cache_write_1h_tokens=usage.cache_write_1h_tokens or None,
             )
             return float(genai_prices.calc_price(tokens, model, provider_id=provider).total_price)
         except ValueError as error:

@@ -141,7 +141,7 @@ def test_an_answer_is_read(server: ScriptedServer, connect_claude: Connect) -> N
         RequestedCall("toolu_1", "look", '{"at": 1}'),
         RequestedCall("toolu_2", "look", "{}"),
     ]
-    assert reply.usage == Usage(1000, 100, 900, 96)
+    assert reply.usage == Usage(1000, 100, 900, 96, 0)
     assert reply.raw["message"]["content_blocks"] == blocks
     assert reply.raw["stop_reason"] == "tool_use"
 

@@ -4,6 +4,7 @@ import pytest
 
 from tau2_enhanced.errors import UserMistake
 from tau2_enhanced.models.client import Usage
+from tau2_enhanced.models.openai_client import read_reply
 from tau2_enhanced.models.prices import FREE, Price, PriceBook, parse_price
 
 
@@ -28,6 +29,55 @@ def test_what_is_written_to_the_cache_has_its_own_price() -> None:
     # USD per million tokens of Claude Opus 4.6: input 5, read from the cache 0.5, written to it 6.25
     usage = Usage(100_000, 0, 60_000, 30_000)
     assert PriceBook({}).cost_usd("anthropic", "claude-opus-4-6", usage) == pytest.approx(0.05 + 0.03 + 0.1875)
+
+
+def test_what_is_kept_for_an_hour_is_dearer_to_write() -> None:
+    # Claude Sonnet 4.5: input 3, written for five minutes 3.75, for an hour 6
+    usage = Usage(10_000, 0, None, 4_000, 3_000)
+    expected = (6_000 * 3 + 1_000 * 3.75 + 3_000 * 6) / 1e6
+    assert PriceBook({}).cost_usd("anthropic", "claude-sonnet-4-5", usage) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("model", "usd"),
+    # USD per million tokens: o3 input 2, cached 0.5, output 8; gpt-5 1.25, 0.125, 10
+    [("o3", (6_000 * 2 + 4_000 * 0.5 + 3_000 * 8) / 1e6), ("gpt-5", (6_000 * 1.25 + 4_000 * 0.125 + 3_000 * 10) / 1e6)],
+)
+def test_reasoning_is_paid_as_output_and_once(model: str, usd: float) -> None:
+    body = {
+        "choices": [{"message": {"role": "assistant", "content": "Hi"}}],
+        "usage": {
+            "prompt_tokens": 10_000,
+            "completion_tokens": 3_000,
+            "prompt_tokens_details": {"cached_tokens": 4_000},
+            "completion_tokens_details": {"reasoning_tokens": 2_500},
+        },
+    }
+    assert PriceBook({}).cost_usd("openai", model, read_reply(body).usage) == pytest.approx(usd)
+
+
+def test_a_long_prompt_has_the_price_of_its_tier() -> None:
+    # Gemini 2.5 Pro: up to 200,000 tokens of prompt 1.25 and 10, above 2.5 and 15
+    book = PriceBook({})
+    assert book.cost_usd("gemini", "gemini-2.5-pro", Usage(100_000, 1000)) == pytest.approx(0.125 + 0.010)
+    assert book.cost_usd("gemini", "gemini-2.5-pro", Usage(300_000, 1000)) == pytest.approx(0.75 + 0.015)
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "price"),
+    [
+        ("openai", "gpt-4.1", Price(2, 8)),
+        ("gemini", "gemini-2.5-pro", Price(1.25, 10)),
+        ("vllm", "m", None),
+        ("vllm", "own", Price(0.25, 0.75)),
+        ("openai", "no-such-model", None),
+    ],
+)
+def test_a_price_per_million_tokens_can_be_told(
+    provider: str, model: str, price: Price | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert PriceBook({"own": Price(0.25, 0.75)}).price(provider, model) == price
+    assert caplog.records == []
 
 
 def test_a_dated_name_has_the_price_of_its_model() -> None:

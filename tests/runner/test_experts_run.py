@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from support import Run, RunLocal
+from support import Run, RunLocal, StandIn
 
 from tau2_enhanced.logging import Clock
 from tau2_enhanced.logging.events import (
@@ -109,6 +109,16 @@ def test_experts_have_an_account_of_their_own(run_local: RunLocal) -> None:
             end = ends[line["task"]]
             assert isinstance(end, TaskCompleteEvent)
             assert end.expert_cost_usd == pytest.approx(line["used"]["expert"]["cost_usd"])
+
+
+def test_a_model_without_a_price_is_named_once_and_costs_blank(run_local: RunLocal, stand_in: StandIn) -> None:
+    url = stand_in()
+    models = ("--agent-model", "vllm/gold", "--agent-base-url", url, "--user-model", "gold")
+    run = run_local("--domains", "mock", "--num-tasks", "3", *models, "--experts", f"wise=vllm/gold@{url}")
+    assert run.code == 0
+    assert run.err.count("no price is known for vllm/gold: its cost is left blank; give --price vllm/gold=IN/OUT") == 1
+    assert run.summary["cost_usd"] is None
+    assert all("cost_usd" not in str(event) for event in run.events("mock", "llm_call"))
 
 
 def test_max_cost_counts_experts_and_needs_their_price(run_local: RunLocal) -> None:
