@@ -48,6 +48,16 @@ class TransientFailure(CallFailed):
         self.error_type = error_type
         self.retry_after_s = retry_after_s
 
+    @property
+    def for_load(self) -> bool:
+        """Whether the server has more calls than it takes."""
+        return self.error_type in ("rate_limit", "http_503", "http_529")
+
+    @property
+    def will_pass(self) -> bool:
+        """Whether waiting is sure to help: a rate limit, or a busy server that says for how long."""
+        return self.error_type == "rate_limit" or (self.for_load and self.retry_after_s is not None)
+
 
 class DeadlinePassed(CallFailed):
     error_type = "deadline_passed"

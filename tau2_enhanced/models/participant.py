@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from tau2_enhanced.logging import current_context, emit, get_logger
 from tau2_enhanced.logging.events import EvaluatorEvent, ExpertCallEvent, LLMCallEvent, ModelCallEvent, UserSimEvent
+from tau2_enhanced.models.adaptive import AdaptiveLimit
 from tau2_enhanced.models.client import ChatMessage, Client, Reply, Request, RequestedCall, ToolSchema, Usage, whole
 from tau2_enhanced.models.failures import (
     BrokenArguments,
@@ -101,6 +102,7 @@ class Participant:
         *,
         retries: int = 3,
         timeout_s: float = 600.0,
+        limit: AdaptiveLimit | None = None,
         expert: str | None = None,
     ) -> None:
         """`expert` is the name by which the agent knows an expert; its role is "expert"."""
@@ -110,6 +112,7 @@ class Participant:
         self._prices = prices
         self._retries = retries
         self._timeout_s = timeout_s
+        self._limit = limit
         self._refused: set[str] = set()
         self._said_no_usage = False
         self.expert = expert
@@ -170,7 +173,9 @@ class Participant:
         attempts = Attempts()
         event = self._event(model=self.spec.name, call_type=self._client.call_type)
         try:
-            reply = complete_with_retries(self._client, request, attempts, retries=self._retries, now_ms=clock.ms)
+            reply = complete_with_retries(
+                self._client, request, attempts, retries=self._retries, now_ms=clock.ms, limit=self._limit
+            )
         except ModelCallError as failure:
             event.error_type = failure.error_type
             dropped = isinstance(failure, RequestRefused) and failure.parameter in request.arguments

@@ -5,16 +5,17 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
 from tau2_enhanced.logging import current_context, get_logger
+from tau2_enhanced.models.adaptive import AdaptiveLimit, new_ticket
 from tau2_enhanced.models.client import Client, Reply, Request
 from tau2_enhanced.models.failures import DeadlinePassed, ModelCallError, TransientFailure
 from tau2_enhanced.models.task_time import task_time
 
 _FIRST_WAIT_S = 0.5
 _LONGEST_WAIT_S = 60.0
-_LONGEST_ASKED_S = 300.0
 
 _logger = get_logger(__name__)
 _jitter = random.Random()
@@ -33,7 +34,10 @@ class Attempts:
 
     @property
     def retry_wait_ms(self) -> float:
-        """From the first attempt's start to the last one's: failed attempts and the waits after them."""
+        """From the first attempt's start to the last one's: failed attempts and the waits after them.
+
+        Where a busy server made the first one wait for its turn, from when it was ready.
+        """
         return self.start_ms - self.first_start_ms
 
 
@@ -55,40 +59,65 @@ def complete_with_retries(
     *,
     retries: int,
     now_ms: Callable[[], float],
+    limit: AdaptiveLimit | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Reply:
     """The first answer that arrives; at most `retries` attempts after the first, for transient failures only.
 
-    An attempt takes no more than what the simulation has left of its time.
+    Rate limits, which pass, are not counted among them: they are waited for until the call's own time limit has
+    passed since the first of them. `limit` says when each attempt may begin. An attempt takes no more than what the
+    simulation has left of its time.
 
     Raises the last attempt's ModelCallError, or what passing the simulation's limit means. `attempts` holds the
     times either way.
     """
     time_of_task = task_time()
+    ticket, failures = new_ticket(), 0
+    limited_since_ms: float | None = None
     while True:
-        attempts.count += 1
-        left_s = time_of_task.left_s()
-        attempts.start_ms = now_ms()
-        if attempts.count == 1:
-            attempts.first_start_ms = attempts.start_ms
+        asked_ms = now_ms()
+        left_s = request.timeout_s
         try:
-            return client.complete(replace(request, timeout_s=min(request.timeout_s, left_s)))
+            with limit.turn(ticket) if limit is not None else nullcontext(False) as waited:
+                if waited:
+                    time_of_task.waited_ms += now_ms() - asked_ms
+                    time_of_task.check()
+                left_s = min(left_s, time_of_task.left_s())
+                return _attempt(
+                    client, replace(request, timeout_s=left_s), attempts, now_ms, asked_ms if waited else None
+                )
         except ModelCallError as failure:
             current_context().last_error = failure.error_type
             if isinstance(failure, DeadlinePassed) and left_s < request.timeout_s:
                 raise time_of_task.passed() from None
-            if not isinstance(failure, TransientFailure) or attempts.count > retries:
-                raise
-            if (failure.retry_after_s or 0.0) > _LONGEST_ASKED_S:
-                # longer than anybody would watch: the simulation is left to a later resume
+            if not isinstance(failure, TransientFailure):
                 raise
             wait = backoff_s(attempts.count, failure.retry_after_s)
+            if failure.will_pass:
+                limited_since_ms = attempts.start_ms if limited_since_ms is None else limited_since_ms
+                if (now_ms() - limited_since_ms) / 1000 + wait > request.timeout_s:
+                    raise
+            else:
+                failures += 1
+                if failures > retries or wait > request.timeout_s:
+                    raise
             _logger.warning(
                 "%s: attempt %d failed (%s), trying again in %.1f s", request.model, attempts.count, failure, wait
             )
-        finally:
-            attempts.duration_ms = now_ms() - attempts.start_ms
         with current_context().waiting(f"another attempt at {request.model}"):
             sleep(min(wait, max(0.0, time_of_task.wall_left_s())))
         time_of_task.waited_ms += now_ms() - attempts.start_ms
         time_of_task.check()
+
+
+def _attempt(
+    client: Client, request: Request, attempts: Attempts, now_ms: Callable[[], float], waits_since_ms: float | None
+) -> Reply:
+    attempts.count += 1
+    attempts.start_ms = now_ms()
+    if attempts.count == 1:
+        attempts.first_start_ms = attempts.start_ms if waits_since_ms is None else waits_since_ms
+    try:
+        return client.complete(request)
+    finally:
+        attempts.duration_ms = now_ms() - attempts.start_ms

@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from tau2_enhanced import tau2_versions
 from tau2_enhanced.errors import UserMistake
+from tau2_enhanced.models.adaptive import AdaptiveLimit
 from tau2_enhanced.models.client import Client
 from tau2_enhanced.models.experts import Experts, parse_expert
 from tau2_enhanced.models.participant import Participant
@@ -79,6 +81,8 @@ class Backends:
     unpriced: Sequence[ModelSpec]
     """The models whose price is not known."""
     prices: PriceBook
+    limits: Sequence[AdaptiveLimit]
+    """Of each server."""
 
 
 def connect(
@@ -107,35 +111,49 @@ def connect(
     def join(role: str, spec: ModelSpec, expert: str | None = None) -> Participant:
         if spec.provider == REPLAY:
             return Participant(role, spec, ReplayClient(recordings[spec.name]), prices, retries=0)
-        client = servers.client(spec)
+        client, limit = servers.reach(spec)
         if spec.provider != GOLD:
             client.check(spec.name)
         return Participant(
-            role, spec, client, prices, retries=options.llm_retries, timeout_s=options.llm_timeout, expert=expert
+            role,
+            spec,
+            client,
+            prices,
+            retries=options.llm_retries,
+            timeout_s=options.llm_timeout,
+            limit=limit,
+            expert=expert,
         )
 
     participants = {role: join(role, spec) for role, spec in specs.items()}
     asked = [join("expert", spec, name) for name, spec in experts.items()]
     known = {name: prices.price(spec.provider, spec.name) for name, spec in experts.items()}
-    return Backends(participants, Experts(asked, known) if asked else None, unpriced, prices)
+    return Backends(participants, Experts(asked, known) if asked else None, unpriced, prices, servers.limits)
 
 
 class _Servers:
-    """The clients of a run: models on one server share one."""
+    """The clients of a run, and how much each server takes: models on one server share both."""
 
     def __init__(self, options: RunOptions, gold_url: str | None, closing: ExitStack) -> None:
         self._options = options
         self._gold_url = gold_url
         self._closing = closing
-        self._clients: dict[tuple[str, str | None, str | None], Client] = {}
+        self._reached: dict[tuple[str, str | None, str | None], tuple[Client, AdaptiveLimit]] = {}
 
-    def client(self, spec: ModelSpec) -> Client:
+    @property
+    def limits(self) -> list[AdaptiveLimit]:
+        return [limit for _, limit in self._reached.values()]
+
+    def reach(self, spec: ModelSpec) -> tuple[Client, AdaptiveLimit]:
         url, key = (self._gold_url, "gold") if spec.provider == GOLD else (spec.base_url, spec.api_key)
         server = (spec.provider, url, key)
-        if server not in self._clients:
-            self._clients[server] = _client(spec.provider, url, key, self._options.max_concurrency)
-            self._closing.callback(self._clients[server].close)
-        return self._clients[server]
+        if server not in self._reached:
+            most = self._options.max_concurrency
+            client = _client(spec.provider, url, key, most)
+            self._closing.callback(client.close)
+            where = urlsplit(spec.base_url or "").netloc.rpartition("@")[2]
+            self._reached[server] = client, AdaptiveLimit(where or spec.provider, most)
+        return self._reached[server]
 
 
 def _with_streams(specs: Mapping[str, ModelSpec]) -> dict[str, ModelSpec]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import IO, Protocol
 
@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tau2_enhanced.logging.context import TaskContext
+from tau2_enhanced.models.adaptive import AdaptiveLimit
 from tau2_enhanced.runner import words
 from tau2_enhanced.runner.jobs import Outcome, Status
 from tau2_enhanced.runner.tally import Count, Tally
@@ -27,12 +28,14 @@ _LEVEL_STYLES = {"WARNING": "yellow", "ERROR": "red"}
 
 Running = Mapping[str, TaskContext]
 """The simulations running now, by id."""
+Limits = Sequence[AdaptiveLimit]
+"""How many calls each server is given now."""
 
 
 class Display(Protocol):
     """Shows a run from `start` to `close`; every method may be called from any thread."""
 
-    def start(self, tally: Tally, running: Running) -> None: ...
+    def start(self, tally: Tally, running: Running, limits: Limits = ()) -> None: ...
 
     def ended(self, outcome: Outcome) -> None: ...
 
@@ -54,7 +57,7 @@ def make_display(kind: str | None, stream: IO[str]) -> Display:
 class NoDisplay:
     """Shows nothing."""
 
-    def start(self, tally: Tally, running: Running) -> None: ...
+    def start(self, tally: Tally, running: Running, limits: Limits = ()) -> None: ...
 
     def ended(self, outcome: Outcome) -> None: ...
 
@@ -72,9 +75,10 @@ class PlainDisplay:
         self._closed = threading.Event()
         self._tally = Tally()
         self._running: Running = {}
+        self._limits: Limits = ()
 
-    def start(self, tally: Tally, running: Running) -> None:
-        self._tally, self._running = tally, running
+    def start(self, tally: Tally, running: Running, limits: Limits = ()) -> None:
+        self._tally, self._running, self._limits = tally, running, limits
         threading.Thread(target=self._report, name="status", daemon=True).start()
 
     def ended(self, outcome: Outcome) -> None:
@@ -92,7 +96,8 @@ class PlainDisplay:
         while not self._closed.wait(_STATUS_EVERY_S):
             oldest = max(list(self._running.values()), key=_age_s, default=None)
             waits = f", oldest: {_describe_running(oldest)}" if oldest is not None else ""
-            self._print(f"{_describe_tally(self._tally)}, {len(self._running)} running{waits}")
+            busy = "".join(f", {describe_limit(limit)}" for limit in self._limits if limit.reduced)
+            self._print(f"{_describe_tally(self._tally)}, {len(self._running)} running{waits}{busy}")
 
     def _print(self, line: str) -> None:
         # who watched may have gone; that must not end the run
@@ -108,12 +113,13 @@ class RichDisplay:
         self._console = console
         self._tally = Tally()
         self._running: Running = {}
+        self._limits: Limits = ()
         self._live = Live(
             console=console, get_renderable=self._render, refresh_per_second=_REFRESHES_PER_SECOND, transient=True
         )
 
-    def start(self, tally: Tally, running: Running) -> None:
-        self._tally, self._running = tally, running
+    def start(self, tally: Tally, running: Running, limits: Limits = ()) -> None:
+        self._tally, self._running, self._limits = tally, running, limits
         self._live.start()
 
     def ended(self, outcome: Outcome) -> None:
@@ -128,7 +134,8 @@ class RichDisplay:
             self._live.stop()
 
     def _render(self) -> RenderableType:
-        return Group(self._bars(), self._tasks())
+        busy = [Text(describe_limit(limit), style="yellow") for limit in self._limits if limit.reduced]
+        return Group(self._bars(), *busy, self._tasks())
 
     def _bars(self) -> Table:
         table = Table.grid(padding=(0, 2))
@@ -165,6 +172,12 @@ def describe(outcome: Outcome) -> str:
     cost = words.money(outcome.cost_usd())
     took = words.duration(outcome.duration_ms / 1000)
     return f"{outcome.domain} {words.short(outcome.task)} #{outcome.trial}: {verdict} ({why}), {took}, {cost}"
+
+
+def describe_limit(limit: AdaptiveLimit) -> str:
+    """A busy server in one line."""
+    pause = f", none for {words.duration(limit.pause_s)} as it asks" if limit.pause_s else ""
+    return f"{limit.name} is busy: {limit.limit} of {limit.most} calls at once{pause}, {limit.refused} refused so far"
 
 
 def _bar(count: Count) -> tuple[RenderableType, ...]:

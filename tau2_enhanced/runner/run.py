@@ -14,6 +14,7 @@ from tau2_enhanced.logging import Clock, TaskContext, emit, get_logger, task_con
 from tau2_enhanced.logging.bridge import silence_loguru
 from tau2_enhanced.logging.events import RunStartEvent
 from tau2_enhanced.logging.redaction import protect_environment
+from tau2_enhanced.models.adaptive import AdaptiveLimit
 from tau2_enhanced.models.failures import AuthenticationFailed
 from tau2_enhanced.models.resolve import GOLD, ModelSpec
 from tau2_enhanced.models.stand_in.plays import play_of
@@ -105,12 +106,12 @@ def run(command: CommandLine) -> int:
             _logger.warning("the record's last line was torn: %d bytes were cut off", record.repaired_bytes)
         stop = Stop()
         with stopping(stop):
-            _execute(started, bench, display, stop)
+            _execute(started, bench, backends.limits, display, stop)
             policies = {domain: prompt.policy for domain, prompt in prompts.items()}
             return finish(started, registry, policies, stop)
 
 
-def _execute(started: StartedRun, bench: Bench, display: Display, stop: Stop) -> None:
+def _execute(started: StartedRun, bench: Bench, limits: Sequence[AdaptiveLimit], display: Display, stop: Stop) -> None:
     """Run what has no verdict yet, each outcome put on record as it comes."""
     options, record = started.options, started.record
     jobs = _jobs_left(started.plan.jobs, record)
@@ -132,7 +133,7 @@ def _execute(started: StartedRun, bench: Bench, display: Display, stop: Stop) ->
     if options.max_cost is not None and record.spent_usd >= options.max_cost:
         stop.request(f"--max-cost {options.max_cost:g} USD is reached")
     watchdog = _watchdog(started, bench, tally)
-    display.start(tally, bench.running)
+    display.start(tally, bench.running, limits)
     try:
         with watchdog.watching(), dumping(watchdog.dump):
             pool = ThreadPool(options.max_concurrency)

@@ -461,7 +461,7 @@ def test_a_retried_call_is_one_event_that_hides_no_time(
     ("status", "fields", "failure", "error_type"),
     [
         (401, {}, AuthenticationFailed, "authentication"),
-        (429, {}, TransientFailure, "rate_limit"),
+        (429, {"headers": {"Retry-After": "60"}}, TransientFailure, "rate_limit"),
         (500, {}, TransientFailure, "http_500"),
         (400, {}, RequestRefused, "bad_request"),
         (400, {"code": "context_length_exceeded"}, ContextOverflow, "context_overflow"),

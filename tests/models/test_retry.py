@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -134,6 +135,58 @@ def test_the_server_is_left_alone_for_as_long_as_it_asks(
     first, second = waits
     assert 20 <= first <= 21
     assert 90 <= second <= 91
+
+
+RATE_LIMIT = TransientFailure("slow down", error_type="rate_limit")
+BUSY = TransientFailure("busy", error_type="http_503", retry_after_s=1.0)
+
+
+@pytest.mark.parametrize("failure", [RATE_LIMIT, BUSY], ids=["429", "503 with Retry-After"])
+def test_waits_that_help_are_no_retries(failure: TransientFailure, clock: StillClock) -> None:
+    client, attempts = FailingClient(*[failure] * 9), Attempts()
+    reply = complete_with_retries(client, ASKED, attempts, retries=0, now_ms=clock.ms, sleep=sleeper(clock, []))
+    assert (reply.content, attempts.count) == ("done", 10)
+
+
+def test_a_server_that_is_busy_without_end_is_a_failure() -> None:
+    busy = TransientFailure("busy", error_type="http_503")
+    client, attempts = FailingClient(*[busy] * 9), Attempts()
+    with pytest.raises(TransientFailure):
+        complete_with_retries(client, ASKED, attempts, retries=2, now_ms=lambda: 0.0, sleep=lambda _: None)
+    assert attempts.count == 3
+
+
+def test_rate_limits_are_waited_for_until_the_calls_time_is_over(clock: StillClock) -> None:
+    client, attempts, waits = FailingClient(*[RATE_LIMIT] * 999), Attempts(), list[float]()
+    clock.now_ms = 5_000_000.0
+    with pytest.raises(TransientFailure, match="slow down"):
+        complete_with_retries(
+            client, replace(ASKED, timeout_s=120.0), attempts, retries=3, now_ms=clock.ms, sleep=sleeper(clock, waits)
+        )
+    assert 60 <= sum(waits) <= 120
+    assert attempts.count == len(waits) + 1
+
+
+def test_a_server_that_wants_to_be_left_alone_for_longer_than_the_call_has_is_not_waited_for(clock: StillClock) -> None:
+    client, waits = FailingClient(TransientFailure("no", error_type="rate_limit", retry_after_s=601.0)), list[float]()
+    with pytest.raises(TransientFailure):
+        complete_with_retries(client, ASKED, Attempts(), retries=3, now_ms=clock.ms, sleep=sleeper(clock, waits))
+    assert waits == []
+
+
+def test_nor_is_one_that_is_down_for_so_long() -> None:
+    client = FailingClient(TransientFailure("down", error_type="http_500", retry_after_s=601.0))
+    with pytest.raises(TransientFailure):
+        complete_with_retries(client, ASKED, Attempts(), retries=3, now_ms=lambda: 0.0, sleep=lambda _: None)
+    assert client.asked == 1
+
+
+def test_rate_limits_between_other_failures_do_not_use_up_the_retries(clock: StillClock) -> None:
+    lost = TransientFailure("lost", error_type="connection")
+    client = FailingClient(lost, RATE_LIMIT, lost, RATE_LIMIT, RATE_LIMIT)
+    attempts = Attempts()
+    complete_with_retries(client, ASKED, attempts, retries=2, now_ms=clock.ms, sleep=sleeper(clock, []))
+    assert attempts.count == 6
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import io
+from contextlib import suppress
 from typing import Any
 
 from rich.console import Console
 
 from tau2_enhanced.logging import Clock, TaskContext
-from tau2_enhanced.runner.display import PlainDisplay, RichDisplay, describe, make_display
+from tau2_enhanced.models.adaptive import AdaptiveLimit, new_ticket
+from tau2_enhanced.models.failures import TransientFailure
+from tau2_enhanced.runner.display import PlainDisplay, RichDisplay, describe, describe_limit, make_display
 from tau2_enhanced.runner.jobs import Job, Outcome, Status
 from tau2_enhanced.runner.tally import Tally
 
@@ -66,6 +69,20 @@ def test_rich_shows_bars_and_the_oldest_simulation_first() -> None:
         assert expected in shown
     assert shown.index("retail t29 #0") < shown.index("retail t28 #0")
     assert "more running" in shown
+
+
+def test_a_busy_server_is_shown_while_it_is_given_fewer_calls() -> None:
+    busy, free = AdaptiveLimit("host:8000", 8), AdaptiveLimit("other", 8)
+    with suppress(TransientFailure), busy.turn(new_ticket()):
+        raise TransientFailure("too many", error_type="rate_limit", retry_after_s=75.0)
+    assert describe_limit(busy) == "host:8000 is busy: 1 of 8 calls at once, none for 1:15 as it asks, 1 refused so far"
+    console = Console(file=io.StringIO(), force_terminal=True, width=120, height=20)
+    display = RichDisplay(console)
+    display.start(Tally.of(JOBS, []), {}, [busy, free])
+    display.close()
+    shown = console.file.getvalue()  # type: ignore[attr-defined]  # the StringIO above
+    assert "host:8000 is busy" in shown
+    assert "other" not in shown
 
 
 def test_without_a_terminal_the_display_is_plain() -> None:
