@@ -39,8 +39,6 @@ DEFAULT_JUDGE = "gpt-4o-mini"
 DEFAULT_ARGUMENTS: Mapping[str, Any] = {"temperature": 0.0}
 
 AGENT = "llm_agent"
-AGENT_WITH_EXPERTS = f"{AGENT}+experts"
-"""What results call the same agent where it may let experts take its turn; it is in no registry."""
 USER = "user_simulator"
 """The agent and the user of tau2 that a run is made of, by their names in tau2's registry."""
 

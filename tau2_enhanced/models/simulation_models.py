@@ -9,6 +9,7 @@ from typing import Any
 
 from tau2_enhanced.logging import get_logger
 from tau2_enhanced.models.client import ChatMessage, ToolSchema
+from tau2_enhanced.models.context_window import ContextWindow
 from tau2_enhanced.models.experts import ExpertTool
 from tau2_enhanced.models.failures import LimitReached
 from tau2_enhanced.models.participant import Answer, Participant, Used, total
@@ -25,6 +26,8 @@ class SimulationModels:
     """By role: agent, user, judge."""
     headers: Callable[[Participant], Mapping[str, str]] = field(repr=False)
     """The request headers for a participant."""
+    context: ContextWindow | None = None
+    """Where the agent's conversation is cut to fit."""
     expert_tool: ExpertTool | None = None
     """Where the agent may let experts take its turn."""
     assertions: int | None = None
@@ -72,10 +75,15 @@ class SimulationModels:
         if role != "judge":
             self._check_limits()
         self._show(role, messages, tools)
+        window = self.context if role == "agent" else None
+        if window is not None:
+            messages = window.fit(messages, tools)
         used = self.used.setdefault(role, Used())
         answer = participant.answer(
             messages, tools, tool_choice, arguments, self.headers(participant), used, judgements=self.assertions
         )
+        if window is not None:
+            window.learn(messages, tools, answer.usage.input_tokens)
         if _logger.isEnabledFor(10):
             _logger.debug("answer of the %s: %s", role, json.dumps(answer.raw, ensure_ascii=False))
         return answer

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, NoReturn
 from tau2_enhanced.errors import UserMistake
 
 _LEVELS = ("DEBUG", "PROFILE", "USER_JUDGE", "INFO", "WARNING", "ERROR")
+_STRATEGIES = ("none", "middle", "window")
 _DESCRIPTION = """\
 Run τ²-bench tasks against any model, with their real tools, databases and evaluator.
 
@@ -98,6 +99,10 @@ def _build_parser() -> argparse.ArgumentParser:
     )
     models.add_argument(
         "--use-model-tool", action=argparse.BooleanOptionalAction, help="offer the experts to the agent (default)"
+    )
+    models.add_argument("--context-limit", type=int, metavar="TOKENS", help="of a prompt of the agent's model")
+    models.add_argument(
+        "--context-strategy", choices=_STRATEGIES, metavar="HOW", help="none (default), middle or window: what is cut"
     )
     models.add_argument(
         "--price",

@@ -90,7 +90,7 @@ def _summary(started: StartedRun, stop: Stop, unwritten: str) -> dict[str, Any]:
         "user_model": started.specs["user"].given,
         "judge_model": started.specs["judge"].given if "judge" in started.specs else None,
         "experts": {name: spec.given for name, spec in started.experts.items()},
-        "custom_scaffold": bool(started.experts),
+        "custom_scaffold": options.scaffold,
         "played_by_gold": [
             *(role for role, spec in started.specs.items() if spec.provider == GOLD),
             *(f"expert {name}" for name, spec in started.experts.items() if spec.provider == GOLD),

@@ -46,6 +46,10 @@ class RunOptions:
     """`NAME=MODEL` or `NAME=MODEL@BASE_URL`."""
     use_model_tool: bool = True
     """The agent may let the experts take its turn."""
+    context_limit: int | None = None
+    """Tokens of a prompt, to which the agent's conversation is cut."""
+    context_strategy: str = "none"
+    """How: none, middle or window."""
     prices: list[str] = _free(default_factory=list)
     """`MODEL=IN/OUT`, USD per million tokens."""
     max_steps: int = 200
@@ -105,6 +109,11 @@ class RunOptions:
             if limit is not None and not limit > 0:
                 raise UserMistake(f"{_flag(name)} must be more than 0, not {limit:g}")
 
+        if (self.context_limit is None) != (self.context_strategy == "none"):
+            raise UserMistake("--context-limit and --context-strategy (middle or window) go together")
+        if self.context_limit is not None and self.context_limit < 1:
+            raise UserMistake(f"--context-limit must be at least 1, not {self.context_limit}")
+
     def to_json(self) -> dict[str, Any]:
         """What a run's configuration keeps: everything but secrets and how this process shows itself."""
         return {f.name: self._kept(f.name) for f in fields(self) if f.name not in _NOT_KEPT}
@@ -114,6 +123,11 @@ class RunOptions:
         deciding = {f.name: self._kept(f.name) for f in fields(self) if not f.metadata.get("free")}
         # the address of a server decides nothing
         return {**deciding, "experts": [_expert(text)[0] for text in self.experts]}
+
+    @property
+    def scaffold(self) -> list[str]:
+        """What sets the agent apart from tau2's own: `experts`, `context`."""
+        return [*(["experts"] if self.offered_experts else []), *(["context"] if self.context_limit else [])]
 
     @property
     def offered_experts(self) -> list[str]:

@@ -14,7 +14,10 @@ from tau2_enhanced.runner import words
 _LISTED = 5
 _MOST_KS = 4
 _GOLD = "gold played the benchmark's own actions: this reward is its upper bound, not a model's score"
-_SCAFFOLD = "the agent could let experts take its turn: this is a custom scaffold, not a model by itself"
+_SCAFFOLD = {
+    "experts": "the agent could let experts take its turn: this is a custom scaffold, not a model by itself",
+    "context": "the agent's conversations were cut to fit: this is a custom scaffold, not tau2's own agent",
+}
 _GOLD_BESIDE = "gold played a part beside the agent: this reward can't be compared with published scores"
 
 
@@ -29,8 +32,8 @@ def print_report(summary: Mapping[str, Any], console: Console) -> None:
         console.print(f"not run: {len(summary['not_run'])}", style="yellow")
     if summary["played_by_gold"]:
         console.print(_GOLD if "agent" in summary["played_by_gold"] else _GOLD_BESIDE, style="cyan")
-    if summary["custom_scaffold"]:
-        console.print(_SCAFFOLD, style="cyan")
+    for part in summary["custom_scaffold"]:
+        console.print(_SCAFFOLD[part], style="cyan")
     if summary["stopped"]:
         console.print(f"stopped: {summary['stopped']}", style="yellow", markup=False)
     if summary["resume_command"]:
@@ -80,7 +83,7 @@ def _cells(group: Mapping[str, Any], ks: Sequence[int], priced: Sequence[str], i
 
 def _priced(summary: Mapping[str, Any]) -> list[str]:
     """The roles whose cost is shown."""
-    return ["agent", *(["expert"] if summary["custom_scaffold"] else []), "user"]
+    return ["agent", *(["expert"] if summary["experts"] else []), "user"]
 
 
 def _reasons(reasons: Mapping[str, int]) -> Text:

@@ -61,7 +61,8 @@ def _info(domain: str, policy: str, options: RunOptions, num_trials: int) -> Inf
     from tau2.environment.environment import EnvironmentInfo
 
     kept = options.to_json()
-    experts = kept["experts"] if options.offered_experts else []
+    experts = {"experts": kept["experts"]} if options.offered_experts else {}
+    context = {name: kept[name] for name in ("context_strategy", "context_limit")} if options.context_limit else {}
     return Info(
         git_commit=f"tau2-enhanced {tau2_enhanced.__version__}, {tau2_versions.version()}",
         num_trials=num_trials,
@@ -69,13 +70,14 @@ def _info(domain: str, policy: str, options: RunOptions, num_trials: int) -> Inf
         max_errors=options.max_errors,
         seed=options.seed,
         agent_info=AgentInfo(
-            # an agent with experts is another one: its results are those of a custom scaffold
-            implementation=tau2_versions.AGENT_WITH_EXPERTS if experts else tau2_versions.AGENT,
+            # a custom scaffold is another agent, which stands in no registry
+            implementation="+".join([tau2_versions.AGENT, *options.scaffold]),
             llm=options.agent_model,
             llm_args={
                 **tau2_versions.DEFAULT_ARGUMENTS,
                 **kept["agent_args"],
-                **({"experts": experts} if experts else {}),
+                **experts,
+                **context,
             },
         ),
         user_info=UserInfo(

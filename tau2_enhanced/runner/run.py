@@ -91,6 +91,8 @@ def run(command: CommandLine) -> int:
             experts=backends.experts,
             max_steps=options.max_steps,
             max_errors=options.max_errors,
+            context_limit=options.context_limit,
+            context_strategy=options.context_strategy,
             token_limit=options.task_token_limit,
             cost_limit_usd=options.task_cost_limit,
             wall_limit_s=options.task_timeout,

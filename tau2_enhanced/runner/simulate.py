@@ -14,6 +14,7 @@ from tau2_enhanced import tau2_versions
 from tau2_enhanced.environments.logging_environment import LoggingEnvironment
 from tau2_enhanced.logging import Clock, TaskContext, current_context, emit, get_logger, task_context
 from tau2_enhanced.logging.events import TaskCompleteEvent, TaskStartEvent
+from tau2_enhanced.models.context_window import ContextWindow
 from tau2_enhanced.models.experts import Experts, ExpertTool
 from tau2_enhanced.models.failures import ModelCallError
 from tau2_enhanced.models.participant import Participant, Used
@@ -47,6 +48,9 @@ class Bench:
     max_errors: int
     experts: Experts | None = None
     """Those that the agent may let take its turn."""
+    context_limit: int | None = None
+    """Tokens of a prompt to which the agent's conversation is cut; None where it is not."""
+    context_strategy: str = "none"
     token_limit: int | None = None
     cost_limit_usd: float | None = None
     wall_limit_s: float | None = None
@@ -100,6 +104,7 @@ def _recorded(job: Job, bench: Bench, sim: str) -> Outcome:
     models = SimulationModels(
         bench.participants,
         headers=lambda participant: request_headers(job, participant),
+        context=None if bench.context_limit is None else ContextWindow(bench.context_limit, bench.context_strategy),
         expert_tool=ExpertTool(bench.experts) if bench.experts is not None else None,
         assertions=len((criteria.nl_assertions if criteria else None) or ()),
         token_limit=bench.token_limit,

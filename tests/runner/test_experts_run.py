@@ -72,7 +72,7 @@ def test_results_say_that_the_scaffold_is_a_custom_one(run_local: RunLocal) -> N
     info = Results.load(run.results("mock")).info.agent_info
     assert (info.implementation, info.llm) == ("llm_agent+experts", "gold")
     assert info.llm_args["experts"] == ["wise=gold", "sly=gold"]
-    assert run.summary["custom_scaffold"] is True
+    assert run.summary["custom_scaffold"] == ["experts"]
     assert run.summary["experts"] == {"wise": "gold", "sly": "gold"}
     assert run.summary["played_by_gold"] == ["agent", "user", "expert wise", "expert sly"]
     assert "custom scaffold" in run.out
@@ -87,7 +87,7 @@ def test_experts_that_are_not_offered_are_never_asked(run_local: RunLocal) -> No
     run = run_local(*WITH_EXPERTS, "--no-use-model-tool")
     assert run.code == 0
     assert run.events("mock", "expert_call") == []
-    assert run.summary["custom_scaffold"] is False
+    assert run.summary["custom_scaffold"] == []
     assert '"implementation": "llm_agent"' in run.results("mock").read_text()
 
 
@@ -167,7 +167,7 @@ def test_a_run_of_an_earlier_version_had_no_experts(run_local: RunLocal) -> None
     path = run.folder / "outputs" / "R" / "run" / "config.json"
     configuration = json.loads(path.read_text())
     for kept in (configuration["options"], configuration["deciding"]):
-        del kept["experts"], kept["use_model_tool"]
+        del kept["experts"], kept["use_model_tool"], kept["context_limit"], kept["context_strategy"]
     path.write_text(json.dumps(configuration))
     assert run_local("--resume", "R", "--num-tasks", "2").code == 0
 
