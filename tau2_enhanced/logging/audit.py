@@ -33,6 +33,8 @@ from tau2_enhanced.logging.events import AuditEvent, BrokenLine, from_json, to_j
 _START = "0" * 64
 _SEALED = re.compile(rb'\{"seq":(\d+),.*,"digest":"([0-9a-f]{64})"\}', re.DOTALL)
 _SEAL_LENGTH = len(',"digest":""}') + 64
+_FIRST = b'{"seq":0,'
+"""How every file of chained lines begins."""
 _BLOCK = 1 << 16
 
 
@@ -142,6 +144,8 @@ class AuditFile:
             if sealed is None:
                 raise ValueError(f"{self.path} ends in a line that is no chained event")
             self.seq, self.head = int(sealed[1]) + 1, sealed[2].decode()
+        elif not _begins_a_file(os.pread(self._fd, len(_FIRST), 0)):
+            raise ValueError(f"{self.path} holds no chained events")
         if end < size:
             os.ftruncate(self._fd, end)
         self._end = end
@@ -204,6 +208,11 @@ def _last_line(fd: int, size: int) -> tuple[bytes, int]:
         if len(lines) == 3 or (start == 0 and len(lines) == 2):
             return lines[-2], start + len(tail) - len(lines[-1])
     return b"", 0
+
+
+def _begins_a_file(data: bytes) -> bool:
+    """Whether the first bytes are a chained file's, as far as they go: anything else is not ours to cut off."""
+    return data == _FIRST[: len(data)]
 
 
 _files: dict[Path, AuditFile] = {}

@@ -134,7 +134,7 @@ def test_what_a_killed_writer_left_unfinished_is_cut_off_and_said(path: Path) ->
     assert (reopened["action"], reopened["cut_size"]) == ("reopened", 20)
 
 
-@pytest.mark.parametrize("left", [b"", b'{"seq":0,"ty'])
+@pytest.mark.parametrize("left", [b"", b"{", b'{"seq":0,', b'{"seq":0,"ty'])
 def test_a_file_with_no_whole_line_begins_anew(path: Path, left: bytes) -> None:
     path.write_bytes(left)
     write(path, 1)
@@ -156,6 +156,16 @@ def test_a_file_that_holds_other_things_is_left_alone(path: Path) -> None:
     with pytest.raises(ValueError, match="no chained event"):
         opened(path)
     assert path.read_text() == '{"type":"note"}\n'
+
+
+@pytest.mark.parametrize(
+    "foreign", [b"precious, without an end of line", b"{}", b'{"seq":1,"ty', b"\n", b"{" + b"x" * 200_000]
+)
+def test_a_file_of_other_things_without_an_end_of_line_is_left_alone(path: Path, foreign: bytes) -> None:
+    path.write_bytes(foreign)
+    with pytest.raises(ValueError, match="no chained event"):
+        opened(path)
+    assert path.read_bytes() == foreign
 
 
 def test_many_threads_write_one_chain(path: Path) -> None:
