@@ -44,7 +44,29 @@ _STRUCTURE = {
     "termination_reason",
     "type",
 }
-"""Keys of JSON documents whose values are words of a format, never a secret."""
+"""Keys of JSON documents whose texts are words of a format, never a secret."""
+_FREE = {
+    "agent_args",
+    "agent_data",
+    "arguments",
+    "data",
+    "extra",
+    "info",
+    "initialization_data",
+    "judge_args",
+    "llm_args",
+    "metadata",
+    "new",
+    "old",
+    "raw_data",
+    "result",
+    "state_data",
+    "state_diff",
+    "tool_args",
+    "user_args",
+    "user_data",
+}
+"""Keys of JSON documents below which anything may stand: no key in there says that its value is no secret."""
 
 _lock = threading.Lock()
 _known: set[str] = set()
@@ -90,15 +112,26 @@ def protect_url(url: str) -> None:
             protect(value, unquote(value), unquote_plus(value))
 
 
-def scrub_values(value: Any) -> Any:
-    """A JSON document without any secret in its texts; its keys, numbers and structure stay what they are."""
+def scrub_values(value: Any, *, free: bool = False) -> Any:
+    """A JSON document without any secret in its texts; its keys, numbers and structure stay what they are.
+
+    Words of a format stay too, whatever the secrets are, but not where the data is `free`: anybody's.
+    """
     if isinstance(value, str):
         return scrub(value)
     if isinstance(value, dict):
-        return {key: inner if key in _STRUCTURE else scrub_values(inner) for key, inner in value.items()}
+        return {
+            key: inner if not free and _is_word(key, inner, value) else scrub_values(inner, free=free or key in _FREE)
+            for key, inner in value.items()
+        }
     if isinstance(value, list | tuple):
-        return [scrub_values(inner) for inner in value]
+        return [scrub_values(inner, free=free) for inner in value]
     return value
+
+
+def _is_word(key: str, value: object, around: Mapping[str, object]) -> bool:
+    """Whether a member of a document is a word of its format; a name is one where it is a called function's."""
+    return key in _STRUCTURE and isinstance(value, str) and (key != "name" or "arguments" in around)
 
 
 def scrub(text: str) -> str:

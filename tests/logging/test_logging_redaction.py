@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tau2_enhanced.logging.logfmt import quote
-from tau2_enhanced.logging.redaction import REDACTED, protect, protect_environment, protect_url, scrub
+from tau2_enhanced.logging.redaction import REDACTED, protect, protect_environment, protect_url, scrub, scrub_values
 
 
 def fresh(inner: str = "") -> str:
@@ -171,6 +171,45 @@ def test_forms_that_are_secrets_wherever_they_stand(text: str, clean: str) -> No
 )
 def test_harmless_words_are_not_touched(text: str) -> None:
     assert scrub(text) == text
+
+
+STRUCTURAL = ("domain", "name", "requestor", "role", "status", "task", "task_id", "termination_reason", "type")
+
+
+@pytest.mark.parametrize("key", STRUCTURAL)
+def test_a_secret_under_a_structural_key_goes_where_the_data_is_anybodys(key: str) -> None:
+    secret = fresh()
+    protect(secret)
+    document = {
+        "status": {"deep": secret, "list": [secret]},
+        "type": [secret],
+        "tool_calls": [{"name": "f", "arguments": {key: secret, "deeper": [{key: {key: secret}}]}}],
+        "tool_args": {key: f"it is {secret}"},
+        "state_diff": [{"op": "add", "path": "/users", "new": {key: secret}}],
+        "metadata": {"x": {key: secret}},
+    }
+    assert secret not in json.dumps(scrub_values(document))
+    assert scrub_values({key: secret}, free=True) == {key: REDACTED}
+
+
+def test_a_name_is_structural_beside_arguments_alone() -> None:
+    secret = fresh()
+    protect(secret)
+    assert scrub_values({"name": secret}) == {"name": REDACTED}
+    assert scrub_values({"name": secret, "arguments": {}}) == {"name": secret, "arguments": {}}
+
+
+def test_words_of_a_format_stay_though_a_secret_is_the_same_word() -> None:
+    word = fresh()
+    protect(word)
+    document = {
+        "domain": word,
+        "messages": [
+            {"role": word, "content": "x", "tool_calls": [{"name": word, "arguments": {}, "requestor": word}]}
+        ],
+        "reward_info": {"env_assertions": [{"env_assertion": {"env_type": word, "func_name": word}}]},
+    }
+    assert scrub_values(document) == document
 
 
 @settings(max_examples=100, deadline=None, database=None)
