@@ -9,6 +9,7 @@ from typing import Any
 from tau2_enhanced.logging.complexity import complexity
 from tau2_enhanced.logging.events import ToolExecutionEvent
 from tau2_enhanced.logging.plain import JSON, compact, json_size, plain
+from tau2_enhanced.logging.redaction import scrub_values
 from tau2_enhanced.logging.sensitive import find_sensitive, redacted
 from tau2_enhanced.logging.sensitive_keys import words_of
 from tau2_enhanced.logging.signatures import Parameters, fit
@@ -59,7 +60,9 @@ def describe_result(event: ToolExecutionEvent, result: object, *, redact: bool =
     what is measured."""
     data = plain(result)
     text = text_of(data)
-    shown = text_of(redacted(data)) if redact else text
+    # before it is cut: half a secret is none that anybody knows
+    clean = scrub_values(data, free=True)
+    shown = text_of(redacted(clean) if redact else clean)
     event.result_type = type(result).__name__
     event.result_size = len(text.encode("utf-8", "surrogatepass"))
     event.result_complexity_score = round(complexity(data), 4)

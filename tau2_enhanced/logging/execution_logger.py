@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from tau2_enhanced.logging import audit
 from tau2_enhanced.logging.arguments import describe_arguments, describe_result
@@ -29,12 +29,11 @@ from tau2_enhanced.logging.events import (
     ExecutionEvent,
     StateChangeEvent,
     ToolExecutionEvent,
-    to_dict,
     to_json,
     to_line,
 )
-from tau2_enhanced.logging.plain import compact, plain
-from tau2_enhanced.logging.redact_events import redacted_event
+from tau2_enhanced.logging.plain import plain
+from tau2_enhanced.logging.redact_events import redacted_event, scrubbed_event
 from tau2_enhanced.logging.redaction import scrub, scrub_values
 from tau2_enhanced.logging.signatures import Description, parameters_of
 from tau2_enhanced.logging.state_hash import state_hash
@@ -51,9 +50,9 @@ class ExecutionLogger:
 
     With `auto_flush`, an event is with the operating system when its `log_…` returns: killing the process
     loses none. Without, lines gather and are written by the 64 KiB, at `flush` and at `close`. With
-    `console_output`, each event's log line goes to stderr as well. With `redact`, sensitive data is replaced
-    before anything is written or kept. Without a `log_file`, events stay in memory alone, which holds the
-    latest `max_events`; statistics count all.
+    `console_output`, each event's log line goes to stderr as well. The process's own secrets are always
+    replaced before anything is written or kept; with `redact`, all sensitive data is. Without a `log_file`,
+    events stay in memory alone, which holds the latest `max_events`; statistics count all.
 
     Several loggers may share a file within a process; each has its own statistics. Raises OSError where the
     file can't be written or another process writes to it, ValueError where it holds other things than events.
@@ -145,6 +144,8 @@ class ExecutionLogger:
             before, after = plain(old), plain(new)
             changes = diff(before, after)
             fields = {"pre_state_hash": state_hash(before), "post_state_hash": state_hash(after)} | fields
+        # before the summary is made, which may cut a secret into what nobody knows
+        changes = cast("list[Change]", scrub_values(plain(changes), free=True))
         event = StateChangeEvent(
             state_type=state_type,
             action_trigger=action_trigger,
@@ -182,12 +183,13 @@ class ExecutionLogger:
         Raises OSError where it can't be written and ValueError after `close`.
         """
         event.stamp(current_context())
+        event = scrubbed_event(event)
         if self.redact:
             event = redacted_event(event)
         if self._file is not None and self._release is not None:
             if not self._release.alive:
                 raise ValueError(f"the logger of {self.log_file} is closed")
-            self._file.write(_json(event))
+            self._file.write(to_json(event))
         with self._lock:
             self._recent.append(event)
             self._statistics.add(event)
@@ -243,9 +245,3 @@ class ExecutionLogger:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _json(event: ExecutionEvent) -> str:
-    text = to_json(event)
-    # cut out of a text, a secret could take a piece of the JSON with it
-    return text if scrub(text) == text else compact(plain(scrub_values(to_dict(event))))

@@ -1,4 +1,4 @@
-"""Sensitive data out of whole events, for whoever writes them down."""
+"""Sensitive data and the process's secrets out of whole events, for whoever writes them down or keeps them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import TypeVar, cast
 
 from tau2_enhanced.logging.diff import Change, summary_of
 from tau2_enhanced.logging.events import ExecutionEvent, StateChangeEvent, event_fields
+from tau2_enhanced.logging.plain import plain
+from tau2_enhanced.logging.redaction import scrub, scrub_values
 from tau2_enhanced.logging.sensitive import redacted
 
 Event = TypeVar("Event", bound=ExecutionEvent)
@@ -18,6 +20,24 @@ _NAMES = {
     *("required_args_provided", "optional_args_provided", "missing_args", "unexpected_args"),
 }
 """Fields that hold names and hashes of ours or of a tool's parameters, never a person's data."""
+
+_WORDS = {"domain", "task", "requestor", "termination_reason"}
+"""Fields whose texts are a benchmark's own words, which a secret that is a common word must not destroy."""
+
+
+def scrubbed_event(event: Event) -> Event:
+    """A copy of the event that holds plain JSON of its own and none of the process's secrets."""
+    made = copy(event)
+    for spec in event_fields(event.__class__):
+        value = getattr(event, spec.name)
+        if value is None or spec.name in _WORDS:
+            continue
+        if spec.kind is str:
+            setattr(made, spec.name, scrub(value))
+        elif spec.kind is object:
+            # before a text of it is made: escaped in JSON, a secret is harder to find
+            setattr(made, spec.name, scrub_values(plain(value), free=True))
+    return made
 
 
 def redacted_event(event: Event) -> Event:

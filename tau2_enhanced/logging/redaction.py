@@ -121,7 +121,9 @@ def scrub_values(value: Any, *, free: bool = False) -> Any:
         return scrub(value)
     if isinstance(value, dict):
         return {
-            key: inner if not free and _is_word(key, inner, value) else scrub_values(inner, free=free or key in _FREE)
+            key: inner
+            if not free and _is_word(key, inner, value)
+            else scrub_values(inner, free=free or key in _FREE or key in _STRUCTURE)
             for key, inner in value.items()
         }
     if isinstance(value, list | tuple):

@@ -4,6 +4,7 @@ import csv
 import inspect
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -275,6 +276,35 @@ def test_without_redaction_data_is_kept_but_the_processs_own_secrets_never(path:
     assert line["tool_args"]["email"] == "mia@example.com"
     assert line["tool_args"]["x"] == "[redacted]"
     assert verify(path).state is State.INTACT
+
+
+@pytest.mark.parametrize("in_file", [True, False])
+def test_the_processs_own_secrets_are_neither_written_nor_kept_nor_exported(
+    path: Path, tmp_path: Path, in_file: bool
+) -> None:
+    secret = f"Kept-{secrets.token_hex(40)}"
+    protect(secret)
+    free = {"name": secret, "status": {"deep": secret}, "x": [f"key\nsk-{secret}"], "type": secret}
+    logger = ExecutionLogger(path if in_file else None)
+    logger.log_tool_execution("t", True, 0.1, free, "x" * 180 + secret, task="7")
+    logger.log_tool_execution(secret, False, 0.1, error=ValueError(f"no {secret}"), extra=free)
+    logger.log_state_change("t", {"a": {"token": "old"}}, {"a": {"token": secret}})
+    exports = [tmp_path / "o.json", tmp_path / "o.csv", tmp_path / "o.parquet"]
+    for export in exports:
+        logger.export(export)
+    logger.close()
+    said = repr((logger.recent, logger.get_statistics(), pl.read_parquet(exports[2]).to_dicts()))
+    said += "".join(file.read_text() for file in [*exports[:2], *([path] if in_file else [])])
+    assert secret[:12] not in said
+    assert said.count("[redacted]") > 9
+    assert logger.recent[0].task == "7"
+    assert free["name"] == secret
+
+
+def test_a_secret_by_its_form_is_found_after_an_escaped_end_of_line(path: Path) -> None:
+    with ExecutionLogger(path) as logger:
+        logger.log_tool_execution("f", True, 0.1, {"text": "key:\nsk-abcDEF1234567890", "more": ["\tBearer abcdef123"]})
+    assert written(path)[0]["tool_args"] == {"text": "key:\n[redacted]", "more": ["\tBearer [redacted]"]}
 
 
 def test_console_output_shows_each_events_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -181,7 +181,7 @@ def test_a_secret_under_a_structural_key_goes_where_the_data_is_anybodys(key: st
     secret = fresh()
     protect(secret)
     document = {
-        "status": {"deep": secret, "list": [secret]},
+        "status": {"deep": secret, key: secret, "list": [secret]},
         "type": [secret],
         "tool_calls": [{"name": "f", "arguments": {key: secret, "deeper": [{key: {key: secret}}]}}],
         "tool_args": {key: f"it is {secret}"},
