@@ -183,13 +183,15 @@ class AuditFile:
         self._waiting_size = 0
 
     def close(self) -> None:
-        """Write the closing line and give the file back."""
-        self._mark("closed")
-        with self._lock:
-            self._flush()
-            os.close(self._fd)
-            # a number that was given back may be another file's by now
-            self._fd = -1
+        """Write the closing line and give the file back. Raises OSError where the line can't be written."""
+        try:
+            self._mark("closed")
+            self.flush()
+        finally:
+            with self._lock:
+                os.close(self._fd)
+                # a number that was given back may be another file's by now
+                self._fd = -1
 
     def _mark(self, action: str, cut_size: int = 0) -> None:
         event = AuditEvent(action=action, cut_size=cut_size or None)

@@ -234,6 +234,23 @@ def test_what_could_not_be_written_is_written_with_the_next_line(path: Path, mon
     assert verify(path)[:2] == (State.INTACT, 4)
 
 
+def test_a_file_whose_closing_line_can_not_be_written_is_given_back_all_the_same(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(fd: int, data: memoryview) -> int:
+        raise OSError(28, "No space left on device")
+
+    file = opened(path)
+    file.write(WRITE.format(1))
+    with monkeypatch.context() as full:
+        full.setattr(os, "write", refuse)
+        with pytest.raises(OSError, match="No space"):
+            released(file)
+    assert verify(path)[:2] == (State.OPEN, 1)
+    write(path, 2)
+    assert verify(path)[:2] == (State.INTACT, 4)
+
+
 def test_texts_that_are_no_unicode_are_chained_too(path: Path) -> None:
     file = opened(path)
     file.write('{"type":"note","text":"\ud800"}')
