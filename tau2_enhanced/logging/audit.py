@@ -120,6 +120,7 @@ class AuditFile:
         self.path = path
         self.auto_flush = auto_flush
         self.users = 0
+        self._pid = os.getpid()
         self._lock = threading.Lock()
         self._waiting: list[bytes] = []
         self._waiting_size = 0
@@ -152,8 +153,18 @@ class AuditFile:
         if size:
             self._mark("reopened", size - end)
 
+    @property
+    def inherited(self) -> bool:
+        """Opened before this process was forked: the file stays its parent's."""
+        return self._pid != os.getpid()
+
     def write(self, text: str) -> None:
-        """Append a JSON object, given on one line, as the next of the chain."""
+        """Append a JSON object, given on one line, as the next of the chain.
+
+        Raises OSError where that fails, and in a forked child of the process that opened the file.
+        """
+        if self.inherited:
+            raise OSError(errno.EPERM, "opened by another process", str(self.path))
         with self._lock:
             body = f'{{"seq":{self.seq},{text[1:-1]}'.encode("utf-8", "backslashreplace")
             self.head = _digest(self.head, body)
@@ -165,6 +176,8 @@ class AuditFile:
 
     def flush(self) -> None:
         """Hand everything to the operating system."""
+        if self.inherited:
+            return  # what waits is the parent's to write
         with self._lock:
             self._flush()
 
@@ -184,14 +197,23 @@ class AuditFile:
 
     def close(self) -> None:
         """Write the closing line and give the file back. Raises OSError where the line can't be written."""
+        if self.inherited:
+            self._give_back()
+            return
         try:
             self._mark("closed")
             self.flush()
         finally:
             with self._lock:
-                os.close(self._fd)
-                # a number that was given back may be another file's by now
-                self._fd = -1
+                # a forked child may have the file open still, and would go on holding the lock
+                fcntl.flock(self._fd, fcntl.LOCK_UN)
+                self._give_back()
+
+    def _give_back(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            # a number that was given back may be another file's by now
+            self._fd = -1
 
     def _mark(self, action: str, cut_size: int = 0) -> None:
         event = AuditEvent(action=action, cut_size=cut_size or None)
@@ -221,6 +243,16 @@ _files: dict[Path, AuditFile] = {}
 _files_lock = threading.Lock()
 
 
+def _forget_files() -> None:
+    """In a forked child: its parent's files are not its own, and who held the lock is not here to give it back."""
+    global _files_lock
+    _files_lock = threading.Lock()
+    _files.clear()
+
+
+os.register_at_fork(after_in_child=_forget_files)
+
+
 def opened(path: Path | str, auto_flush: bool = True) -> AuditFile:
     """The file at `path`, the same for all who have it open in this process; each calls `released`.
 
@@ -238,6 +270,9 @@ def opened(path: Path | str, auto_flush: bool = True) -> AuditFile:
 
 def released(file: AuditFile) -> None:
     """Say that one who opened the file is done; the last one closes it."""
+    if file.inherited:
+        file.close()
+        return
     with _files_lock:
         file.users -= 1
         if not file.users and _files.pop(file.path, None) is not None:

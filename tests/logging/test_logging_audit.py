@@ -201,6 +201,43 @@ def test_another_process_is_kept_out(path: Path) -> None:
     assert verify(path).lines == 1
 
 
+FORKING = """
+import os, sys
+from tau2_enhanced.logging import ExecutionLogger
+logger = ExecutionLogger(sys.argv[1], auto_flush=False)
+logger.log_tool_execution("before", True)
+child = os.fork()
+if child == 0:
+    for attempt in (lambda: logger.log_tool_execution("child", True), lambda: ExecutionLogger(sys.argv[1])):
+        try: attempt()
+        except OSError as error: print(error.strerror)
+    logger.flush()
+    logger.close()
+    sys.exit()
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+logger.log_tool_execution("after", True)
+read, write = os.pipe()
+if os.fork() == 0:
+    os.close(write)
+    os.read(read, 1)
+    sys.exit()
+logger.close()
+with ExecutionLogger(sys.argv[1]) as again:
+    again.log_tool_execution("again", True)
+"""
+
+
+def test_a_forked_child_leaves_its_parents_file_alone(path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", FORKING, str(path)], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["opened by another process", "another process writes to it"]
+    assert done.stderr == ""
+    assert verify(path).state is State.INTACT
+    written = [json.loads(line) for line in lines(path)]
+    assert [line.get("tool_name", line.get("action")) for line in written] == [
+        *("before", "after", "closed", "reopened", "again", "closed"),
+    ]
+
+
 def test_lines_that_gather_are_written_at_the_latest_when_the_file_is_closed(path: Path) -> None:
     file = opened(path, auto_flush=False)
     file.write(WRITE.format(1))
