@@ -2,7 +2,8 @@
 
 Its detectors for the forms of single providers are used, as plain functions on texts: nothing is verified
 over the network, no settings or baselines are read. The ones that guess, by entropy or by a variable's name,
-are left out: ids of orders and reservations have as much entropy. They are loaded with the first text that
+are left out: ids of orders and reservations have as much entropy. So is the one for OpenAI's keys: `sk-…` is
+known anyway, and its pattern takes time by the square of a text's length. They are loaded with the first text that
 could hold a credential at all.
 """
 
@@ -32,7 +33,6 @@ _DETECTORS = {
     "jwt": "JwtTokenDetector",
     "mailchimp": "MailchimpDetector",
     "npm": "NpmDetector",
-    "openai": "OpenAIDetector",
     "private_key": "PrivateKeyDetector",
     "pypi_token": "PypiTokenDetector",
     "sendgrid": "SendGridDetector",

@@ -68,6 +68,23 @@ def test_only_the_sensitive_part_of_a_text_is_replaced() -> None:
     assert redacted("https://bob:hunter22@db.example.com/orders") == "https://[credential]@db.example.com/orders"
 
 
+@pytest.mark.parametrize(
+    "part", ["a-", "a", "a.", "a=", "a ", "key=", "key: '", "a@", "1 A", "a--", "key is ", "4-1 ", "sk-"]
+)
+def test_a_long_text_of_one_part_is_looked_through(part: str) -> None:
+    """It never ends where a pattern looks at all that follows, from every place."""
+    text = part * (200_000 // len(part)) + " key @"
+    assert len(find_sensitive(text)) <= 1
+
+
+def test_a_long_value_goes_as_a_whole() -> None:
+    assert redacted(f"token={'a1' * 2000} and on") == "token=[credential] and on"
+    assert redacted(f"token={'a1' * 2000}. And on") == "token=[credential]. And on"
+    assert redacted("tool --api-key=ab12cd34 --password=hunter22") == (
+        "tool --api-key=[credential] --password=[credential]"
+    )
+
+
 def test_a_private_key_goes_with_its_lines() -> None:
     text = "before\n-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIB\nAAKC\n-----END RSA PRIVATE KEY-----\nafter"
     assert redacted(text) == "before\n-----[credential]\nafter"
