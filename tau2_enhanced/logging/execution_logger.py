@@ -180,9 +180,11 @@ class ExecutionLogger:
     def log_event(self, event: Event) -> Event:
         """Log any event, stamped with the current task context; the event as it was logged.
 
-        Raises OSError where it can't be written and ValueError after `close`.
+        Raises TypeError where a field is not of its kind, OSError where it can't be written and ValueError
+        after `close`.
         """
         event.stamp(current_context())
+        event.check()
         event = scrubbed_event(event)
         if self.redact:
             event = redacted_event(event)

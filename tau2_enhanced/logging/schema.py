@@ -8,6 +8,7 @@ digits are kept. Units stand at the end of names: `_ms` milliseconds, `_usd` US 
 from __future__ import annotations
 
 import logging
+import math
 import re
 import threading
 import time
@@ -125,6 +126,27 @@ class ExecutionEvent:
             took_ms = getattr(self, "duration_ms", None) or getattr(self, "total_duration_ms", None) or 0.0
             self.start_ms = round(now_ms - took_ms, 3)
         context.last_event_ms = now_ms
+
+    def check(self) -> None:
+        """Raise TypeError where a field is not of its kind, so that nobody could read the event back.
+
+        Numbers that are none, or without an end, become None: they are not known.
+        """
+        for spec in event_fields(self.__class__):
+            value = getattr(self, spec.name)
+            if value is None:
+                # what a file holds under the field's name is the field's when it is read
+                value = self.extra.get(spec.name)
+            if value is None or spec.kind is object:
+                continue
+            allowed = (int, float) if spec.kind is float else spec.kind
+            if not isinstance(value, allowed) or (isinstance(value, bool) and spec.kind is not bool):
+                raise TypeError(
+                    f"{self.type}: {spec.name} must be {spec.kind.__name__}, not {value.__class__.__name__}"
+                )
+            if isinstance(value, float) and not math.isfinite(value):
+                setattr(self, spec.name, None)
+                self.extra.pop(spec.name, None)
 
     def __str__(self) -> str:
         from tau2_enhanced.logging.views import to_pairs  # a view of what is defined here

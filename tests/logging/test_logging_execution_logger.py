@@ -364,6 +364,40 @@ def test_a_custom_event_is_read_back_and_by_those_who_do_not_know_it_with_its_fi
     assert (unknown.type, unknown.extra) == ("survey", {"answers": [1, 2]})
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        *({"task": 5}, {"trial": "0"}, {"trial": True}, {"step": 1.5}, {"sim": b"s"}, {"state_changed": 1}),
+        *({"requestor": ["user"]}, {"extra": {"error_type": 5}}),
+    ],
+    ids=str,
+)
+def test_a_field_of_a_wrong_kind_is_the_callers_mistake_and_nothing_is_written(
+    path: Path, fields: dict[str, Any]
+) -> None:
+    with ExecutionLogger(path) as logger:
+        with pytest.raises(TypeError, match=next(iter(fields.get("extra", fields)))):
+            logger.log_event(ToolExecutionEvent(tool_name="f", **fields))
+        with pytest.raises(TypeError, match="task must be str, not int"), task_context(task=5):
+            logger.log_tool_execution("f", True)
+        assert path.read_bytes() == b""
+        logger.log_tool_execution("g", True)
+        assert [event.type for event in logger.events()] == ["tool_execution"]
+        assert logger.get_statistics()["total_events"] == 1
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+def test_a_number_that_is_none_is_left_out(path: Path, number: float) -> None:
+    with ExecutionLogger(path) as logger:
+        logger.log_tool_execution("f", True, number, {"n": number})
+        logger.log_event(ToolExecutionEvent(tool_name="f", extra={"x": number, "execution_time": number}))
+        assert len([*logger.events()]) == 2
+        assert logger.get_statistics()["tool_calls"]["execution_time"]["count"] == 0
+    for line in path.read_text().splitlines():
+        json.loads(line, parse_constant=pytest.fail)
+        assert "execution_time" not in json.loads(line)
+
+
 def test_a_broken_line_is_an_error_that_names_it_and_a_cut_end_is_none(path: Path) -> None:
     with ExecutionLogger(path) as logger:
         logger.log_tool_execution("f", True)
