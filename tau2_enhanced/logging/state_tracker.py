@@ -20,8 +20,11 @@ from typing import Any
 from tau2_enhanced.logging.context import current_context
 from tau2_enhanced.logging.diff import diff, summary_of
 from tau2_enhanced.logging.events import StateChangeEvent
+from tau2_enhanced.logging.levels import get_logger
 from tau2_enhanced.logging.plain import JSON, canonical, plain
 from tau2_enhanced.logging.state_hash import state_hash
+
+_log = get_logger(__name__)
 
 MAX_BYTES = 64 * 2**20
 
@@ -153,7 +156,10 @@ class StateTracker:
         try:
             yield
         except BaseException:
-            self.create_snapshot(read_state(), f"error_{action}", metadata)
+            try:
+                self.create_snapshot(read_state(), f"error_{action}", metadata)
+            except Exception as error:  # the action's own error is what its caller has to see
+                _log.warning("no snapshot of %s's error: the state can't be read: %s", action, type(error).__name__)
             raise
         self.create_snapshot(read_state(), f"after_{action}", metadata)
 

@@ -80,6 +80,15 @@ def test_an_action_that_raises_leaves_a_snapshot_of_its_error() -> None:
     assert [snapshot.action_trigger for snapshot in tracker.snapshots] == ["before_pay", "error_pay"]
 
 
+def test_a_state_that_can_not_be_read_does_not_hide_the_actions_error(caplog: pytest.LogCaptureFixture) -> None:
+    states = [{"a": 1}]
+    tracker = StateTracker()
+    with pytest.raises(KeyError, match="no such card"), tracker.watch("pay", states.pop):
+        raise KeyError("no such card")
+    assert [snapshot.action_trigger for snapshot in tracker.snapshots] == ["before_pay"]
+    assert caplog.messages == ["no snapshot of pay's error: the state can't be read: IndexError"]
+
+
 def test_without_automatic_snapshots_nothing_is_read() -> None:
     def read() -> Any:
         raise AssertionError("read")
