@@ -8,7 +8,7 @@ from typing import Any
 
 from tau2_enhanced.logging.complexity import complexity
 from tau2_enhanced.logging.events import ToolExecutionEvent
-from tau2_enhanced.logging.plain import JSON, compact, json_size, plain
+from tau2_enhanced.logging.plain import DEEPEST, JSON, compact, json_size, plain
 from tau2_enhanced.logging.redaction import scrub_values
 from tau2_enhanced.logging.sensitive import find_sensitive, redacted
 from tau2_enhanced.logging.sensitive_keys import words_of
@@ -85,14 +85,15 @@ def contains_errors(data: JSON) -> bool:
     return False
 
 
-def _texts(value: object, name: str = "") -> Iterator[tuple[str, object]]:
-    """All texts and bytes of a value, each with the key it stands under."""
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            yield from _texts(inner, str(key))
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            yield from _texts(inner, name)
+def _texts(value: object, name: str = "", around: tuple[int, ...] = ()) -> Iterator[tuple[str, object]]:
+    """All texts and bytes of a value, each with the key it stands under, as deep as `plain` goes."""
+    if isinstance(value, Mapping | list | tuple):
+        if len(around) > DEEPEST or id(value) in around:
+            return
+        around = (*around, id(value))
+        named = value.items() if isinstance(value, Mapping) else ((name, inner) for inner in value)
+        for key, inner in named:
+            yield from _texts(inner, str(key), around)
     elif isinstance(value, str | bytes) or hasattr(value, "read"):
         yield name, value
 

@@ -12,46 +12,56 @@ from typing import Any
 JSON = Any
 """None, bool, int, float, str, and lists and dicts (with text keys) of these."""
 
-_DEEPEST = 60
+DEEPEST = 60
 """What is nested deeper, or holds itself, ends in `…`."""
 
 
-def plain(value: object, depth: int = 0) -> JSON:
+def plain(value: object) -> JSON:
     """`value` as JSON that shares no list or dict with it.
 
     Pydantic models and dataclasses become objects, times ISO 8601, sets sorted lists, bytes their number.
-    Numbers that JSON lacks become their names, -0.0 becomes 0.0. Anything else is its text.
+    Numbers that JSON lacks become their names, -0.0 becomes 0.0. Anything else is its text, or the name of
+    its class where it has none.
     """
+    return _plain(value, ())
+
+
+def _plain(value: object, around: tuple[int, ...]) -> JSON:
+    """`around` holds the ids of the values that this one stands in."""
     if isinstance(value, Enum):
-        return plain(value.value, depth)
+        return _plain(value.value, around)
     if value is None or isinstance(value, bool | str | int):
         return value
     if isinstance(value, float):
         return float(value) + 0.0 if math.isfinite(value) else str(float(value))
-    if depth > _DEEPEST:
+    if len(around) > DEEPEST or id(value) in around:
         return "…"
+    around = (*around, id(value))
     if isinstance(value, dict | Mapping):
-        return {str(key): plain(inner, depth + 1) for key, inner in value.items()}
+        return {str(key): _plain(inner, around) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(inner, depth + 1) for inner in value]
+        return [_plain(inner, around) for inner in value]
     if isinstance(value, set | frozenset):
-        return sorted((plain(inner, depth + 1) for inner in value), key=canonical)
+        return sorted((_plain(inner, around) for inner in value), key=canonical)
     if isinstance(value, bytes | bytearray | memoryview):
         return f"<{len(value)} bytes>"
-    return _plain_object(value, depth)
+    try:
+        return _plain_object(value, around)
+    except Exception:  # what an object does when it is asked is its own, and must not end who logs it
+        return f"<{type(value).__name__}>"
 
 
-def _plain_object(value: object, depth: int) -> JSON:
+def _plain_object(value: object, around: tuple[int, ...]) -> JSON:
     dump = getattr(value, "model_dump", None)
     if callable(dump) and not isinstance(value, type):
-        return plain(dump(mode="json"), depth + 1)
+        return _plain(dump(mode="json"), around)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: plain(getattr(value, f.name), depth + 1) for f in dataclasses.fields(value)}
+        return {f.name: _plain(getattr(value, f.name), around) for f in dataclasses.fields(value)}
     moment = getattr(value, "isoformat", None)
     if callable(moment):
         return str(moment())
     if isinstance(value, Iterable) and not hasattr(value, "__next__"):
-        return [plain(inner, depth + 1) for inner in value]
+        return [_plain(inner, around) for inner in value]
     return str(value)
 
 

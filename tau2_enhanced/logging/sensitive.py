@@ -20,6 +20,7 @@ Entries of a JSON Patch (`op`, `path`, `old`, `new`) are taken for what stands a
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from tau2_enhanced.logging.plain import JSON, compact, pointer, tokens_of
@@ -69,11 +70,12 @@ class _Walk:
         if isinstance(value, list):
             return [self.over(inner, (*path, index), names) for index, inner in enumerate(value)]
         if isinstance(value, str):
-            inside = _json_inside(value)
-            if inside is None:
-                return self._text(value, path, names)
-            found = self.over(inside, path, names)
-            return value if found == inside else compact(found)
+            with suppress(RecursionError):  # nested too deep to be taken for more than a text
+                inside = _json_inside(value)
+                if inside is not None:
+                    found = self.over(inside, path, names)
+                    return value if found == inside else compact(found)
+            return self._text(value, path, names)
         if isinstance(value, int) and not isinstance(value, bool):
             text = self._text(str(value), path, names)
             return value if text == str(value) else text
@@ -106,5 +108,5 @@ def _json_inside(text: str) -> JSON:
         return None
     try:
         return json.loads(text)
-    except (ValueError, RecursionError):
+    except ValueError:
         return None

@@ -60,6 +60,27 @@ def test_what_holds_itself_ends() -> None:
     assert "…" in json.dumps(plain(loop), ensure_ascii=False)
 
 
+def test_what_holds_itself_many_times_ends_soon() -> None:
+    loop: list[Any] = []
+    loop.extend([loop, {"again": loop}, loop])
+    assert plain(loop) == ["…", {"again": "…"}, "…"]
+    shared = [1]
+    assert plain([shared, shared]) == [[1], [1]]
+
+
+def test_an_object_that_can_not_say_what_it_is_is_its_class() -> None:
+    class Mute:
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    class Node(BaseModel):
+        inner: Any = None
+
+    node = Node()
+    node.inner = node
+    assert plain([Mute(), node]) == ["<Mute>", "<Node>"]
+
+
 def test_a_copy_shares_nothing() -> None:
     inner = {"a": [1]}
     made = plain(inner)
