@@ -71,7 +71,7 @@ class StateSnapshot:
 class StateTracker:
     """The latest snapshots of one state. Safe from many threads.
 
-    It keeps at most `max_snapshots`, and at most `max_bytes` of states; the oldest go first.
+    It keeps at most `max_snapshots`, and at most `max_bytes` of states, as JSON in UTF-8; the oldest go first.
     `auto_snapshot` turns on what `watch` takes by itself, `track_state_hash` the hashes.
     """
 
@@ -118,7 +118,7 @@ class StateTracker:
                 hashed, text = last.state_hash, last.text
             else:
                 hashed = state_hash(state) if self.track_state_hash else None
-                self._bytes += len(text)
+                self._bytes += _size(text)
             snapshot = StateSnapshot(
                 index=self._count,
                 timestamp=datetime.now(),
@@ -139,7 +139,7 @@ class StateTracker:
         while len(self._kept) > 1 and (len(self._kept) > self.max_snapshots or self._bytes > self.max_bytes):
             gone = self._kept.popleft()
             if self._kept[0].text is not gone.text:
-                self._bytes -= len(gone.text)
+                self._bytes -= _size(gone.text)
 
     @contextmanager
     def watch(
@@ -162,6 +162,10 @@ class StateTracker:
                 _log.warning("no snapshot of %s's error: the state can't be read: %s", action, type(error).__name__)
             raise
         self.create_snapshot(read_state(), f"after_{action}", metadata)
+
+
+def _size(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
 
 def change_between(

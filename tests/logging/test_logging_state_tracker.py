@@ -52,6 +52,14 @@ def test_only_so_many_bytes_are_kept_and_equal_states_count_once() -> None:
     assert len(tracker.snapshots) == 1
 
 
+def test_bytes_are_counted_not_characters() -> None:
+    tracker = StateTracker(max_bytes=1000)
+    for number in range(4):
+        tracker.create_snapshot({"text": f"{number}" + "ä" * 240 + "\ud800"})
+    # {"text":"…"} takes 11 bytes beside its text, of 1 + 480 + 3
+    assert [snapshot.index for snapshot in tracker.snapshots] == [2, 3]
+
+
 def test_without_hashes_changes_are_seen_all_the_same() -> None:
     tracker = StateTracker(track_state_hash=False)
     first, same, other = (tracker.create_snapshot(state) for state in ({"a": 1}, {"a": 1}, {"a": 2}))
