@@ -124,10 +124,14 @@ def to_frame(events: Iterable[ExecutionEvent]) -> pl.DataFrame:
     for name, kind in kinds.items():
         values = [row.get(name) for row in rows]
         if kind not in types:
-            values = [value if value is None or isinstance(value, str) else _text(value) for value in values]
-        columns.append(pl.Series(name, values, dtype=types.get(kind, pl.String), strict=False))
+            values = [None if value is None else _text(value) for value in values]
+        columns.append(pl.Series(_text(name), values, dtype=types.get(kind, pl.String), strict=False))
     return pl.DataFrame(columns)
 
 
 def _text(value: object) -> str:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=str)
+    """A cell: a text, or anything else as JSON; half characters, which tables can't hold, as `\\ud800`."""
+    text = (
+        value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=str)
+    )
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")

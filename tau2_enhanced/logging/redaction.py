@@ -89,7 +89,8 @@ def protect(*secrets: str | None) -> None:
 
 def _forms_of(secret: str) -> set[str]:
     """A secret as it stands in plain text, in JSON, on a log line, in a URL and in a Python literal."""
-    in_url = {quote(secret, safe=""), quote(secret), quote_plus(secret)}
+    # a text of the environment may be no Unicode
+    in_url = {made(secret, safe, errors="backslashreplace") for made in (quote, quote_plus) for safe in ("", "/")}
     in_text = {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1], repr(secret)[1:-1]}
     return {secret, *in_text, logfmt.quote(secret).strip('"'), *in_url}
 

@@ -335,6 +335,25 @@ def test_exports_hold_all_events(path: Path, tmp_path: Path) -> None:
     assert sorted(file.name for file in (tmp_path / "exports").iterdir()) == ["out.csv", "out.json", "out.parquet"]
 
 
+@pytest.mark.parametrize("in_file", [True, False])
+@pytest.mark.parametrize("redact", [True, False])
+def test_half_characters_are_written_wherever_texts_are(
+    path: Path, tmp_path: Path, in_file: bool, redact: bool
+) -> None:
+    half = "a\ud800b\udc00ä"
+    with ExecutionLogger(path if in_file else None, redact=redact, console_output=True) as logger:
+        logger.log_tool_execution(half, True, 0.1, {half: [half]}, {half: half}, task=half, extra={half: half})
+        logger.log_tool_execution(half, False, error=ValueError(half))
+        logger.log_state_change(half, {half: half}, {half: half + "c"})
+        for name in ("out.json", "out.csv", "out.parquet"):
+            logger.export(tmp_path / name)
+        assert [event.task for event in logger.events()] == [half, None, None]
+    assert json.loads((tmp_path / "out.json").read_text())["execution_events"][0]["tool_args"] == {half: [half]}
+    frame = pl.read_parquet(tmp_path / "out.parquet")
+    assert frame["tool_args"][0] == r'{"a\ud800b\udc00ä":["a\ud800b\udc00ä"]}'
+    assert frame["task"].to_list() == [r"a\ud800b\udc00ä", None, None]
+
+
 def test_an_export_of_nothing_is_a_file_of_nothing(tmp_path: Path) -> None:
     logger = ExecutionLogger()
     for name in ("out.json", "out.csv", "out.parquet"):

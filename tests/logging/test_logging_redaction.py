@@ -91,6 +91,13 @@ def test_the_environments_other_names_are_not(name: str) -> None:
     assert scrub(value) == value
 
 
+def test_a_value_of_the_environment_that_is_no_unicode_is_a_secret_too() -> None:
+    for half in ("\udcff", "\ud800"):
+        secret = fresh(half)
+        protect_environment({"SOME_TOKEN": secret})
+        assert scrub(f"<{secret}> half\ud800") == f"<{REDACTED}> half\ud800"
+
+
 def test_a_short_value_of_the_environment_is_no_secret() -> None:
     protect_environment({"MAX_TOKENS": "4096123", "SOME_TOKEN": "wxyzwxy"})
     assert scrub("4096123 wxyzwxy") == "4096123 wxyzwxy"
