@@ -248,6 +248,19 @@ def test_reasoning_goes_back_to_whom_it_belongs() -> None:
     assert seen_by("odd", conversation) == [*MESSAGES, *bare]
 
 
+def test_an_expert_sees_neither_the_agents_reasoning_nor_who_wrote_what(
+    server: ScriptedServer, scaffold: Scaffold
+) -> None:
+    own = {"role": "assistant", "content": "a", "reasoning_content": "hm"}
+    others = {"role": "assistant", "content": "b", "reasoning_content": "so", "expert": "odd"}
+    server.answers(server.calls(asking()), server.text("Yes"))
+    scaffold.turn([*MESSAGES, own, others, MESSAGES[1]])
+    to_agent, to_expert = (body["messages"][2:4] for body in server.bodies)
+    bare = [{"role": "assistant", "content": text} for text in ("a", "b")]
+    assert to_agent == [own, bare[1]]
+    assert to_expert == bare
+
+
 def test_claudes_blocks_are_sent_to_nobody_else(
     server: ScriptedServer, scaffold: Scaffold, connect: Callable[..., OpenAIClient]
 ) -> None:
