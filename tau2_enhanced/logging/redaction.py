@@ -24,7 +24,13 @@ REDACTED = "[redacted]"
 _TELLING_NAME = re.compile(
     r"((API|OPENAI|ANTHROPIC)_?KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|PRIVATE_KEY)S?($|_)", re.IGNORECASE
 )
-FORMS = r"\bsk-[A-Za-z0-9_-]{12,}|(?<=\bBearer )[A-Za-z0-9._~+/-]{6,}=*|(?<=://)[^/\s:@\"']*:[^/\s@\"']+(?=@)"
+# behind an escaped end of line, as in JSON and on log lines, no word begins for `\b`
+_ESCAPE = r"(?<=\\[bfnrt])|(?<=\\u[0-9a-fA-F]{4})"
+FORMS = (
+    rf"(?:\b|{_ESCAPE})sk-[A-Za-z0-9_-]{{12,}}"
+    r"|(?:(?<=\bBearer )|(?<=\\[bfnrt]Bearer )|(?<=\\u[0-9a-fA-F]{4}Bearer ))[A-Za-z0-9._~+/-]{6,}=*"
+    r"|(?<=://)[^/\s:@\"']*:[^/\s@\"']+(?=@)"
+)
 """A regular expression for what is a secret wherever it stands."""
 FORM_MARKS = ("sk-", "Bearer ", "://")
 """One of these stands in or before every such form."""

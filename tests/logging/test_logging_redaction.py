@@ -151,6 +151,9 @@ def test_a_url_without_credentials_is_left_alone(url: str) -> None:
     [
         ("Incorrect API key: sk-abcDEF123456_-x.", f"Incorrect API key: {REDACTED}."),
         ("sk-ant-api03-AbCdEfGh1234", REDACTED),
+        (r'text="key:\nsk-abcDEF123456_-x"', rf'text="key:\n{REDACTED}"'),
+        (r'text="\u2028sk-abcDEF123456_-x"', rf'text="\u2028{REDACTED}"'),
+        (r'text="\tBearer abc.DEF-123=="', rf'text="\tBearer {REDACTED}"'),
         ('{"Authorization":"Bearer abc.DEF-123=="}', f'{{"Authorization":"Bearer {REDACTED}"}}'),
         ("http://user:pa55w0rd@host:8000/v1", f"http://{REDACTED}@host:8000/v1"),
         ('url="https://u:p@h/"', f'url="https://{REDACTED}@h/"'),
