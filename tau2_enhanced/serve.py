@@ -12,18 +12,21 @@ from tau2_enhanced.logging.bridge import silence_loguru
 from tau2_enhanced.models.stand_in.plays import play_of
 from tau2_enhanced.models.stand_in.recognition import Recogniser
 from tau2_enhanced.models.stand_in.server import Faults, Pace, StandIn, serve
-from tau2_enhanced.runner.plan import load_tasks
+from tau2_enhanced.runner.plan import load_chosen
 
 
-def serve_alone(domains: Sequence[str], port: int, pace: Pace, faults: Faults) -> None:
-    """Play the base tasks of these domains on loopback until ^C. Raises UserMistake.
+def serve_alone(
+    domains: Sequence[str], port: int, pace: Pace, faults: Faults, task_ids: Sequence[str] | None = None
+) -> None:
+    """Play the base tasks of these domains, or the chosen ones of them, on loopback until ^C. Raises UserMistake.
 
     A request's simulation is known by our header, or else by the scenario in its user simulator's prompt.
     """
     _check(port)
     silence_loguru()
     registry = tau2_versions.load()
-    tasks = {(domain, task.id): task for domain in domains for task in load_tasks(registry, domain, "base")}
+    chosen = load_chosen(registry, domains, task_ids, "base")
+    tasks = {(domain, task.id): task for domain in domains for task in chosen[domain]}
     recogniser = Recogniser({key: str(task.user_scenario) for key, task in tasks.items()})
     stand_in = StandIn({key: play_of(task) for key, task in tasks.items()}, pace, faults, recogniser)
     try:

@@ -76,6 +76,18 @@ def test_what_can_not_be_told_is_refused_with_the_reason(conversation: list[dict
     assert said in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--domains", "mock", "--task-ids", "no_such_task"], "--task-ids: mock has no task 'no_such_task'"),
+        (["--domains", "mock", "retail", "--task-ids", "7"], "--task-ids 7: with several domains, write DOMAIN:ID"),
+    ],
+)
+def test_tasks_that_are_not_there_are_one_line(capsys: pytest.CaptureFixture[str], flags: list[str], said: str) -> None:
+    assert cli.main(["serve", "--port", "0", *flags]) == 2
+    assert capsys.readouterr().err.startswith(f"tau2-enhanced serve: {said}")
+
+
 def test_a_taken_port_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

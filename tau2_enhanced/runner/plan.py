@@ -32,17 +32,10 @@ class Plan:
 
 def make_plan(options: RunOptions, registry: Registry) -> Plan:
     """The plan that the options ask for. Raises UserMistake for a domain, a split or a task that is not there."""
-    chosen = chosen_ids(options)
-    by_domain: dict[str, list[Task]] = {}
-    for domain in options.domains:
-        tasks = load_tasks(registry, domain, options.task_split)
-        if chosen is not None:
-            wanted = chosen.get(domain, [])
-            missing = [task_id for task_id in wanted if task_id not in {task.id for task in tasks}]
-            if missing:
-                raise UserMistake(f"--task-ids: {domain} has no task {missing[0]!r} in split {options.task_split}")
-            tasks = [task for task in tasks if task.id in wanted]
-        by_domain[domain] = tasks[: options.num_tasks]
+    by_domain = {
+        domain: tasks[: options.num_tasks]
+        for domain, tasks in load_chosen(registry, options.domains, options.task_ids, options.task_split).items()
+    }
     planned = {(domain, task.id): task for domain, tasks in by_domain.items() for task in tasks}
     if not planned:
         raise UserMistake("no tasks are chosen")
@@ -64,22 +57,38 @@ def _interleaved(by_domain: Mapping[str, Sequence[Task]], trial: int) -> Iterato
         yield from (key for key in row if key is not None)
 
 
-def chosen_ids(options: RunOptions) -> dict[str, list[str]] | None:
-    """The tasks that `--task-ids` names, by domain; None for all. Raises UserMistake where the domain is unclear."""
-    if options.task_ids is None:
+def load_chosen(
+    registry: Registry, domains: Sequence[str], task_ids: Sequence[str] | None, split: str
+) -> dict[str, list[Task]]:
+    """By domain the tasks of a split that `--task-ids` names; without ids all. Raises UserMistake."""
+    chosen = chosen_ids(domains, task_ids)
+    by_domain: dict[str, list[Task]] = {}
+    for domain in domains:
+        tasks = load_tasks(registry, domain, split)
+        if chosen is not None:
+            wanted = chosen.get(domain, [])
+            missing = [task_id for task_id in wanted if task_id not in {task.id for task in tasks}]
+            if missing:
+                raise UserMistake(f"--task-ids: {domain} has no task {missing[0]!r} in split {split}")
+            tasks = [task for task in tasks if task.id in wanted]
+        by_domain[domain] = tasks
+    return by_domain
+
+
+def chosen_ids(domains: Sequence[str], task_ids: Sequence[str] | None) -> dict[str, list[str]] | None:
+    """The ids that `--task-ids` gives, by domain; None for all. Raises UserMistake where the domain is unclear."""
+    if task_ids is None:
         return None
     chosen: dict[str, list[str]] = {}
-    for text in options.task_ids:
+    for text in task_ids:
         # a task's own id may hold a colon: only a chosen domain's name counts as a prefix
         domain, colon, task_id = text.partition(":")
-        if colon and domain.removesuffix("_enhanced") in options.domains:
+        if colon and domain.removesuffix("_enhanced") in domains:
             chosen.setdefault(domain.removesuffix("_enhanced"), []).append(task_id)
-        elif len(options.domains) == 1:
-            chosen.setdefault(options.domains[0], []).append(text)
+        elif len(domains) == 1:
+            chosen.setdefault(domains[0], []).append(text)
         else:
-            raise UserMistake(
-                f"--task-ids {text}: with several domains, write DOMAIN:ID ({', '.join(options.domains)})"
-            )
+            raise UserMistake(f"--task-ids {text}: with several domains, write DOMAIN:ID ({', '.join(domains)})")
     return chosen
 
 

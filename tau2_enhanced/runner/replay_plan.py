@@ -39,7 +39,7 @@ def make_replay_plan(options: RunOptions, registry: Registry, recordings: Sequen
     keys = [key for key in simulations if all(key in other.simulations for other in recordings)]
     if domain not in registry.get_task_sets():
         raise UserMistake(f"{recordings[0].path} is of the domain {domain!r}, which tau2 does not have")
-    chosen = chosen_ids(options)
+    chosen = chosen_ids(options.domains, options.task_ids)
     wanted = [task for task in dict.fromkeys(task for task, _ in keys) if chosen is None or task in chosen[domain]]
     wanted = wanted[: options.num_tasks]
     loaded = {task.id: task for task in registry.get_tasks_loader(domain)(None)}
