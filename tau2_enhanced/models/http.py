@@ -6,6 +6,7 @@ Their SDKs give connections, headers, authentication and errors. Requests and an
 from __future__ import annotations
 
 import json
+import ssl
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
@@ -40,13 +41,21 @@ class Received:
         return self.arrivals[bisect_left(self.arrivals, size, key=lambda arrival: arrival[0])][1]
 
 
-def make_http_client(make: Callable[..., httpx2.Client], base_url: str | None, max_connections: int) -> httpx2.Client:
-    """The SDK's own kind of client, as wide as the run and kept to the deadlines of its calls."""
+def make_http_client(
+    make: Callable[..., httpx2.Client],
+    base_url: str | None,
+    max_connections: int,
+    verify: ssl.SSLContext | bool = True,
+) -> httpx2.Client:
+    """The SDK's own kind of client, so wide and kept to the deadlines of its calls.
+
+    Of several clients each would read the certificates, unless they share what they `verify` by.
+    """
     limits = httpx2.Limits(max_connections=max_connections, max_keepalive_connections=max_connections)
     if base_url is not None and on_this_machine(base_url):
         # a proxy of the environment, which the SDKs' clients would use, can't reach this machine's own servers
-        return held(httpx2.Client(limits=limits, follow_redirects=True, trust_env=False))
-    return held(make(limits=limits))
+        return held(httpx2.Client(limits=limits, follow_redirects=True, trust_env=False, verify=verify))
+    return held(make(limits=limits, verify=verify))
 
 
 def receive(send: Callable[[httpx2.Timeout], httpx2.Response], timeout_s: float) -> Received:

@@ -42,7 +42,8 @@ from tau2_enhanced.models.http import (
     reading,
     receive,
 )
-from tau2_enhanced.models.resolve import url_without_secrets
+from tau2_enhanced.models.per_thread import PerThread
+from tau2_enhanced.models.resolve import on_this_machine, url_without_secrets
 from tau2_enhanced.models.streaming import StreamedError, is_stream, is_streamed, read_stream, refused_as_stream
 
 _OVERFLOW = re.compile(
@@ -77,13 +78,18 @@ class OpenAIClient:
 
     def __init__(self, call_type: str, base_url: str | None, api_key: str, max_connections: int) -> None:
         self.call_type = call_type
+        verify = httpx2.create_ssl_context(trust_env=base_url is None or not on_this_machine(base_url))
+        self._pools = PerThread(
+            lambda: make_http_client(openai.DefaultHttpxClient, base_url, max_connections, verify), httpx2.Client.close
+        )
         self._client = openai.OpenAI(
             api_key=api_key,
             base_url=base_url.partition("?")[0] if base_url else None,
             default_query=dict(parse_qsl(urlsplit(base_url or "").query)),
             max_retries=0,
-            http_client=make_http_client(openai.DefaultHttpxClient, base_url, max_connections),
+            http_client=self._pools.mine(),
         )
+        self._clients = PerThread(lambda: self._client.copy(http_client=self._pools.mine()))
         self._where = url_without_secrets(str(self._client.base_url)).rstrip("/")
 
     def check(self, model: str) -> None:
@@ -120,7 +126,7 @@ class OpenAIClient:
 
     def _send(self, request: Request, body: bytes) -> Received:
         def send(timeout: httpx2.Timeout) -> httpx2.Response:
-            answer: httpx2.Response = self._client.post(
+            answer: httpx2.Response = self._clients.mine().post(
                 "/chat/completions",
                 content=body,
                 cast_to=httpx2.Response,
@@ -143,7 +149,7 @@ class OpenAIClient:
         return replace(reply, ttft_ms=stream.ttft_ms, decode_ms=stream.decode_ms)
 
     def close(self) -> None:
-        self._client.close()
+        self._pools.close()
 
 
 def read_reply(body: Mapping[str, Any]) -> Reply:
