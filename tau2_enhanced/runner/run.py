@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
@@ -43,6 +44,9 @@ from tau2_enhanced.runner.simulate import Bench, simulate
 from tau2_enhanced.runner.status import RunStatus
 from tau2_enhanced.runner.tally import Tally
 from tau2_enhanced.runner.watchdog import Watchdog
+
+_GARBAGE = (50_000, 20, 100)
+"""`gc` thresholds: environments come and go by the thousand objects, and are seldom part of a cycle."""
 
 _logger = get_logger(__name__)
 
@@ -135,6 +139,7 @@ def _execute(started: StartedRun, bench: Bench, limits: Sequence[AdaptiveLimit],
     if options.max_cost is not None and record.spent_usd >= options.max_cost:
         stop.request(f"--max-cost {options.max_cost:g} USD is reached")
     watchdog = _watchdog(started, bench, tally)
+    gc.set_threshold(*_GARBAGE)
     display.start(tally, bench.running, limits)
     try:
         with watchdog.watching(), dumping(watchdog.dump):
