@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""What recording one event costs, beside the standard library's handlers: `python benchmarks/event_cost.py`.
+"""What recording one event costs, beside other ways to log: `python benchmarks/event_cost.py`.
 
 Each way records the same event from 1 and from 8 threads: microseconds per event at the caller, until the
 last event is in the file, and the ratio to ours. The ways take turns, and the fastest of several rounds counts.
+The others get the event's finished line, as their users would format it themselves; structlog formats its own.
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from rich.console import Console
+import structlog
+from loguru import logger as loguru_logger
+from processes import show
 from rich.table import Table
 
-from tau2_enhanced.logging import configure_logging, emit, get_logger, task_context
+from tau2_enhanced.logging import configure_logging, current_context, emit, get_logger, task_context
 from tau2_enhanced.logging.events import ToolCallEvent, to_line
 
 EVENTS = 8000
@@ -63,10 +66,16 @@ def ours(folder: Path, threads: int, level: str) -> Cost:
         return measure(lambda: emit(event()), session.flush, threads)
 
 
-def ours_without_an_event(folder: Path, threads: int) -> Cost:
+def ours_switched_off(folder: Path, threads: int) -> Cost:
     logger = get_logger("benchmark")
     with configure_logging(["retail"], run_id="r", log_dir=folder, level="INFO") as session:
         return measure(lambda: logger.profile("nobody reads this"), session.flush, threads)
+
+
+def ours_made_before(folder: Path, threads: int) -> Cost:
+    made = event()
+    with configure_logging(["retail"], run_id="r", log_dir=folder, level="INFO") as session:
+        return measure(lambda: emit(made), session.flush, threads)
 
 
 def file_handler(folder: Path, threads: int) -> Cost:
@@ -82,21 +91,53 @@ def queue_handler(folder: Path, threads: int) -> Cost:
     return _with_handler(logging.handlers.QueueHandler(lines), threads, listener.stop)  # type: ignore[arg-type]  # as above
 
 
-def _with_handler(handler: logging.Handler, threads: int, finish: Callable[[], None]) -> Cost:
-    from tau2_enhanced.logging import current_context
+def with_structlog(folder: Path, threads: int) -> Cost:
+    with (folder / "structlog.log").open("w") as file:
+        logger = structlog.wrap_logger(
+            structlog.WriteLogger(file),
+            [structlog.processors.TimeStamper(fmt="iso"), structlog.processors.LogfmtRenderer()],
+            wrapper_class=structlog.BoundLogger,
+            cache_logger_on_first_use=True,
+        ).bind()
 
+        def record() -> None:
+            context = current_context()
+            logger.info(
+                "tool_call", run=context.run, sim=context.sim, domain=context.domain, task=context.task,
+                trial=context.trial, step=context.step, thread=threading.current_thread().name,
+                function="get_order_details", duration_ms=0.114, error=False, args_size=24, result_size=691,
+            )  # fmt: skip
+
+        return measure(record, file.flush, threads)
+
+
+def with_loguru(folder: Path, threads: int, enqueue: bool) -> Cost:
+    loguru_logger.remove()
+    handler = loguru_logger.add(folder / "loguru.log", format="{message}", enqueue=enqueue)
+
+    def finish() -> None:
+        loguru_logger.complete()
+
+    try:
+        return measure(lambda: loguru_logger.info(finished_line()), finish, threads)
+    finally:
+        loguru_logger.remove(handler)
+
+
+def finished_line() -> str:
+    made = event()
+    made.stamp(current_context())
+    return to_line(made)
+
+
+def _with_handler(handler: logging.Handler, threads: int, finish: Callable[[], None]) -> Cost:
     logger = logging.getLogger("benchmark.plain")
     logger.propagate = False
     logger.setLevel(logging.DEBUG)
     logger.addHandler(handler)
 
-    def record() -> None:
-        made = event()
-        made.stamp(current_context())
-        logger.info(to_line(made))
-
     try:
-        return measure(record, finish, threads)
+        return measure(lambda: logger.info(finished_line()), finish, threads)
     finally:
         logger.removeHandler(handler)
         handler.close()
@@ -104,15 +145,20 @@ def _with_handler(handler: logging.Handler, threads: int, finish: Callable[[], N
 
 WAYS: dict[str, Callable[[Path, int], Cost]] = {
     "ours, PROFILE": lambda folder, threads: ours(folder, threads, "PROFILE"),
-    "ours, level off (event made)": lambda folder, threads: ours(folder, threads, "INFO"),
-    "ours, level off (logger.profile)": ours_without_an_event,
+    "ours, DEBUG": lambda folder, threads: ours(folder, threads, "DEBUG"),
+    "ours, off: logger.profile(text)": ours_switched_off,
+    "ours, off: emit(event)": ours_made_before,
+    "ours, off: the event made, and emit": lambda folder, threads: ours(folder, threads, "INFO"),
     "logging.FileHandler": file_handler,
     "logging.QueueHandler": queue_handler,
+    "structlog, logfmt": with_structlog,
+    "loguru": lambda folder, threads: with_loguru(folder, threads, enqueue=False),
+    "loguru, enqueue": lambda folder, threads: with_loguru(folder, threads, enqueue=True),
 }
 
 
 def main() -> None:
-    table = Table(title=f"µs per event, best of {ROUNDS} rounds of {EVENTS} events", title_justify="left")
+    table = Table(title=f"µs per event, best of {ROUNDS} rounds of {EVENTS} events")
     table.add_column("way")
     for threads in (1, 8):
         for name in ("at the caller", "until written", "caller, × ours"):
@@ -130,7 +176,7 @@ def main() -> None:
             cost, base = best[name, threads], best["ours, PROFILE", threads]
             cells += [f"{cost.at_caller:.2f}", f"{cost.until_written:.2f}", f"{cost.at_caller / base.at_caller:.2f}"]
         table.add_row(name, *cells)
-    Console(width=150).print(table)
+    show(table)
 
 
 if __name__ == "__main__":

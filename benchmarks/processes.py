@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import platform
+import pty
 import subprocess
 import sys
 import threading
 import time
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,18 +38,29 @@ class Look(NamedTuple):
 class Watched:
     """A process that has ended, and how it was (Linux: from /proc)."""
 
-    def __init__(self, command: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None) -> None:
-        """Run a command to its end. Raises RuntimeError with what it said where it fails."""
+    def __init__(
+        self,
+        command: Sequence[str],
+        folder: Path,
+        environment: Mapping[str, str] | None = None,
+        *,
+        on_terminal: bool = False,
+    ) -> None:
+        """Run a command to its end, its stderr a terminal if so asked. Raises RuntimeError where it fails."""
         self.started = time.time()
+        terminal, of_process = pty.openpty() if on_terminal else (None, subprocess.STDOUT)
         process = subprocess.Popen(
             command,
             cwd=folder,
             env={**os.environ, **(environment or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=of_process,
             text=True,
         )
+        if terminal is not None:
+            os.close(of_process)
+            threading.Thread(target=_read_all, args=(terminal,), daemon=True).start()
         self.looks: list[Look] = []
         watching = threading.Thread(target=self._watch, args=(process,))
         watching.start()
@@ -72,6 +84,13 @@ class Watched:
         while (look := look_at(process.pid)) is not None:
             self.looks.append(look)
             time.sleep(1 / _LOOKS_PER_SECOND)
+
+
+def _read_all(terminal: int) -> None:
+    """Look at a terminal until nobody writes to it."""
+    with os.fdopen(terminal, "rb", buffering=0) as screen, suppress(OSError):
+        while screen.read(65536):
+            pass
 
 
 def look_at(pid: int) -> Look | None:

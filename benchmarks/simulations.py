@@ -52,8 +52,8 @@ class Case(NamedTuple):
 
 
 CASES = (
-    Case(1, 3, 4.0, {"mock": 18, "retail": 5, "airline": 4, "telecom": 15}),
-    Case(10, 3, 8.0, {"mock": 60, "retail": 20, "airline": 16, "telecom": 60}),
+    Case(1, 2, 4.0, {"mock": 18, "retail": 5, "airline": 4, "telecom": 15}),
+    Case(10, 3, 6.0, {"mock": 60, "retail": 20, "airline": 16, "telecom": 45}),
     Case(100, 1, 8.0, {"mock": 120, "retail": 100, "airline": 100, "telecom": 105}),
 )
 ROUGHLY_PER_SECOND = {"mock": 100, "retail": 35, "airline": 40, "telecom": 40}
@@ -102,16 +102,16 @@ def ours(server: StandIn, domain: str, tasks: Sequence[str], trials: int, concur
 
 def theirs(server: StandIn, domain: str, tasks: Sequence[str], trials: int, concurrency: int, folder: Path) -> Rate:
     folder.mkdir()
-    environment = {
-        "OPENAI_API_KEY": "none",
-        "OPENAI_API_BASE": server.url,
-        "LITELLM_LOCAL_MODEL_COST_MAP": "True",
-    }
     flags = ["--domain", domain, "--task-ids", *tasks, "--num-trials", str(trials)]
     flags += ["--max-concurrency", str(concurrency), "--agent-llm", "openai/gold", "--user-llm", "openai/gold"]
     # an absolute path leads out of the folder in which tau2 keeps results
-    run = Watched([TAU2, "run", *flags, "--save-to", str(folder / "R")], folder, environment)
+    run = Watched([TAU2, "run", *flags, "--save-to", str(folder / "R")], folder, answered_by(server.url))
     return rate_of(run, folder / "R.json", len(tasks) * trials)
+
+
+def answered_by(url: str) -> dict[str, str]:
+    """The environment in which litellm's OpenAI models are answered by a stand-in."""
+    return {"OPENAI_API_KEY": "none", "OPENAI_API_BASE": url, "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
 
 
 def rate_of(run: Watched, results: Path, expected: int) -> Rate:

@@ -23,6 +23,7 @@ from typing import Any, NamedTuple, TypeVar
 from pydantic import BaseModel
 
 T = TypeVar("T")
+K = TypeVar("K")
 Copier = Callable[[Any], Any]
 
 _IMMUTABLE = (str, int, float, bool, type(None), bytes, datetime, date, time, timedelta, Decimal)
@@ -71,6 +72,17 @@ def unchanged(value: Any, original: Any) -> bool:
     if kind is list:
         return all(map(unchanged, value, original))
     return all(key in original and unchanged(copied, original[key]) for key, copied in value.items())
+
+
+def changed_entries(entries: Mapping[K, Any], originals: Mapping[K, Any]) -> dict[K, Any]:
+    """Those of a lazy copy's entries that may differ from the originals, and those that these don't have."""
+    return {
+        key: entry
+        for key, entry in entries.items()
+        # nearly all are untouched, and there may be thousands: they are known without a call
+        if (type(entry) not in _untouched_classes or _original_of(entry) is not originals.get(key))
+        and (key not in originals or not unchanged(entry, originals[key]))
+    }
 
 
 def _completed(model: Any) -> Any:

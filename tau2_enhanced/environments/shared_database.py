@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tau2_enhanced.environments.lazy_copy import copied_fields, lazy_copy, unchanged
+from tau2_enhanced.environments.lazy_copy import changed_entries, copied_fields, lazy_copy, unchanged
 
 if TYPE_CHECKING:
     from tau2.environment.db import DB
@@ -83,9 +83,7 @@ class SharedDatabase:
             if not _is_collection(value):
                 return None
             known = originals[name]
-            entries = {
-                key: entry for key, entry in value.items() if key not in known or not unchanged(entry, known[key])
-            }
+            entries = changed_entries(value, known)
             if entries or len(value) != len(known):
                 touched[name] = entries
         return touched
