@@ -15,8 +15,8 @@ from typing import NamedTuple
 from processes import RUN_LOCAL, Watched, against, show, stand_in
 from rich.table import Table
 
-ROUNDS = 5
-TRIALS = 3
+ROUNDS = 3
+TRIALS = 2
 CONCURRENCY = 10
 WAYS = {
     "nothing logged, nothing shown": ("ERROR", "none"),
