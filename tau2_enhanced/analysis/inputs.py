@@ -5,12 +5,13 @@ from __future__ import annotations
 import glob
 import gzip
 from collections.abc import Iterator, Sequence
+from io import BufferedIOBase
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import cast
 
 from tau2_enhanced.errors import UserMistake
 
-_PIECE_BYTES = 16 * 2**20
+_PIECE_BYTES = 24 * 2**20
 _OF_A_FOLDER = (("eval_*.log", "eval_*.log.gz"), ("*.log*",), ("*.jsonl", "*.jsonl.gz"), ("*.json", "*.json.gz"))
 """Which files of a folder are meant: the first of these that it has."""
 
@@ -46,14 +47,21 @@ def pieces(path: Path) -> Iterator[bytes]:
     """
     try:
         with opened(path) as file:
-            while piece := file.read(_PIECE_BYTES):
-                piece += file.readline()
-                yield piece if piece.endswith(b"\n") else piece[: piece.rfind(b"\n") + 1]
+            buffer, kept = bytearray(_PIECE_BYTES), 0
+            while read := file.readinto(memoryview(buffer)[kept:]):
+                filled = kept + read
+                end = buffer.rfind(b"\n", 0, filled) + 1
+                if end:
+                    yield bytes(memoryview(buffer)[:end])
+                kept = filled - end
+                buffer[:kept] = buffer[end:filled]
+                if kept == len(buffer):
+                    buffer *= 2
     except (OSError, EOFError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UserMistake(f"{path} can't be read: {reason}") from None
 
 
-def opened(path: Path) -> BinaryIO:
+def opened(path: Path) -> BufferedIOBase:
     """A file's bytes, unpacked where it is gzipped."""
-    return cast(BinaryIO, gzip.open(path)) if path.suffix == ".gz" else path.open("rb")
+    return cast(BufferedIOBase, gzip.open(path)) if path.suffix == ".gz" else path.open("rb")

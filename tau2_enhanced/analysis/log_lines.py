@@ -22,6 +22,8 @@ from tau2_enhanced.logging.events import EVENT_LINE, BrokenLine, ExecutionEvent,
 
 __all__ = ["Lines", "believed", "column_types", "read_events", "read_lines", "read_pieces"]
 
+_TYPE = " type="
+_TYPES = 64
 _PATTERNS_PER_TYPE = 16
 _SHOWN_BROKEN = 5
 _SHOWN_LENGTH = 160
@@ -60,8 +62,9 @@ class Lines:
 
 
 def read_pieces(pieces: Iterable[bytes], into: Lines) -> None:
-    """Read pieces of text as `read_lines` does, as many at a time as there are cores; they stay in order."""
-    workers = pl.thread_pool_size()
+    """Read pieces of text as `read_lines` does, several at a time; they stay in order."""
+    # more than cores, so that none is idle while pieces wait for the interpreter or for memory
+    workers = 2 * pl.thread_pool_size()
     with ThreadPoolExecutor(workers) as pool:
         waiting: deque[Future[Lines]] = deque()
         for piece in pieces:
@@ -81,20 +84,27 @@ def _read_piece(text: bytes) -> Lines:
 def read_lines(text: bytes, into: Lines) -> None:
     """Read all event lines of `text`. Other lines are passed over; broken ones are counted."""
     left = _read_by_type(_lines(text), into, quoted=False)
-    left = left.filter(left.str.contains(EVENT_LINE))
+    left = left.filter(left.str.contains(EVENT_LINE).fill_null(False))
     _read_one_by_one(_read_by_type(left, into, quoted=True), into)
 
 
 def _read_by_type(lines: pl.Series, into: Lines, *, quoted: bool) -> pl.Series:
     """Read the lines that fit patterns; those that don't."""
-    # every event's line has a type, so lines without one are none
-    kinds = lines.str.extract(r" type=(\S+)").alias("kind")
-    groups = pl.DataFrame([lines.alias("line"), kinds]).partition_by("kind", as_dict=True)
-    left = [lines.clear()]
-    for (kind,), group in groups.items():
-        if kind is not None:
-            left += _read_type(group["line"], into, quoted=quoted)
-    return pl.concat(left)
+    left = []
+    for _ in range(_TYPES):
+        if not lines.len():
+            break
+        # from the middle, since frequent types are best read first
+        line = lines[lines.len() // 2]
+        if line is None or _TYPE not in line:
+            # every event's line has a type, so these are none
+            lines = lines.filter(lines.str.contains(_TYPE, literal=True).fill_null(False))
+            continue
+        # a word that begins so is enough here: patterns tell types apart
+        same = lines.str.contains(_TYPE + line.partition(_TYPE)[2].partition(" ")[0], literal=True).fill_null(False)
+        left += _read_type(lines.filter(same), into, quoted=quoted)
+        lines = lines.filter(~same)
+    return pl.concat([*left, lines])
 
 
 def _read_type(lines: pl.Series, into: Lines, *, quoted: bool) -> list[pl.Series]:
