@@ -35,7 +35,7 @@ import sys, time
 from pathlib import Path
 from tau2_enhanced.analysis.sources import read_table
 started = time.perf_counter()
-read_table([Path(sys.argv[1])])
+table = read_table([Path(sys.argv[1])])
 print(time.perf_counter() - started)
 """
 

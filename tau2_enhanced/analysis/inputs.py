@@ -40,14 +40,15 @@ def find_logs(given: Sequence[str]) -> list[Path]:
     return [file for place, file in found.items() if place.suffix != ".gz" or place.with_suffix("") not in found]
 
 
-def pieces(path: Path) -> Iterator[bytes]:
-    """A file's bytes, unpacked where it is gzipped. Raises UserMistake where it can't be read.
+def pieces(path: Path, size: int = _PIECE_BYTES) -> Iterator[bytes]:
+    """A file in pieces of about `size` bytes, unpacked where it is gzipped. Raises UserMistake where it can't be read.
 
     A last line that is not ended yet is left out: its writer is still at it.
     """
     try:
         with opened(path) as file:
-            buffer, kept = bytearray(_PIECE_BYTES), 0
+            # filled again and again: fresh memory for each piece takes longer than reading it
+            buffer, kept = bytearray(size), 0
             while read := file.readinto(memoryview(buffer)[kept:]):
                 filled = kept + read
                 end = buffer.rfind(b"\n", 0, filled) + 1
