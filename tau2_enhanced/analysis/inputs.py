@@ -11,7 +11,9 @@ from typing import cast
 
 from tau2_enhanced.errors import UserMistake
 
-_PIECE_BYTES = 24 * 2**20
+_SMALLEST_PIECE, _LARGEST_PIECE = 2 * 2**20, 24 * 2**20
+_PIECES = 4
+"""Into how many a file is divided at least, so that they are read at the same time."""
 _OF_A_FOLDER = (("eval_*.log", "eval_*.log.gz"), ("*.log*",), ("*.jsonl", "*.jsonl.gz"), ("*.json", "*.json.gz"))
 """Which files of a folder are meant: the first of these that it has."""
 
@@ -40,12 +42,13 @@ def find_logs(given: Sequence[str]) -> list[Path]:
     return [file for place, file in found.items() if place.suffix != ".gz" or place.with_suffix("") not in found]
 
 
-def pieces(path: Path, size: int = _PIECE_BYTES) -> Iterator[bytes]:
+def pieces(path: Path, size: int | None = None) -> Iterator[bytes]:
     """A file in pieces of about `size` bytes, unpacked where it is gzipped. Raises UserMistake where it can't be read.
 
     A last line that is not ended yet is left out: its writer is still at it.
     """
     try:
+        size = size or min(max(path.stat().st_size // _PIECES, _SMALLEST_PIECE), _LARGEST_PIECE)
         with opened(path) as file:
             # filled again and again: fresh memory for each piece takes longer than reading it
             buffer, kept = bytearray(size), 0
