@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -50,17 +51,18 @@ def names(lines: str, key: str) -> list[str]:
 
 @pytest.fixture
 def summary(run_local: RunLocal, registry: Any) -> dict[str, Any]:
-    """Of a run of four domains whose models cost money, and now and then fail."""
+    """Of a run of four domains with experts, whose models cost money, stream, and now and then fail."""
     tasks = {(domain, task.id): task for domain in DOMAINS for task in registry.get_tasks_loader(domain)()}
     with StandInProcess("--fail-every", "9") as stand_in:
-        url = stand_in.serve({place: play_of(task) for place, task in tasks.items()})
+        url = stand_in.serve({place: replace(play_of(task), experts=("wise",)) for place, task in tasks.items()})
         roles = [
             flag
             for role in ("agent", "user", "judge")
             for flag in (f"--{role}-model", "vllm/gold", f"--{role}-base-url", url)
         ]
         run = run_local(
-            "--domains", *DOMAINS, "--num-tasks", "3", *roles, "--price", "gold=2/8", "--log-level", "PROFILE"
+            *("--domains", *DOMAINS, "--num-tasks", "3", *roles, "--experts", f"wise=vllm/gold@{url}", "--stream"),
+            *("--price", "gold=2/8", "--log-level", "PROFILE"),
         )
     assert run.code == 0
     assert main(["--log-dir", "logs", "--output_dir", "results", "--no-figures"]) == 0
@@ -77,9 +79,7 @@ def test_every_count_mean_and_sum(summary: dict[str, Any]) -> None:
 def check_events(summary: dict[str, Any]) -> None:
     counted = shell("cat logs/eval_*.log | grep -oP ' type=\\K\\S+' | sort | uniq -c").split()
     assert summary["events"] == dict(zip(counted[1::2], map(int, counted[::2]), strict=True))
-    assert {"llm_call", "user_sim", "tool_call", "step_complete", "task_complete", "run_start"} <= set(
-        summary["events"]
-    )
+    assert {*SERIES, "task_complete", "run_start"} <= set(summary["events"])
 
 
 def check_durations(summary: dict[str, Any]) -> None:
@@ -97,6 +97,11 @@ def check_durations(summary: dict[str, Any]) -> None:
                     assert row["total_ms"] == pytest.approx(total, rel=1e-12)
                     assert row["mean_ms"] == pytest.approx(total / n, rel=1e-12)
     assert seen == set(rows)
+    assert {(kind, measure) for kind, measure, _ in seen} >= {
+        (kind, measure)
+        for kind in ("llm_call", "expert_call", "user_sim")
+        for measure in ("duration", "ttft", "decode")
+    }
 
 
 def check_usage(summary: dict[str, Any]) -> None:
@@ -123,10 +128,11 @@ def check_wall_time(summary: dict[str, Any]) -> None:
     assert ended == summary["attempts"]["counting"] == 3 * len(DOMAINS)
     parts = summary["wall_time"]
     assert parts["total_ms"] == pytest.approx(total, rel=1e-12)
-    for name, kind in {
-        "model": "llm_call",
-        "user_simulator": "user_sim",
-        "judge": "evaluator",
-        "tools": "tool_call",
+    for name, kinds in {
+        "model": ("llm_call", "expert_call"),
+        "user_simulator": ("user_sim",),
+        "judge": ("evaluator",),
+        "tools": ("tool_call",),
     }.items():
-        assert parts[f"{name}_ms"] == pytest.approx(numbers(lines_of(kind), "duration_ms")[1], rel=1e-12)
+        took = sum(numbers(lines_of(kind), "duration_ms")[1] for kind in kinds)
+        assert parts[f"{name}_ms"] == pytest.approx(took, rel=1e-12)
