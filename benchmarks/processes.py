@@ -120,7 +120,7 @@ def stand_in(*flags: str) -> Iterator[StandIn]:
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
     assert process.stdout is not None
     try:
-        yield StandIn(f"http://127.0.0.1:{int(process.stdout.readline())}/v1", process.pid)
+        yield StandIn(process.stdout.readline().partition(",")[0], process.pid)
     finally:
         process.terminate()
         process.wait()
