@@ -91,6 +91,8 @@ def _hashing(toolkit_class: type[ToolKitBase], shared: SharedDatabase) -> type[T
     """The toolkit's class, but for how it comes to its database's hash."""
 
     class Toolkit(toolkit_class):  # type: ignore[misc]  # known at run time alone
+        shared_database = shared
+
         def get_db_hash(self) -> str:
             known = shared.hash_of(self.db)
             return super().get_db_hash() if known is None else known

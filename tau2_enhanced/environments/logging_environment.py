@@ -1,16 +1,21 @@
 """A tau2 environment, watched: each tool call of the live simulation becomes an event.
 
 The *instance* that tau2's constructor made is wrapped, so its subclass, its `sync_tools`, its tools and
-its policy stay what they are. Only `get_response`, called from outside, is a live call; replays go
-through `set_state` and `make_tool_call`, which pass through unseen.
+its policy stay what they are. Only `get_response`, called from outside, is a live call. What `set_state` plays
+is a replay, and a `make_tool_call` from outside is one of the evaluator's gold actions: neither is counted, and
+both are recorded only where that is asked for.
 """
 
 from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tau2_enhanced.environments.recorder import EnvironmentRecorder, MadeCall, Result
 from tau2_enhanced.logging import current_context, emit, get_logger
 from tau2_enhanced.logging.events import ToolCallEvent
 
@@ -18,29 +23,58 @@ if TYPE_CHECKING:
     from tau2.data_model.message import ToolCall, ToolMessage
     from tau2.environment.environment import Environment
 
+    from tau2_enhanced.logging.event_stream import EventSink
+    from tau2_enhanced.logging.state_tracker import StateTracker
+
 _logger = get_logger(__name__)
-_OWN = ("_environment", "_raised", "get_response")
 
 
 class LoggingEnvironment:
-    """Stands in for `environment`, of whose class it also claims to be."""
+    """Stands in for `environment`, of whose class it also claims to be.
 
-    def __init__(self, environment: Environment) -> None:
+    Each live call is emitted as a `tool_call`. Where there are `events` to put them into, or a `log_file`, it is
+    recorded as a `tool_execution` too, with `state_snapshot`s around it and a `state_change` where it changed a
+    database; a `state_tracker` gets the snapshots. With `record_replays`, so are replays and gold actions, with
+    their `phase` and without states. Raises OSError or ValueError where `log_file` can't be used.
+    """
+
+    def __init__(
+        self,
+        environment: Environment,
+        log_file: Path | str | None = None,
+        *,
+        events: EventSink | None = None,
+        state_tracker: StateTracker | None = None,
+        record_replays: bool = False,
+    ) -> None:
         self._environment = environment
+        self._answer = environment.get_response
+        self._recorder = _recorder(environment, log_file, events, state_tracker)
+        self._record_replays = record_replays and self._recorder is not None
         self._raised: BaseException | None = None
+        self._result_type = ""
+        self._call_ids: set[str] = set()
         # tau2 turns a tool's exception into text; to know it, the instance's own steps are listened to
         for name in ("make_tool_call", "sync_tools"):
             setattr(environment, name, self._listen(getattr(environment, name)))
+        if self._record_replays:
+            # `set_state` calls the instance's own
+            environment.get_response = self._replay
 
     def get_response(self, message: ToolCall) -> ToolMessage:
         """tau2's answer to a tool call, recorded with its time, its sizes and its outcome."""
         context = current_context()
-        self._raised = None
-        before = self._hash_of_state()
+        recorder = self._recorder
+        before = recorder.before() if recorder is not None else None
+        hashes = self._hash_of_state()
+        self._forget()
         with context.waiting(f"tool {message.name}"):
             start_ms = context.clock.ms()
-            response = self._environment.get_response(message)
+            response = self._answer(message)
             duration_ms = context.clock.ms() - start_ms
+        call = MadeCall(
+            message, self._unique_id(message.id), json.dumps(message.arguments, default=str), start_ms, duration_ms
+        )
         emit(
             ToolCallEvent(
                 function=message.name,
@@ -49,14 +83,86 @@ class LoggingEnvironment:
                 error=response.error,
                 error_type=self._error_type() if response.error else None,
                 requestor=message.requestor,
-                tool_call_id=message.id or None,
-                args_size=len(json.dumps(message.arguments, default=str)),
+                tool_call_id=call.id,
+                args_size=len(call.arguments),
                 result_size=len((response.content or "").encode("utf-8", "replace")),
             )
         )
+        if recorder is not None:
+            recorder.called(call, self._result(response), before)
         if _logger.isEnabledFor(10):
-            self._describe(message, response, before)
+            self._describe(message, response, hashes)
         return response
+
+    def set_state(self, *args: Any, **kwargs: Any) -> None:
+        """tau2's own; what it plays of a message history is a replay."""
+        self._environment.set_state(*args, **kwargs)
+        if self._recorder is not None:
+            self._recorder.prepared()
+
+    def make_tool_call(self, tool_name: str, requestor: str = "assistant", **arguments: Any) -> Any:
+        """tau2's own; called from outside, it is a gold action."""
+        make = functools.partial(self._environment.make_tool_call, tool_name, requestor=requestor, **arguments)
+        if not self._record_replays:
+            return make()
+        from tau2.data_model.message import ToolCall
+
+        with self._evaluators_call("gold", ToolCall(name=tool_name, arguments=arguments, requestor=requestor)) as ended:
+            result = make()
+            ended.append(Result(self._environment.to_json_str(result), self._result_type))
+        return result
+
+    @contextmanager
+    def to_its_end(self) -> Iterator[None]:
+        """Inside the block the simulation runs: when it is over, or breaks off, its last snapshot is taken."""
+        try:
+            yield
+        except BaseException:
+            self._end("error")
+            raise
+        self._end("end")
+
+    def _end(self, how: str) -> None:
+        if self._recorder is not None:
+            self._recorder.snapshot(how)
+
+    def _replay(self, message: ToolCall) -> ToolMessage:
+        """In the place of the instance's own `get_response`, which `set_state` calls."""
+        with self._evaluators_call("replay", message) as ended:
+            response = self._answer(message)
+            ended.append(self._result(response))
+        return response
+
+    @contextmanager
+    def _evaluators_call(self, phase: str, message: ToolCall) -> Iterator[list[Result]]:
+        """Record what is called inside the block, which puts its result into the list."""
+        assert self._recorder is not None
+        clock = current_context().clock
+        ended: list[Result] = []
+        self._forget()
+        start_ms = clock.ms()
+        try:
+            yield ended
+        finally:
+            took_ms = clock.ms() - start_ms
+            arguments = json.dumps(message.arguments, default=str)
+            call = MadeCall(message, self._unique_id(message.id), arguments, start_ms, took_ms, phase)
+            self._recorder.called(call, ended[0] if ended else Result(None, "", self._raised, failed=True))
+
+    def _result(self, response: ToolMessage) -> Result:
+        return Result(response.content, self._result_type, self._raised, failed=bool(response.error))
+
+    def _forget(self) -> None:
+        self._raised, self._result_type = None, ""
+
+    def _unique_id(self, given: str) -> str:
+        """The call's id, with a number where it was there before or is none."""
+        made, number = given or f"call_{len(self._call_ids)}", 1
+        while made in self._call_ids:
+            number += 1
+            made = f"{given or 'call'}_{number}"
+        self._call_ids.add(made)
+        return made
 
     def _error_type(self) -> str:
         # nothing was raised in there: the call itself did not fit the method's own parameters
@@ -66,10 +172,13 @@ class LoggingEnvironment:
         @functools.wraps(method)
         def listened(*args: Any, **kwargs: Any) -> Any:
             try:
-                return method(*args, **kwargs)
+                result = method(*args, **kwargs)
             except Exception as error:  # whatever a tool raises is tau2's to answer; here it is only noted
                 self._raised = error
                 raise
+            if method.__name__ == "make_tool_call":
+                self._result_type = type(result).__name__
+            return result
 
         return listened
 
@@ -102,6 +211,26 @@ class LoggingEnvironment:
             object.__setattr__(self, name, value)
         else:
             setattr(self._environment, name, value)
+
+
+_OWN = {
+    *("_environment", "_answer", "_recorder", "_record_replays", "_raised", "_result_type", "_call_ids"),
+    *("get_response", "set_state", "make_tool_call"),
+}
+
+
+def _recorder(
+    environment: Environment, log_file: Path | str | None, events: EventSink | None, tracker: StateTracker | None
+) -> EnvironmentRecorder | None:
+    if log_file is None and events is None and tracker is None:
+        return None
+    # what a plain run does not need is not imported for it
+    from tau2_enhanced.logging.event_stream import EventStream, stream_to
+    from tau2_enhanced.logging.execution_logger import ExecutionLogger
+
+    if events is None:
+        events = stream_to(log_file) if log_file is not None else EventStream(ExecutionLogger())
+    return EnvironmentRecorder(environment, events, tracker)
 
 
 def _short(hashes: tuple[object, ...]) -> str:

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tau2_enhanced.environments.database_state import BaseState
 from tau2_enhanced.environments.lazy_copy import changed_entries, copied_fields, lazy_copy, unchanged
 
 if TYPE_CHECKING:
@@ -23,6 +24,17 @@ class _Change(NamedTuple):
     """In the field, which is a collection; None where it is none."""
     text: str | None
     """The JSON of the new member, name and value; None where it is gone."""
+
+
+class Touched(NamedTuple):
+    """What may have changed in a copy of a shared database."""
+
+    fields: dict[str, Any]
+    """By name, those that are no collections."""
+    entries: dict[str, dict[str, Any]]
+    """By collection, its members by key."""
+    removed: dict[str, set[str]]
+    """By collection, the keys that are gone."""
 
 
 class SharedDatabase:
@@ -48,6 +60,7 @@ class SharedDatabase:
             for name in sorted(dump)
         }
         """The JSON of the database's members, in the order in which they are hashed."""
+        self.state = BaseState(database.__dict__)
         self._hash_of_changes = functools.lru_cache(maxsize=_KNOWN_STATES)(self._hash)
         self.hash = self._hash(frozenset())
 
@@ -68,6 +81,17 @@ class SharedDatabase:
         dump = self._original.model_copy(update=touched).model_dump(include=set(touched))
         changes = frozenset(self._changes(dump, database))
         return self._hash_of_changes(changes) if changes else self.hash
+
+    def touched(self, database: Any) -> Touched | None:
+        """What may have changed in a copy; None for what is no copy, or no longer of its shape."""
+        if not isinstance(database, type(self._original)):
+            return None
+        known = self._touched(copied_fields(database))
+        if known is None:
+            return None
+        entries = {name: value for name, value in known.items() if name in self._entries}
+        removed = {name: self._entries[name].keys() - getattr(database, name).keys() for name in entries}
+        return Touched({name: value for name, value in known.items() if name not in entries}, entries, removed)
 
     def _touched(self, fields: Mapping[str, Any]) -> dict[str, Any] | None:
         """The fields that may have changed, collections without their unchanged entries."""

@@ -56,14 +56,16 @@ def describe_arguments(
 
 
 def describe_result(event: ToolExecutionEvent, result: object, *, redact: bool = False) -> None:
-    """Fill in what the event says of its result. `redact` keeps sensitive data out of the preview, not out of
-    what is measured."""
+    """Fill in what the event says of its result, its type where that is not known yet.
+
+    `redact` keeps sensitive data out of the preview, not out of what is measured.
+    """
     data = plain(result)
     text = text_of(data)
     # before it is cut: half a secret is none that anybody knows
     clean = scrub_values(data, free=True)
     shown = text_of(redacted(clean) if redact else clean)
-    event.result_type = type(result).__name__
+    event.result_type = event.result_type or type(result).__name__
     event.result_size = len(text.encode("utf-8", "surrogatepass"))
     event.result_complexity_score = round(complexity(data), 4)
     event.result_contains_errors = contains_errors(data)

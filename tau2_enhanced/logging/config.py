@@ -15,7 +15,10 @@ from tau2_enhanced.logging.levels import LEVELS, PROFILE, get_logger
 from tau2_enhanced.logging.redaction import protect_environment
 from tau2_enhanced.logging.writer import ConsoleSink, DomainFiles, LogWriter
 
-_events = get_logger("tau2_enhanced.events")
+EVENT_LOGGER = "tau2_enhanced.events"
+"""The logger through which all events go."""
+
+_events = get_logger(EVENT_LOGGER)
 
 
 def emit(event: ExecutionEvent) -> None:

@@ -54,6 +54,7 @@ __all__ = [
     "RunCompleteEvent",
     "RunStartEvent",
     "StateChangeEvent",
+    "StateSnapshotEvent",
     "StepCompleteEvent",
     "TaskCompleteEvent",
     "TaskStartEvent",
@@ -245,6 +246,25 @@ class StateChangeEvent(ExecutionEvent):
     """Changes as in JSON Patch (RFC 6902): `op`, `path`, and `old` and `new` values."""
     change_summary: str | None = None
     """The same in a sentence."""
+
+
+@dataclass
+class StateSnapshotEvent(ExecutionEvent):
+    """An environment's databases at one moment: at the start, around each tool call, at an error and at the end."""
+
+    type: ClassVar[str] = "state_snapshot"
+    level: ClassVar[int] = logging.DEBUG
+
+    action_trigger: str | None = None
+    """What made it worth a snapshot: start, before_TOOL, after_TOOL, error_TOOL, end or error."""
+    tool_call_id: str | None = None
+    state_hash: str | None = None
+    """Of all databases together; depends on their state alone."""
+    changed: bool | None = None
+    """The state is not that of the snapshot before; absent for the first."""
+    state_data: dict[str, Any] | None = None
+    """By database and field, what differs from the databases as they were loaded; null for what is gone. Absent
+    where the state is that of the snapshot before."""
 
 
 @dataclass

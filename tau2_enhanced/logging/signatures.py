@@ -6,9 +6,6 @@ import inspect
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-Description = inspect.Signature | Mapping[str, Any]
-"""A signature; `{"required": […], "optional": […]}`; or a JSON schema of parameters, as models are given it."""
-
 
 class Parameters(NamedTuple):
     """A tool's parameters by name."""
@@ -17,6 +14,11 @@ class Parameters(NamedTuple):
     optional: tuple[str, ...] = ()
     open: bool = False
     """Takes any other name too."""
+
+
+Description = inspect.Signature | Mapping[str, Any] | Parameters
+"""A signature; `{"required": […], "optional": […]}`; a JSON schema of parameters, as models are given it; or what
+was made of one of these before."""
 
 
 class Fit(NamedTuple):
@@ -30,6 +32,8 @@ class Fit(NamedTuple):
 
 def parameters_of(description: Description) -> Parameters:
     """The parameters that a description names; `self` and `*args` are none."""
+    if isinstance(description, Parameters):
+        return description
     if isinstance(description, inspect.Signature):
         return _of_signature(description)
     if "properties" in description:

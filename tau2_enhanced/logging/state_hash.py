@@ -38,6 +38,17 @@ def rehash(
     return f"{total % _MODULUS:064x}"
 
 
+def exchanged(known: str, removed: Mapping[str, JSON], added: Mapping[str, JSON]) -> str:
+    """The hash after a part of a state went and another came: objects with some of its members and entries.
+
+    As in `rehash`, no collection may have been empty before, or be afterwards.
+    """
+    total = int(known, 16)
+    total -= sum(_hash(place, value) for place, value in _entries(removed))
+    total += sum(_hash(place, value) for place, value in _entries(added))
+    return f"{total % _MODULUS:064x}"
+
+
 def _entries(state: JSON) -> Iterator[tuple[tuple[Key, ...], JSON]]:
     if not isinstance(state, dict):
         yield (), state

@@ -105,9 +105,17 @@ class StateTracker:
         return self._count
 
     def create_snapshot(
-        self, state_data: object, action_trigger: str | None = None, metadata: dict[str, Any] | None = None
+        self,
+        state_data: object,
+        action_trigger: str | None = None,
+        metadata: dict[str, Any] | None = None,
+        *,
+        known_hash: str | None = None,
     ) -> StateSnapshot:
-        """Take a snapshot of a state: anything that `plain` makes JSON of, pydantic models included."""
+        """Take a snapshot of a state: anything that `plain` makes JSON of, pydantic models included.
+
+        Who gives only what differs from a state known elsewhere gives the whole state's `known_hash` as well.
+        """
         state = plain(state_data)
         text = canonical(state)
         context = current_context()
@@ -117,7 +125,7 @@ class StateTracker:
             if same and last is not None:
                 hashed, text = last.state_hash, last.text
             else:
-                hashed = state_hash(state) if self.track_state_hash else None
+                hashed = (known_hash or state_hash(state)) if self.track_state_hash else None
                 self._bytes += _size(text)
             snapshot = StateSnapshot(
                 index=self._count,

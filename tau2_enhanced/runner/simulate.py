@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tau2.data_model.tasks import Task
     from tau2.registry import Registry
 
+    from tau2_enhanced.logging.event_stream import EventSink
     from tau2_enhanced.runner.orchestrator import RecordedOrchestrator
 
 _logger = get_logger(__name__)
@@ -55,6 +56,10 @@ class Bench:
     cost_limit_usd: float | None = None
     wall_limit_s: float | None = None
     working_limit_s: float | None = None
+    events: EventSink | None = None
+    """Where tool calls are recorded with all that can be said of them, and the databases' states."""
+    record_replays: bool = False
+    """Whether what the evaluator plays is recorded there too."""
     clock: Clock = field(default_factory=Clock)
     running: dict[str, TaskContext] = field(default_factory=dict)
     """The simulations running at this moment, by their id."""
@@ -197,7 +202,9 @@ class _Attempt:
 
         bench, registry = self.bench, self.bench.registry
         agent_model, user_model = bench.participants["agent"].spec, bench.participants["user"].spec
-        environment = LoggingEnvironment(registry.get_env_constructor(self.job.domain)())
+        environment = LoggingEnvironment(
+            registry.get_env_constructor(self.job.domain)(), events=bench.events, record_replays=bench.record_replays
+        )
         agent = registry.get_agent_constructor(tau2_versions.AGENT)(
             tools=tau2_versions.agent_tools(environment),
             domain_policy=environment.get_policy(),
@@ -220,7 +227,8 @@ class _Attempt:
             max_errors=bench.max_errors,
             seed=self.job.seed,
         )
-        with limited(TaskTime(bench.clock.ms, bench.clock.ms(), bench.wall_limit_s, bench.working_limit_s)):
+        task_time = TaskTime(bench.clock.ms, bench.clock.ms(), bench.wall_limit_s, bench.working_limit_s)
+        with limited(task_time), environment.to_its_end():
             simulation = self.orchestrator.run()
         simulation.id = self.sim
         simulation.trial = self.job.trial

@@ -1,0 +1,155 @@
+"""The state of an environment's database as what differs from the database that it began as.
+
+A place is a member of a collection (`("users", "mia_li_3668")`) or a whole field (`("lines", None)`). A look at a
+database costs what was touched; hashes and differences are worked out later, by whoever wants them.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from pydantic_core import to_json
+
+from tau2_enhanced.logging.diff import Change, diff
+from tau2_enhanced.logging.plain import JSON, plain, pointer
+from tau2_enhanced.logging.state_hash import exchanged, state_hash
+
+if TYPE_CHECKING:
+    from tau2.environment.toolkit import ToolKitBase
+
+    from tau2_enhanced.environments.shared_database import SharedDatabase
+
+Place = tuple[str, str | None]
+Look = Mapping[Place, bytes | None]
+"""By place, the JSON of what stands there now; None where it is gone. Places that are left out are unchanged."""
+
+
+class BaseState:
+    """A database as it was at first: its JSON by place, and its hash."""
+
+    def __init__(self, fields: Mapping[str, Any]) -> None:
+        """`fields` by name; nobody changes them from now on."""
+        self._fields = fields
+        self._texts: dict[Place, bytes | None] = {}
+        self._hash: str | None = None
+        self._hashing = threading.Lock()
+
+    def text(self, place: Place) -> bytes | None:
+        """The JSON of a place; None where there is none."""
+        if place not in self._texts:
+            name, key = place
+            value = self._fields.get(name, _MISSING)
+            if key is not None:
+                value = value.get(key, _MISSING) if isinstance(value, dict) else _MISSING
+            self._texts[place] = None if value is _MISSING else _text(value)
+        return self._texts[place]
+
+    @property
+    def hash(self) -> str:
+        """`logging.state_hash.state_hash` of all of it: slow the first time."""
+        with self._hashing:
+            if self._hash is None:
+                self._hash = state_hash(json.loads(_text(dict(self._fields))))
+            return self._hash
+
+    def hash_of(self, look: Look) -> str:
+        """The hash of the state that a look saw, at the cost of what differs."""
+        return exchanged(self.hash, self.part(look, {}), self.part(look, look)) if look else self.hash
+
+    def part(self, places: Iterable[Place], look: Look) -> dict[str, JSON]:
+        """The state that a look saw, as far as these places go; an empty look is the base itself."""
+        made: dict[str, JSON] = {}
+        # whole fields first: what is known of their members comes on top
+        for place in sorted(places, key=_is_member):
+            name, key = place
+            text = look[place] if place in look else self.text(place)
+            if text is None or (key is not None and (name, None) in look):
+                continue
+            if key is None:
+                made[name] = json.loads(text)
+            else:
+                made.setdefault(name, {})[key] = json.loads(text)
+        return made
+
+    def differing(self, look: Look) -> dict[str, JSON]:
+        """What a look saw to differ from the base; None for what is gone."""
+        made: dict[str, JSON] = {}
+        for (name, key), text in look.items():
+            value = None if text is None else json.loads(text)
+            if key is None:
+                made[name] = value
+            else:
+                made.setdefault(name, {})[key] = value
+        return made
+
+    def changes(self, before: Look, after: Look) -> list[Change]:
+        """What changed from one look to a later one."""
+        if before == after:
+            return []
+        places = [
+            place
+            for place in {**before, **after}
+            if before.get(place, self.text(place)) != after.get(place, self.text(place))
+        ]
+        within = [pointer(token for token in place if token is not None) for place in places]
+        return diff(self.part(places, before), self.part(places, after), within)
+
+
+class DatabaseState:
+    """One environment's database, looked at again and again."""
+
+    def __init__(self, toolkit: ToolKitBase) -> None:
+        self._toolkit = toolkit
+        self._shared: SharedDatabase | None = getattr(type(toolkit), "shared_database", None)
+        self.base = self._shared.state if self._shared is not None else BaseState(_texts_of(toolkit.db))
+
+    def look(self) -> Look:
+        """What differs from the base now."""
+        database = self._toolkit.db
+        touched = self._shared.touched(database) if self._shared is not None else None
+        if touched is None:
+            return self._compare(_fields_of(database))
+        seen: dict[Place, bytes | None] = {}
+        for name, value in touched.fields.items():
+            self._see(seen, (name, None), value)
+        for name, entries in touched.entries.items():
+            for key, entry in entries.items():
+                self._see(seen, (name, key), entry)
+            for key in touched.removed.get(name, ()):
+                seen[name, key] = None
+        return seen
+
+    def _compare(self, fields: Mapping[str, Any]) -> Look:
+        seen: dict[Place, bytes | None] = {}
+        for name, value in fields.items():
+            self._see(seen, (name, None), value)
+        return seen
+
+    def _see(self, seen: dict[Place, bytes | None], place: Place, value: Any) -> None:
+        text = _text(value)
+        if text != self.base.text(place):
+            seen[place] = text
+
+
+_MISSING = object()
+
+
+def _is_member(place: Place) -> bool:
+    return place[1] is not None
+
+
+def _text(value: Any) -> bytes:
+    return to_json(value, serialize_unknown=True)
+
+
+def _fields_of(database: Any) -> Mapping[str, Any]:
+    fields = getattr(database, "__dict__", None)
+    return fields if fields is not None else {"database": plain(database)}
+
+
+def _texts_of(database: Any) -> Mapping[str, Any]:
+    """A database's fields as JSON of their own."""
+    return {name: json.loads(_text(value)) for name, value in _fields_of(database).items()}

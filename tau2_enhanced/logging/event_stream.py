@@ -1,0 +1,181 @@
+"""Event files, written by a thread of their own: what is said of arguments and states is worked out there.
+
+The thread that calls a tool pays for one enqueue. What gathers in a few milliseconds is written and flushed
+together, and can be read then.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Protocol
+
+from tau2_enhanced.logging.config import EVENT_LOGGER
+from tau2_enhanced.logging.context import current_context
+from tau2_enhanced.logging.events import ExecutionEvent, ToolCallEvent
+from tau2_enhanced.logging.execution_logger import ExecutionLogger
+from tau2_enhanced.logging.levels import get_logger
+
+Log = Callable[[ExecutionLogger], object]
+"""Logs one thing that happened, by the methods of the logger it is given."""
+
+_BATCH = 200
+_PAUSE_S = 0.005
+_logger = get_logger(__name__)
+
+
+class EventSink(Protocol):
+    """Takes what is to be logged, from any thread."""
+
+    def put(self, log: Log, domain: str | None = None) -> None:
+        """Have it logged where the domain's events go; soon, and after all that was put before."""
+
+
+class EventStream:
+    """A sink whose thread logs to a logger for each domain; what belongs to none of them goes to all.
+
+    A file that can no longer be written is said once, as an error; whoever puts is never held up. The loggers
+    belong to the stream: it closes them, at the latest when the interpreter ends.
+    """
+
+    def __init__(self, loggers: ExecutionLogger | Mapping[str, ExecutionLogger]) -> None:
+        self._by_domain = {} if isinstance(loggers, ExecutionLogger) else dict(loggers)
+        self.loggers = [loggers] if isinstance(loggers, ExecutionLogger) else list(loggers.values())
+        self._queue: SimpleQueue[tuple[Log, str | None] | threading.Event | None] = SimpleQueue()
+        self._complained = False
+        self.closed = False
+        self._pause = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="event-writer", daemon=True)
+        self._thread.start()
+        atexit.register(self.close)
+
+    def put(self, log: Log, domain: str | None = None) -> None:
+        self._queue.put((log, domain))
+
+    def put_event(self, event: ExecutionEvent) -> None:
+        """Have an event logged that has its time and its simulation already."""
+        self._queue.put((lambda logger: logger.log_event(event), event.domain))
+
+    def flush(self, timeout: float = 5.0) -> None:
+        """Return when everything put so far can be read in the files, at most after `timeout` seconds."""
+        if self._thread.is_alive():
+            done = threading.Event()
+            self._queue.put(done)
+            self._pause.set()
+            done.wait(timeout)
+
+    def close(self) -> None:
+        """Write what is left and close the loggers. Harmless twice."""
+        atexit.unregister(self.close)
+        if self.closed:
+            return
+        self.closed = True
+        if self._thread.is_alive():
+            self._queue.put(None)
+            self._pause.set()
+            self._thread.join(timeout=10.0)
+        for logger in self.loggers:
+            try:
+                logger.close()
+            except OSError as error:
+                self._complain(error)
+
+    def __enter__(self) -> EventStream:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _run(self) -> None:
+        running = True
+        while running:
+            items = [self._queue.get()]
+            with suppress(Empty):
+                while len(items) < _BATCH:
+                    items.append(self._queue.get_nowait())
+            marks = []
+            for item in items:
+                if item is None:
+                    running = False
+                elif isinstance(item, threading.Event):
+                    marks.append(item)
+                else:
+                    self._write(*item)
+            self._flush()
+            for mark in marks:
+                mark.set()
+            self._pause.wait(_PAUSE_S)
+            self._pause.clear()
+
+    def _write(self, log: Log, domain: str | None) -> None:
+        of_domain = self._by_domain.get(domain) if domain is not None else None
+        for logger in self.loggers if of_domain is None else [of_domain]:
+            try:
+                log(logger)
+            except Exception as error:  # one event that can't be logged must not end those that can
+                self._complain(error)
+
+    def _flush(self) -> None:
+        for logger in self.loggers:
+            try:
+                logger.flush()
+            except OSError as error:
+                self._complain(error)
+
+    def _complain(self, error: Exception) -> None:
+        if not self._complained:
+            self._complained = True
+            _logger.error("events are missing from their file: %s: %s", type(error).__name__, error)
+
+
+class _Emitted(logging.Handler):
+    """Hands emitted events to a stream, except those that its files have in a fuller form."""
+
+    def __init__(self, stream: EventStream) -> None:
+        super().__init__()
+        self._stream = stream
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Take the event without the handler's lock: the stream is safe from many threads."""
+        event = record.msg
+        if isinstance(event, ExecutionEvent) and not isinstance(event, ToolCallEvent):
+            event.stamp(current_context())
+            self._stream.put_event(event)
+        return True
+
+
+@contextmanager
+def recording(stream: EventStream) -> Iterator[EventStream]:
+    """Inside the block, every emitted event goes to the stream, whatever the log level is; then it is closed."""
+    handler = _Emitted(stream)
+    emitted = get_logger(EVENT_LOGGER)
+    level = emitted.level
+    emitted.addHandler(handler)
+    emitted.setLevel(logging.DEBUG)
+    try:
+        yield stream
+    finally:
+        emitted.setLevel(level)
+        emitted.removeHandler(handler)
+        stream.close()
+
+
+_streams: dict[Path, EventStream] = {}
+_streams_lock = threading.Lock()
+
+
+def stream_to(path: Path | str) -> EventStream:
+    """The stream that writes the events of this process into a file; it stays open until the interpreter ends.
+
+    Raises OSError where the file can't be written, ValueError where it holds other things than events.
+    """
+    place = Path(path).resolve()
+    with _streams_lock:
+        if place not in _streams or _streams[place].closed:
+            _streams[place] = EventStream(ExecutionLogger(place, auto_flush=False, max_events=0))
+        return _streams[place]
