@@ -10,7 +10,7 @@ from typing import Any
 from tau2_enhanced.analysis.inputs import opened, pieces
 from tau2_enhanced.analysis.log_lines import Lines, believed, read_events
 from tau2_enhanced.errors import UserMistake
-from tau2_enhanced.logging.events import BrokenLine, ExecutionEvent, from_json
+from tau2_enhanced.logging.events import BrokenLine, ExecutionEvent, from_json, to_json
 
 _LISTS = ("execution_events", "events")
 """Under which key a document holds its events."""
@@ -23,15 +23,36 @@ def read_json_lines(path: Path, into: Lines) -> None:
         read_events(_sound((text for text in texts if text and not text.isspace()), into), into)
 
 
-def read_json_document(data: Any, into: Lines) -> bool:
-    """Read the events of a document, a list or an object that holds one; False where it holds none."""
+def read_json_document(data: Any, into: Lines, run: str = "") -> bool:
+    """Read the events of a document, a list or an object that holds one; False where it holds none.
+
+    An object may hold an empty list. `run` names the recording, where it is one of the earlier tool.
+    """
     listed = data
     if isinstance(data, dict):
         listed = next((data[name] for name in _LISTS if name in data), None)
-    if not isinstance(listed, list) or not listed:
+    if not isinstance(listed, list) or (not listed and listed is data):
         return False
-    read_events(_sound(map(json.dumps, listed), into), into)
+    if _is_earlier(listed):
+        _read_earlier(listed, data.get("state_snapshots") if isinstance(data, dict) else None, run, into)
+    else:
+        read_events(_sound(map(json.dumps, listed), into), into)
     return True
+
+
+def _is_earlier(listed: list[Any]) -> bool:
+    """Whether these are events of the earlier tool."""
+    first = listed[0] if listed else None
+    return isinstance(first, dict) and "event_type" in first and "type" not in first
+
+
+def _read_earlier(listed: list[Any], snapshots: Any, run: str, into: Lines) -> None:
+    from tau2_enhanced.analysis.executions.earlier_files import read_earlier  # what few need
+
+    found = read_earlier(listed, snapshots, run)
+    for text, why in found.broken:
+        into.add_broken(text, why)
+    read_events(_believable(found.events, into), into)
 
 
 def load_json(path: Path) -> Any:
@@ -53,3 +74,11 @@ def _sound(texts: Iterable[str], into: Lines) -> Iterator[ExecutionEvent]:
             into.add_broken(text, str(error))
         else:
             yield event
+
+
+def _believable(events: Iterable[ExecutionEvent], into: Lines) -> Iterator[ExecutionEvent]:
+    for event in events:
+        try:
+            yield believed(event)
+        except BrokenLine as error:
+            into.add_broken(to_json(event), str(error))

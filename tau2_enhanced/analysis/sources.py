@@ -34,13 +34,23 @@ def read_sources(paths: Sequence[Path], say: Callable[[str], None] = lambda _: N
     results: list[ResultsFile] = []
     for path in paths:
         say(f"reading {path}")
-        kind = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
-        if kind == ".json":
-            _read_document(path, lines, results)
-        elif kind == ".jsonl":
-            read_json_lines(path, lines)
-        else:
-            read_pieces(pieces(path), lines)
+        read_source(path, lines, results)
+    return to_sources(lines, results)
+
+
+def read_source(path: Path, lines: Lines, results: list[ResultsFile]) -> None:
+    """Read one file, and add what it holds. Raises UserMistake as `read_sources` does."""
+    kind = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
+    if kind == ".json":
+        _read_document(path, lines, results)
+    elif kind == ".jsonl":
+        read_json_lines(path, lines)
+    else:
+        read_pieces(pieces(path), lines)
+
+
+def to_sources(lines: Lines, results: list[ResultsFile]) -> Sources:
+    """What was read, as `read_sources` returns it."""
     results = _told_apart(results)
     if not lines.frames:
         for found in results:
@@ -66,5 +76,5 @@ def _read_document(path: Path, lines: Lines, results: list[ResultsFile]) -> None
     data = load_json(path)
     if isinstance(data, dict) and "simulations" in data:
         results.append(results_of(data, path))
-    elif not read_json_document(data, lines):
+    elif not read_json_document(data, lines, path.stem):
         raise UserMistake(f"{path} holds neither events nor results of tau2")

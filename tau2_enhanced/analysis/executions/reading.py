@@ -1,0 +1,94 @@
+"""From paths to `Executions`: which files are meant, what they hold, and what has to be said of it."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from tau2_enhanced.analysis.executions.executions import Executions
+from tau2_enhanced.analysis.inputs import find_logs
+from tau2_enhanced.analysis.log_lines import Lines
+from tau2_enhanced.analysis.results_file import ResultsFile
+from tau2_enhanced.analysis.sources import read_source, to_sources
+from tau2_enhanced.analysis.table import EventTable
+from tau2_enhanced.errors import UserMistake
+
+_EVENT_FOLDERS = ("run/events", "events", ".")
+"""Where a folder has its files of events: the first of these that holds some."""
+_CHAIN = ("seq", "digest")
+"""What the chain of a file adds to its events."""
+
+
+def read_executions(paths: Path | str | Iterable[Path | str]) -> Executions:
+    """Read files of events, enhanced logs, results files of tau2 and log files.
+
+    Of a folder its files of events (`*.jsonl`) and the JSON documents beside them are meant; where it has none,
+    its logs. Raises UserMistake for a path that is none of these or can't be read.
+    """
+    given = [paths] if isinstance(paths, Path | str) else list(paths)
+    if not given:
+        raise UserMistake("no path to read events from")
+    files = list(dict.fromkeys(file for path in given for file in _files_of(path)))
+    lines = Lines()
+    results: list[ResultsFile] = []
+    for file in files:
+        _read(file, lines, results)
+    sources = to_sources(lines, results)
+    executions = Executions(_without_chains(sources.table), sources.results, files)
+    executions.notes.extend(_notes(executions))
+    return executions
+
+
+def _files_of(given: Path | str) -> list[Path]:
+    folder = Path(given)
+    if not folder.is_dir():
+        if not folder.exists() and not glob.has_magic(str(given)):
+            raise UserMistake(f"{given}: there is no such file")
+        return find_logs([str(given)])
+    for inside in _EVENT_FOLDERS:
+        events = sorted([*folder.glob(f"{inside}/*.jsonl"), *folder.glob(f"{inside}/*.jsonl.gz")])
+        if events:
+            return [*events, *sorted(folder.glob("*.json"))]
+    return sorted(folder.glob("*.json")) or find_logs([str(given)])
+
+
+def _read(file: Path, lines: Lines, results: list[ResultsFile]) -> None:
+    """Read one file. Raises UserMistake where it holds something, and nothing of what is meant."""
+    found = Lines()
+    known = len(results)
+    read_source(file, found, results)
+    if not found.frames and len(results) == known and _holds_others(file, found):
+        raise UserMistake(f"{file} holds no events")
+    lines.join(found)
+
+
+def _holds_others(file: Path, found: Lines) -> bool:
+    """Whether a file without events is none of events: it may be that nothing has happened yet."""
+    if ".json" in file.suffixes:
+        return False  # an object with an empty list
+    return found.broken > 0 if ".jsonl" in file.suffixes else file.stat().st_size > 0
+
+
+def _without_chains(table: EventTable) -> EventTable:
+    frames = {kind: frame.drop(_CHAIN, strict=False) for kind, frame in table.frames.items()}
+    return EventTable(frames, table.broken, table.broken_examples, table.general, table.partial)
+
+
+def _notes(executions: Executions) -> Iterator[str]:
+    replay, gold, assumed = executions.set_aside
+    if replay or gold:
+        calls = executions.calls.height
+        yield (
+            f"{replay + gold} of {calls + replay + gold} tool calls are the evaluator's and not counted: "
+            f"{_number(replay, 'call')} replayed, {_number(gold, 'gold action')}"
+        )
+    if assumed:
+        yield f"of {_number(assumed, 'tool call')} only the time says whether a simulation or the evaluator made them"
+    if executions.table.broken:
+        first = executions.table.broken_examples[0]
+        yield f"{_number(executions.table.broken, 'line')} could not be read and are not counted, the first: {first}"
+
+
+def _number(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from earlier_tool import Call, document
+
+from tau2_enhanced.analysis.executions.executions import Executions
+from tau2_enhanced.analysis.executions.reading import read_executions
+
+PAUSED = [Call("find", 0, {"id": "1"}), Call("book", 4, {"id": "1"}, changed=True)]
+REPLAYED = [Call("find", 6, {"id": "1"}), Call("book", 6.2, {"id": "1"}, changed=True)]
+GOLD = [Call("find", 6.6, {"id": "1"}), Call("cancel", 6.8, {"id": "1"}, changed=True)]
+
+
+def read(tmp_path: Path, made: dict[str, Any]) -> Executions:
+    path = tmp_path / "logs.json"
+    path.write_text(json.dumps(made))
+    return read_executions(path)
+
+
+def phases(found: Executions) -> list[str]:
+    return found.table.of("tool_execution")["phase"].to_list()
+
+
+@pytest.mark.parametrize("snapshots", [True, False])
+def test_a_simulation_its_replay_and_its_gold_actions(tmp_path: Path, snapshots: bool) -> None:
+    found = read(tmp_path, document(PAUSED, REPLAYED, GOLD, snapshots=snapshots))
+    assert phases(found) == ["live"] * 2 + ["replay"] * 2 + ["gold"] * 2
+    assert found.calls["tool_name"].to_list() == ["find", "book"]
+    assert found.state_changes.height == 1
+    assert found.set_aside == (2, 2, 0)
+
+
+def test_gold_actions_that_are_the_simulations(tmp_path: Path) -> None:
+    again = [call._replace(at=call.at + 0.6) for call in REPLAYED]
+    assert phases(read(tmp_path, document(PAUSED, REPLAYED, again))) == ["live"] * 2 + ["replay"] * 2 + ["gold"] * 2
+
+
+def test_two_trials_alike(tmp_path: Path) -> None:
+    """The second simulation is no replay of the first, nor are the gold actions replays of each other."""
+    later = [[call._replace(at=call.at + 20) for call in made] for made in (PAUSED, REPLAYED, GOLD)]
+    found = read(tmp_path, document(PAUSED, REPLAYED, GOLD, *later))
+    assert phases(found) == (["live"] * 2 + ["replay"] * 2 + ["gold"] * 2) * 2
+    assert found.calls["simulation"].n_unique() == 2
+
+
+def test_one_call_that_comes_again_soon_is_a_simulations(tmp_path: Path) -> None:
+    one, again = [Call("find", 10, {"id": "7"})], [Call("find", 12, {"id": "7"})]
+    found = read(tmp_path, document(one, again))
+    assert (phases(found), found.set_aside.assumed) == (["live", "replay"], 0)
+
+
+def test_one_call_that_never_comes_again_is_said(tmp_path: Path) -> None:
+    found = read(tmp_path, document(PAUSED, REPLAYED, [Call("find", 40, {"id": "7"})]))
+    assert phases(found)[-1] == "gold"
+    assert found.set_aside.assumed == 1
+    assert "of 1 tool call only the time says" in found.notes[1]
+
+
+def test_a_recording_that_was_never_evaluated_is_all_simulations(tmp_path: Path) -> None:
+    found = read(tmp_path, document(PAUSED, [Call("find", 40, {"id": "7"})]))
+    assert phases(found) == ["live"] * 3
+    assert found.set_aside == (0, 0, 1)
+
+
+def test_what_was_measured_wrongly_is_measured_again(tmp_path: Path) -> None:
+    error = "1 validation error for Payment\npayment_id\n  Field required [type=missing, input_value=1]"
+    arguments = {"author": "Ann", "user": {"dob": "1957-10-05"}}
+    calls = read(tmp_path, document([Call("find", 0, arguments), Call("pay", 9, error=error)])).calls
+    first, second = calls.to_dicts()
+    assert json.loads(first["sensitive_args"]) == {"birth_date": ["/user/dob"]}
+    assert 0 < first["args_complexity_score"] < 0.5
+    assert first["result_truncated"] is True
+    assert first["required_args_provided"] is None
+    assert first["domain"] == "airline"
+    assert json.loads(second["validation_errors"]) == ["payment_id: Field required"]
+    assert (second["success"], second["result_preview"]) == (False, None)
+
+
+def test_entries_that_are_no_events_are_counted(tmp_path: Path) -> None:
+    made = document(PAUSED)
+    made["execution_events"] += [{"event_type": "ToolExecutionEvent"}, 3, {"event_type": [], "timestamp": 1.0}]
+    found = read(tmp_path, made)
+    assert (found.calls.height, found.table.broken) == (2, 3)

@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+import gzip
+import json
+import os
+from datetime import datetime
+from pathlib import Path
+
+import polars as pl
+import pytest
+from support import CHECKOUT, RunLocal
+
+from tau2_enhanced.analysis import LogAnalyzer
+from tau2_enhanced.analysis.executions.reading import read_executions
+from tau2_enhanced.errors import UserMistake
+from tau2_enhanced.logging import ExecutionLogger
+from tau2_enhanced.logging.events import ToolCallEvent, ToolExecutionEvent, to_json
+
+RECORDED = Path(os.environ.get("RECORDED_RUN", CHECKOUT.parent / "shared" / "data"))
+"""Where a run that the earlier tool recorded lies, if it is there."""
+
+
+def call(name: str = "lookup", **fields: object) -> str:
+    given: dict[str, object] = {"tool_name": name, "success": True, "execution_time": 0.001, "sim": "s", **fields}
+    return to_json(ToolExecutionEvent(**given)) + "\n"  # type: ignore[arg-type]  # fields by name
+
+
+@pytest.mark.skipif(not RECORDED.is_dir(), reason="needs the recorded run (RECORDED_RUN)")
+def test_the_recorded_run_has_79_live_calls_and_8_errors() -> None:
+    (path,) = RECORDED.glob("*_enhanced_logs.json")
+    found = read_executions(path)
+    assert found.calls.height == 79
+    assert int((~found.calls["success"]).sum()) == 8
+    assert found.calls["simulation"].n_unique() == 18
+    assert found.set_aside == (79, 54, 2)
+    assert found.state_changes.height == 4
+    assert [note.partition(":")[0] for note in found.notes] == [
+        "133 of 212 tool calls are the evaluator's and not counted",
+        "of 2 tool calls only the time says whether a simulation or the evaluator made them",
+    ]
+
+
+@pytest.mark.skipif(not RECORDED.is_dir(), reason="needs the recorded run (RECORDED_RUN)")
+def test_the_recorded_run_has_the_calls_of_its_results() -> None:
+    (path,) = RECORDED.glob("*_enhanced_logs.json")
+    (results,) = (other for other in RECORDED.glob("*.json") if other != path)
+    told = [
+        [
+            (call["name"], call["arguments"])
+            for message in simulation["messages"]
+            for call in message.get("tool_calls") or ()
+        ]
+        for simulation in json.loads(results.read_text())["simulations"]
+    ]
+    calls = read_executions(path).calls
+    found = [
+        [(name, json.loads(text)) for name, text in part.select("tool_name", "tool_args").rows()]
+        for part in calls.partition_by("simulation")
+    ]
+    assert sorted(map(repr, found)) == sorted(map(repr, filter(None, told)))
+
+
+def test_an_audited_file_and_one_cut_in_the_middle(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    with ExecutionLogger(path) as logger:
+        for number in range(3):
+            logger.log_tool_execution("lookup", True, 0.25, {"id": str(number)}, "found", sim="s", task="1")
+    found = read_executions(path)
+    assert found.calls.height == 3
+    assert not {"seq", "digest"} & set(found.calls.columns)
+    assert found.calls["duration_ms"].to_list() == [250.0] * 3
+    whole = path.read_bytes()
+    for cut in range(0, len(whole), 97):
+        path.write_bytes(whole[:cut])
+        ended = whole[:cut].splitlines(keepends=True)
+        sound = sum(line.endswith(b"\n") and b'"tool_execution"' in line for line in ended)
+        assert read_executions(path).calls.height == sound
+
+
+def test_exported_documents_are_read(tmp_path: Path) -> None:
+    with ExecutionLogger() as logger:
+        logger.log_tool_execution("lookup", False, 0.25, error=ValueError("not there"))
+        logger.export(tmp_path / "logs.json")
+    calls = read_executions(tmp_path / "logs.json").calls
+    assert calls.select("tool_name", "success", "error", "error_type").rows() == [
+        ("lookup", False, "not there", "ValueError")
+    ]
+
+
+def test_evaluators_calls_are_set_aside_and_said(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_text(call(phase="live") + call(phase="replay") + call(phase="gold") + call())
+    found = read_executions(path)
+    assert (found.calls.height, found.set_aside) == (2, (1, 1, 0))
+    assert found.notes == ["2 of 4 tool calls are the evaluator's and not counted: 1 call replayed, 1 gold action"]
+
+
+def test_log_lines_stand_in_where_there_are_no_events(tmp_path: Path, run_local: RunLocal) -> None:
+    run = run_local("--domains", "mock")
+    found = read_executions(run.folder / "logs")
+    told = run.events("mock", "tool_call")
+    assert 0 < found.calls.height == len(told)
+    assert sorted(found.calls["tool_name"]) == sorted(event.function or "" for event in told)  # type: ignore[attr-defined]
+    assert found.calls["simulation"].null_count() == 0
+
+
+def test_a_simulation_that_has_events_is_not_counted_from_its_log_too(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    logged = "".join(
+        to_json(ToolCallEvent(sim=sim, function="lookup", duration_ms=1.0, error=False)) + "\n" for sim in ("s", "t")
+    )
+    path.write_text(call() + logged)
+    assert sorted(read_executions(path).calls["simulation"]) == ["s", "t"]
+
+
+def test_results_alone_tell_their_calls(run_local: RunLocal) -> None:
+    run = run_local("--domains", "mock")
+    calls = read_executions(run.results("mock")).calls
+    assert calls.height == len(run.events("mock", "tool_call"))
+    assert calls["success"].null_count() == 0
+
+
+def test_a_folder_means_its_events_and_the_documents_beside_them(tmp_path: Path) -> None:
+    (tmp_path / "run" / "events").mkdir(parents=True)
+    (tmp_path / "run" / "events" / "a.jsonl").write_text(call(sim="a"))
+    with gzip.open(tmp_path / "run" / "events" / "b.jsonl.gz", "wt") as packed:
+        packed.write(call(sim="b"))
+    (tmp_path / "run" / "record.jsonl").write_text('{"not": "an event"}\n')
+    assert sorted(read_executions(tmp_path).calls["simulation"]) == ["a", "b"]
+
+
+def test_calls_are_in_the_order_in_which_they_began(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    ended = [datetime(2026, 1, 1, 0, 0, second) for second in (9, 5, 7)]
+    took = [8.0, 1.0, 4.0]
+    path.write_text("".join(call(timestamp=at, execution_time=s) for at, s in zip(ended, took, strict=True)))
+    assert read_executions(path).calls["execution_time"].to_list() == [8.0, 4.0, 1.0]
+
+
+@pytest.mark.parametrize("text", ["", '{"execution_events": [], "summary": {}}'])
+def test_no_events_are_no_calls(tmp_path: Path, text: str) -> None:
+    path = tmp_path / ("empty.json" if text else "empty.jsonl")
+    path.write_text(text)
+    found = read_executions(path)
+    assert (found.calls.height, found.state_changes.height, found.notes) == (0, 0, [])
+    assert found.calls.schema["execution_time"] == pl.Float64
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("none.jsonl", '{"a": 1}\n'),
+        ("none.json", '{"a": 1}'),
+        ("none.json", "[]"),
+        ("none.json", "{"),
+        ("none.txt", "words\n"),
+        ("none.log", "words\n"),
+    ],
+)
+def test_a_file_of_other_things_is_an_error(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(UserMistake, match=name):
+        LogAnalyzer(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["absent.json", "absent.jsonl", "absent/"])
+def test_a_path_that_is_not_there_is_an_error(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UserMistake, match="absent"):
+        LogAnalyzer(str(tmp_path / name))
+
+
+def test_a_folder_without_events_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(UserMistake, match="no logs there"):
+        LogAnalyzer(tmp_path)
+    with pytest.raises(UserMistake, match="no path"):
+        LogAnalyzer([])
+
+
+def test_broken_lines_are_said(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_text(call() + '{"type": "tool_execution", "success": "perhaps"}\n')
+    (note,) = LogAnalyzer(path).notes
+    assert note.startswith("1 line could not be read and are not counted")
+
+
+def test_a_frame_for_pandas(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_text(call("first") + call("second", success=False))
+    frame = LogAnalyzer(path).to_frame()
+    assert list(frame["tool_name"]) == ["first", "second"]
+    assert list(frame["success"]) == [True, False]
