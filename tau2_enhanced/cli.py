@@ -6,11 +6,11 @@ import sys
 from collections.abc import Sequence
 from types import ModuleType
 
-from tau2_enhanced.commands import serve, status, verify
+from tau2_enhanced.commands import serve, show, status, verify
 from tau2_enhanced.commands.parser import PROGRAM
 from tau2_enhanced.errors import UserMistake
 
-COMMANDS: dict[str, ModuleType] = {"serve": serve, "status": status, "verify": verify}
+COMMANDS: dict[str, ModuleType] = {"show": show, "serve": serve, "status": status, "verify": verify}
 """By name, the module whose `main` gets the arguments after it and gives the exit code. It may raise UserMistake."""
 
 

@@ -1,0 +1,146 @@
+"""A simulation, turn by turn: what was said, called, answered and changed, times, cost and verdict."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tau2_enhanced.commands.parser import CommandParser
+from tau2_enhanced.errors import UserMistake
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from tau2_enhanced.analysis.trajectory.listed import Listed
+
+_PIPE_WIDTH = 120
+
+
+def main(arguments: Sequence[str]) -> int:
+    parser = CommandParser("show", str(__doc__))
+    parser.add_argument(
+        "simulation", nargs="?", metavar="SIMULATION",
+        help="its id, DOMAIN:TASK or DOMAIN:TASK:TRIAL, or how one of these begins (default: list them all)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--from", dest="source", metavar="PATH",
+        help="a results file of tau2, a run's folder, record or id (default: the run that began last)",
+    )  # fmt: skip
+    parser.add_argument("--output-dir", type=Path, default=Path("outputs"), metavar="DIR", help="where runs are")
+    parser.add_argument("--logs", nargs="+", type=Path, metavar="PATH", help="logs or files of events with its times")
+    parser.add_argument("--full", action="store_true", help="leave nothing out of arguments, answers and changes")
+    parser.add_argument("--json", action="store_true", help="as JSON")
+    parser.add_argument("--no-pager", action="store_true", help="print what is longer than the screen at once")
+    options = parser.parse_args(arguments)
+    from tau2_enhanced.analysis.trajectory.listed import choose, list_simulations
+
+    files = _files(options.source, options.output_dir)
+    listed = list_simulations(files)
+    if not listed:
+        raise UserMistake(f"{files[0]} holds no simulation yet")
+    if options.simulation is None:
+        if options.json:
+            print(json.dumps([one.to_dict() for one in listed], ensure_ascii=False))
+            return 0
+        from tau2_enhanced.analysis.trajectory.terminal import listing
+
+        return _print(listing(listed), pager=not options.no_pager)
+    return _show(choose(listed, options.simulation), options)
+
+
+def _show(one: Listed, options: Any) -> int:
+    from tau2_enhanced.analysis.trajectory.logged import logged_events
+    from tau2_enhanced.analysis.trajectory.trajectory import trajectory
+
+    found = trajectory(one, logged_events(options.logs or _logs(one), one.sim))
+    if options.json:
+        from tau2_enhanced.analysis.trajectory.plain_data import trajectory_data
+
+        print(json.dumps(trajectory_data(found), ensure_ascii=False))
+        return 0
+    from tau2_enhanced.analysis.trajectory.terminal import shown
+
+    return _print(shown(found, full=options.full), pager=not options.no_pager)
+
+
+def _files(source: str | None, output_dir: Path) -> list[Path]:
+    """The record of a run, or else its results files."""
+    from tau2_enhanced.runner.folder import RunFolder, newest_run_id
+
+    if source is None:
+        run_id = newest_run_id(output_dir)
+        if run_id is None:
+            raise UserMistake(f"no run in {output_dir}; name a results file or a run's folder with --from")
+        path = output_dir / run_id
+    else:
+        path = Path(source) if Path(source).exists() else output_dir / source
+    if not path.is_dir():
+        if not path.exists():
+            raise UserMistake(f"{source} is neither a file, nor a folder, nor a run in {output_dir}")
+        return [path]
+    record = RunFolder(path.parent, path.name).record
+    if record.exists():
+        return [record]
+    results = sorted(file for file in path.glob("*.json*") if not file.name.endswith("_enhanced_logs.json"))
+    if not results:
+        raise UserMistake(f"{path}: no results there")
+    return results
+
+
+def _logs(one: Listed) -> list[Path]:
+    """Where the simulation's times may have been logged: beside its results, or where its run logged to."""
+    from tau2_enhanced.analysis.trajectory.logged import logs_of_run
+    from tau2_enhanced.runner.folder import RunFolder
+
+    beside = one.path.with_name(f"{one.path.name.partition('.')[0]}_enhanced_logs.json")
+    path = one.path.parent.parent if one.path.suffix == ".jsonl" else one.path.parent
+    config = RunFolder(path.parent, path.name).config
+    log_dir = "logs"
+    with suppress(OSError, ValueError, LookupError, TypeError):
+        log_dir = json.loads(config.read_text(encoding="utf-8"))["options"]["log_dir"]
+    # runs are begun beside their folder of outputs
+    places = dict.fromkeys(place.resolve() for place in (Path(log_dir), path.parent.parent / log_dir))
+    return [*([beside] if beside.is_file() else []), *logs_of_run(path, one.domain, list(places))]
+
+
+def _print(what: RenderableType, *, pager: bool) -> int:
+    from rich.console import Console
+
+    screen = Console(highlight=False)
+    try:
+        if not screen.is_terminal:
+            _print_plainly(what)
+        elif pager and _has_pager() and len(screen.render_lines(what)) >= screen.height:
+            # as git has it: with colours
+            os.environ.setdefault("LESS", "-FRX")
+            with screen.pager(styles=True):
+                screen.print(what)
+        else:
+            screen.print(what)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return 0
+
+
+def _print_plainly(what: RenderableType) -> None:
+    """Into a pipe: without colours, and without the spaces that fill a screen's lines."""
+    from rich.console import Console
+
+    width = int(os.environ["COLUMNS"]) if os.environ.get("COLUMNS", "").isdecimal() else _PIPE_WIDTH
+    page = Console(width=width, highlight=False, file=StringIO(), color_system=None)
+    page.print(what)
+    for line in page.file.getvalue().splitlines():  # type: ignore[attr-defined]  # a StringIO
+        print(line.rstrip())
+
+
+def _has_pager() -> bool:
+    return shutil.which((os.environ.get("PAGER") or "less").split()[0]) is not None
