@@ -101,7 +101,7 @@ def configure_logging(
     domains = tuple(domains)
     folder = LogFolder(Path(log_dir), run_id)
     protect_environment()
-    writer = LogWriter(run_id, DomainFiles(folder.path, domains), number, console, console_number)
+    writer = LogWriter(run_id, DomainFiles(folder, domains), number, console, console_number)
     # a logger with a lower level of its own does not get below the chosen one
     lowest = min(number, console_number) if console is not None else number
     writer.setLevel(lowest)

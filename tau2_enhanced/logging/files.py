@@ -19,6 +19,7 @@ class LogFolder:
     """Where one run writes its logs, held against other runs until `release`."""
 
     def __init__(self, log_dir: Path, run_id: str) -> None:
+        self._run_id = run_id
         log_dir.mkdir(parents=True, exist_ok=True)
         self._held: IO[str] | None = (log_dir / _OWNER).open("a+", encoding="utf-8")
         try:
@@ -38,6 +39,22 @@ class LogFolder:
             self._held.truncate(0)
             self._held.write(run_id)
             self._held.flush()
+
+    def make_again(self) -> None:
+        """Make and hold a folder that was removed. Raises OSError, also where another run has it now."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        if self._held is None or (self.path / _OWNER).exists():
+            return
+        held = (self.path / _OWNER).open("a+", encoding="utf-8")
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            held.close()
+            raise
+        self.release()
+        self._held = held
+        held.write(self._run_id)
+        held.flush()
 
     def release(self) -> None:
         """Let the next run have the folder."""

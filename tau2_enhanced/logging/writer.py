@@ -6,7 +6,6 @@ and can be read then.
 
 from __future__ import annotations
 
-import io
 import logging
 import os
 import sys
@@ -17,10 +16,10 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import IO
 
 from tau2_enhanced.logging.context import current_context
 from tau2_enhanced.logging.events import ExecutionEvent, format_time, to_line
+from tau2_enhanced.logging.files import LogFolder
 from tau2_enhanced.logging.logfmt import quote
 from tau2_enhanced.logging.redaction import scrub
 
@@ -52,12 +51,13 @@ class DomainFiles:
     What belongs to no domain (the run's start and end) goes into the files of all.
     """
 
-    def __init__(self, folder: Path, domains: Iterable[str]) -> None:
-        self._files: dict[str, tuple[IO[str], IO[str]]] = {}
+    def __init__(self, folder: LogFolder, domains: Iterable[str]) -> None:
+        self._folder = folder
+        self._files: dict[str, tuple[_LogFile, _LogFile]] = {}
         for domain in domains:
             self._files[domain] = (
-                _open_at_line_start(folder / f"tau2_{domain}.log"),
-                _open_at_line_start(folder / f"eval_{domain}.log"),
+                _LogFile(folder.path / f"tau2_{domain}.log"),
+                _LogFile(folder.path / f"eval_{domain}.log"),
             )
 
     def write(self, domain: str | None, line: str, is_event: bool) -> None:
@@ -76,6 +76,15 @@ class DomainFiles:
                 except OSError as error:
                     complain(error)
 
+    def make_again(self) -> bool:
+        """Begin anew those files that were removed or moved away; whether there were any. Raises OSError."""
+        gone = [file for pair in self._files.values() for file in pair if not file.path.exists()]
+        if gone:
+            self._folder.make_again()
+        for file in gone:
+            file.make_again()
+        return bool(gone)
+
     def close(self) -> None:
         for pair in self._files.values():
             for file in pair:
@@ -83,14 +92,51 @@ class DomainFiles:
                     file.close()
 
 
-def _open_at_line_start(path: Path) -> IO[str]:
-    """Open for appending; a line that a killed run left cut is ended first, so that none is glued to it."""
-    file = path.open("a+b")
-    if file.tell():
-        file.seek(-1, os.SEEK_END)
-        if file.read(1) != b"\n":
-            file.write(b"\n")
-    return io.TextIOWrapper(file, encoding="utf-8", errors="backslashreplace")
+class _LogFile:
+    """A file that lines are appended to, whole lines always.
+
+    What a full disk did not take is left out: the lines after it begin on a line of their own.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._waiting: list[str] = []
+        self._is_torn = False
+        self._open()
+
+    def write(self, line: str) -> None:
+        self._waiting.append(line)
+
+    def flush(self) -> None:
+        """Bring what waits into the file. Raises OSError where not all of it went."""
+        if not self._waiting:
+            return
+        data = "".join(self._waiting).encode("utf-8", "backslashreplace")
+        self._waiting.clear()
+        if self._is_torn:
+            data = b"\n" + data
+        written = 0
+        try:
+            while written < len(data):
+                written += self._file.write(data[written:]) or 0
+        finally:
+            if written:
+                self._is_torn = data[written - 1] != ord("\n")
+
+    def make_again(self) -> None:
+        self.close()
+        self._open()
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _open(self) -> None:
+        self._file = self.path.open("a+b", buffering=0)
+        self._is_torn = False
+        if self._file.tell():
+            # a line that a killed run left cut
+            self._file.seek(-1, os.SEEK_END)
+            self._is_torn = self._file.read(1) != b"\n"
 
 
 class LogWriter(logging.Handler):
@@ -155,12 +201,20 @@ class LogWriter(logging.Handler):
                     marks.append(item)
                 else:
                     running = False
-            self._files.flush(self._complain_of)
+            self._bring_to_disk()
             for mark in marks:
                 mark.done.set()
             if running and len(items) < _BATCH:
                 time.sleep(_PAUSE_S)
         self._files.close()
+
+    def _bring_to_disk(self) -> None:
+        try:
+            if self._files.make_again():
+                _say("the log's files were removed: it goes on in new ones")
+        except OSError as error:
+            self._complain_of(error)
+        self._files.flush(self._complain_of)
 
     def _write(self, record: logging.LogRecord) -> None:
         try:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -191,3 +192,17 @@ def test_a_killed_runs_folder_is_free_at_once_and_keeps_its_lines(tmp_path: Path
         other.kill()
     assert write_run(tmp_path, "first", "two") == tmp_path
     assert messages(tmp_path / "tau2_retail.log") == ["first", "two"]
+
+
+def test_a_removed_folder_is_made_again_and_still_held(tmp_path: Path) -> None:
+    logs = tmp_path / "logs"
+    with configure_logging(["retail"], run_id="one", log_dir=logs) as session:
+        get_logger("t").warning("before")
+        session.flush()
+        shutil.rmtree(logs)
+        get_logger("t").warning("after")
+        session.flush()
+        for log in session.full_logs:
+            assert log.read_text().endswith("| after\n")
+        with configure_logging(["retail"], run_id="two", log_dir=logs) as other:
+            assert other.folder == logs / "two"
