@@ -15,6 +15,7 @@ from tau2_enhanced.runner.arguments import CommandLine
 from tau2_enhanced.runner.configuration import Configuration, read_configuration
 from tau2_enhanced.runner.display import Display
 from tau2_enhanced.runner.folder import RunFolder, new_run_id, newest_run_id
+from tau2_enhanced.runner.keeper import Keeper
 from tau2_enhanced.runner.options import RunOptions
 from tau2_enhanced.runner.plan import Plan
 from tau2_enhanced.runner.record import Record
@@ -32,6 +33,7 @@ class StartedRun:
     experts: Mapping[str, ModelSpec]
     """By name: those that the agent is offered."""
     record: Record
+    keeper: Keeper
     logs: LogSession
     clock: Clock
     began_ms: float
@@ -92,6 +94,7 @@ def open_run(
     closing.callback(folder.release)
     try:
         record = Record(folder.record)
+        closing.callback(record.close)
         logs = configure_logging(
             domains,
             run_id=folder.run_id,

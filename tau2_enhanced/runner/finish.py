@@ -32,7 +32,7 @@ def finish(started: StartedRun, registry: Registry, policies: Mapping[str, str],
     record, folder, options = started.record, started.folder, started.options
     unwritten = ""
     try:
-        record.flush()
+        started.keeper.mend()
         for domain, policy in policies.items():
             write_results(folder, record, domain, _tasks_of(started, registry, domain), policy, options)
     except OSError as error:
@@ -56,7 +56,8 @@ def finish(started: StartedRun, registry: Registry, policies: Mapping[str, str],
     started.logs.close()
     _show(summary, options)
     if unwritten:
-        print(f"run_local.py: {scrub(unwritten)}; what is in the record is safe: --resume", file=sys.stderr)
+        again = f", {len(record.unwritten)} simulations that ended run again" if record.unwritten else ""
+        print(f"run_local.py: {scrub(unwritten)}; what is in the record is safe: --resume{again}", file=sys.stderr)
     exit_code: int = summary["exit_code"]
     return exit_code
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -29,6 +30,7 @@ class RunFolder:
         self.config = self.own / "config.json"
         self.summary = self.own / "summary.json"
         self.status = self.own / "status.json"
+        self.reserve = self.own / "reserve"
         self._held: IO[str] | None = None
         self._new = False
 
@@ -50,10 +52,21 @@ class RunFolder:
         except OSError as error:
             raise UserMistake(f"{self.own} can't be written: {error.strerror}") from None
         if not _locked(self._held):
+            self.release()
             raise UserMistake(f"run {self.run_id} is being run by another process")
         if self.started and not resumed:
             self.release()
             raise UserMistake(f"run {self.run_id} has been begun by another process")
+
+    def make_again(self) -> None:
+        """Make and hold a folder that was removed while it was held. Raises OSError, also where others hold it now."""
+        self.own.mkdir(parents=True, exist_ok=True)
+        held = (self.own / "lock").open("w", encoding="utf-8")
+        if self.started or not _locked(held):
+            held.close()
+            raise OSError(errno.EBUSY, "another run has begun in its place", str(self.own))
+        self.release()
+        self._held = held
 
     def abandon(self) -> None:
         """Take back what `hold` made for a run that then could not begin."""

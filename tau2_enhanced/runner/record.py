@@ -6,15 +6,19 @@ survives whatever happens to the process. Everything else a run writes can be ma
 
 from __future__ import annotations
 
+import errno
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from tau2_enhanced.errors import UserMistake
 from tau2_enhanced.logging.redaction import scrub_values
 from tau2_enhanced.runner.jobs import JobKey, Outcome, Status
+
+_PIECE = 2**20
 
 
 class Entry(NamedTuple):
@@ -28,7 +32,8 @@ class Entry(NamedTuple):
 class Record:
     """The outcomes of a run, by job; of several attempts at one, the one that counts.
 
-    In memory an outcome has no messages (`simulation` is empty): `load` reads them from the file.
+    In memory an outcome has no messages (`simulation` is empty): `load` reads them from the file, which is kept
+    open: what it holds can still be had when its folder was removed.
     """
 
     def __init__(self, path: Path) -> None:
@@ -41,8 +46,14 @@ class Record:
         self.spent_usd = 0.0
         """Known costs of all attempts, those included that had to be repeated."""
         self._size = 0
+        self._file: IO[bytes] | None = None
         if path.exists():
             self._read()
+
+    @property
+    def unwritten(self) -> Sequence[Outcome]:
+        """Outcomes that could not be put on disk so far, the first ones first."""
+        return self._pending
 
     def outcome(self, key: JobKey) -> Outcome | None:
         """What a simulation came to; None where it never ended."""
@@ -55,10 +66,11 @@ class Record:
     def load(self, key: JobKey) -> dict[str, Any]:
         """The tau2 SimulationRun of an outcome."""
         entry = self._entries[key]
-        with self._path.open("rb") as file:
-            file.seek(entry.offset)
-            simulation: dict[str, Any] = json.loads(file.read(entry.size))["simulation"]
-            return simulation
+        if self._file is None:
+            self._file = self._open()
+        line = os.pread(self._file.fileno(), entry.size, entry.offset)
+        simulation: dict[str, Any] = json.loads(line)["simulation"]
+        return simulation
 
     def append(self, outcome: Outcome) -> None:
         """Put an outcome on disk. Raises OSError where that fails; the outcome is then kept for the next try."""
@@ -66,24 +78,63 @@ class Record:
         self.flush()
 
     def flush(self) -> None:
-        """Put on disk what could not be written before. Raises OSError."""
+        """Put on disk what could not be written before. Raises OSError, FileNotFoundError where the file is gone."""
         while self._pending:
             self._write(self._pending[0])
             self._pending.pop(0)
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether the file was removed under our hands."""
+        return self._file is not None and not self._path.exists()
+
+    def restore(self) -> None:
+        """Write a file that was removed anew, in a folder that is there. Raises OSError."""
+        if self._file is None:
+            return
+        with self._path.open("xb") as anew:
+            offset = 0
+            while piece := os.pread(self._file.fileno(), min(_PIECE, self._size - offset), offset):
+                anew.write(piece)
+                offset += len(piece)
+            anew.flush()
+            os.fsync(anew.fileno())
+        self.close()
+        self._file = self._open()
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _open(self) -> IO[bytes]:
+        return open(self._path, "r+b", buffering=0, opener=lambda path, _: os.open(path, os.O_RDWR | os.O_CREAT, 0o644))
+
+    def _own_file(self) -> IO[bytes]:
+        """The file, as long as it lies where it should."""
+        if self._file is None:
+            self._file = self._open()
+        elif not os.path.samestat(os.stat(self._path), os.fstat(self._file.fileno())):
+            other = self._open()
+            if os.fstat(other.fileno()).st_size != self._size:
+                other.close()
+                raise OSError(errno.ESTALE, "another file is in its place", str(self._path))
+            self.close()
+            self._file = other
+        return self._file
+
     def _write(self, outcome: Outcome) -> None:
         line = json.dumps(scrub_values(outcome.to_json()), separators=(",", ":")).encode() + b"\n"
-        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o644)
+        descriptor = self._own_file().fileno()
         try:
             written = 0
             while written < len(line):
                 written += os.pwrite(descriptor, line[written:], self._size + written)
             os.fsync(descriptor)
         except OSError:
-            os.ftruncate(descriptor, self._size)
+            with suppress(OSError):
+                os.ftruncate(descriptor, self._size)
             raise
-        finally:
-            os.close(descriptor)
         self._remember(outcome, self._size, len(line))
         self._size += len(line)
 

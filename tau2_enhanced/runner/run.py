@@ -34,6 +34,7 @@ from tau2_enhanced.runner.display import Display, make_display
 from tau2_enhanced.runner.finish import finish
 from tau2_enhanced.runner.folder import RunFolder
 from tau2_enhanced.runner.jobs import Job, Outcome, Status
+from tau2_enhanced.runner.keeper import Keeper
 from tau2_enhanced.runner.options import RunOptions
 from tau2_enhanced.runner.plan import Plan, make_plan
 from tau2_enhanced.runner.pool import Stop, ThreadPool
@@ -103,14 +104,16 @@ def run(command: CommandLine) -> int:
             working_limit_s=options.task_working_timeout,
             clock=clock,
         )
+        stop = Stop()
+        keeper = Keeper(folder, record, configuration, stop, min(options.max_concurrency, len(plan.jobs)))
+        closing.callback(keeper.close)
         started = StartedRun(
-            options, folder, plan, specs, experts, record, logs, clock, clock.ms(), resumed=earlier is not None
+            options, folder, plan, specs, experts, record, keeper, logs, clock, clock.ms(), resumed=earlier is not None
         )
         for spec in backends.unpriced:
             backends.prices.name_unpriced(spec.provider, spec.name)
         if record.repaired_bytes:
             _logger.warning("the record's last line was torn: %d bytes were cut off", record.repaired_bytes)
-        stop = Stop()
         with stopping(stop):
             _execute(started, bench, backends.limits, display, stop)
             policies = {domain: prompt.policy for domain, prompt in prompts.items()}
@@ -145,10 +148,10 @@ def _execute(started: StartedRun, bench: Bench, limits: Sequence[AdaptiveLimit],
         with watchdog.watching(), dumping(watchdog.dump):
             pool = ThreadPool(options.max_concurrency)
             for outcome in pool.execute(jobs, lambda job: simulate(job, bench), stop):
-                _put_on_record(record, outcome, stop)
+                for kept in started.keeper.put(outcome):
+                    tally.add(kept)
+                    display.ended(kept)
                 _look_for_the_end(outcome, record, options, stop)
-                tally.add(outcome)
-                display.ended(outcome)
     finally:
         started.logs.flush()
         display.close()
@@ -193,15 +196,6 @@ def _jobs_left(jobs: Sequence[Job], record: Record) -> list[Job]:
 
 def _has_verdict(outcome: Outcome) -> bool:
     return outcome.status is Status.VERDICT
-
-
-def _put_on_record(record: Record, outcome: Outcome, stop: Stop) -> None:
-    try:
-        record.append(outcome)
-    except OSError as error:
-        if not stop.reason:
-            _logger.error("the record can't be written (%s): no new simulation is begun", error.strerror)
-        stop.request(f"the record can't be written: {error.strerror}")
 
 
 def _warn_of_gold_user(specs: Mapping[str, ModelSpec]) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -131,3 +132,40 @@ def test_what_repeated_attempts_cost_is_spent_too(tmp_path: Path) -> None:
     # the same conversation, evaluated once more for half a dollar
     record.append(costing(Status.VERDICT, "3", 2.5, continues="2"))
     assert record.spent_usd == Record(tmp_path / "record.jsonl").spent_usd == 3.5
+
+
+def test_what_was_removed_is_restored_from_the_open_file(tmp_path: Path) -> None:
+    path = tmp_path / "run" / "record.jsonl"
+    path.parent.mkdir()
+    record = Record(path)
+    record.append(outcome("a"))
+    shutil.rmtree(path.parent)
+    assert record.is_gone
+    with pytest.raises(FileNotFoundError):
+        record.append(outcome("b"))
+    assert [waiting.task for waiting in record.unwritten] == ["b"]
+    path.parent.mkdir()
+    record.restore()
+    record.flush()
+    assert not record.is_gone
+    assert not record.unwritten
+    for read in (record, Record(path)):
+        assert [(found.task, read.load(found.key)["messages"][0]) for found in read.outcomes()] == [
+            ("a", "a"),
+            ("b", "b"),
+        ]
+
+
+def test_a_whole_copy_in_the_files_place_is_gone_on_with_and_another_file_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "record.jsonl"
+    record = Record(path)
+    record.append(outcome("a"))
+    content = path.read_bytes()
+    path.unlink()
+    path.write_bytes(content[:-1])
+    with pytest.raises(OSError, match="another file is in its place"):
+        record.append(outcome("b"))
+    assert path.read_bytes() == content[:-1]
+    path.write_bytes(content)
+    record.flush()
+    assert [found.task for found in Record(path).outcomes()] == ["a", "b"]
