@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from types import ModuleType
 
-from tau2_enhanced.commands import serve, show, status, verify
+from tau2_enhanced.commands import compare, serve, show, status, verify
 from tau2_enhanced.commands.parser import PROGRAM
 from tau2_enhanced.errors import UserMistake
 
-COMMANDS: dict[str, ModuleType] = {"show": show, "serve": serve, "status": status, "verify": verify}
+COMMANDS: dict[str, ModuleType] = {
+    "show": show,
+    "compare": compare,
+    "status": status,
+    "verify": verify,
+    "serve": serve,
+}
 """By name, the module whose `main` gets the arguments after it and gives the exit code. It may raise UserMistake."""
 
 
@@ -26,9 +33,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     try:
         code: int = command.main(given[1:])
+        sys.stdout.flush()
     except UserMistake as mistake:
         print(f"{PROGRAM} {given[0]}: {mistake}", file=sys.stderr)
         return mistake.exit_code
+    except BrokenPipeError:  # who read it has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     return code
 
 

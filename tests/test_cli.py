@@ -3,13 +3,16 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support import CHECKOUT
 
 from tau2_enhanced import cli
 from tau2_enhanced.logging import ExecutionLogger
+from tau2_enhanced.logging.events import TaskCompleteEvent, to_json
 
 
 def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -45,3 +48,39 @@ def test_verify_tells_true_files_from_changed_ones(tmp_path: Path, capsys: pytes
     assert json.loads(capsys.readouterr().out)["state"] == "changed"
     assert cli.main(["verify", str(tmp_path / "none")]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_compare_finds_runs_by_their_ids(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, run in (("A", "a1"), ("B", "b1")):
+        at: dict[str, Any] = {"run": name, "sim": run, "domain": "mock", "task": "1", "trial": 0, "start_ms": 0.0}
+        ended = TaskCompleteEvent(**at, timestamp=datetime(2026, 3, 14), duration_ms=2000.0, reward=1.0)
+        Path("outputs", name).mkdir(parents=True)
+        Path("outputs", name, "events.jsonl").write_text(to_json(ended) + "\n")
+    assert cli.main(["compare", "A", "after=B", "--json"]) == 0
+    assert [run["name"] for run in json.loads(capsys.readouterr().out)["runs"]] == ["A", "after"]
+    assert not Path("analysis_results").exists()
+    assert cli.main(["compare", "A", "outputs/B", "--no-figures", "--domain", "mock"]) == 0
+    assert "B against A" in capsys.readouterr().out
+    assert Path("analysis_results/compare.json").exists()
+    for mistake in (["A"], ["A", "C"]):
+        assert cli.main(["compare", *mistake]) == 2
+        assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_whoever_reads_the_output_may_stop(tmp_path: Path) -> None:
+    record = {
+        "domain": "mock", "task": "1", "trial": 0, "sim": "a", "reward": 1.0, "error_type": None,
+        "termination_reason": "user_stop", "duration_ms": 1.0, "used": {}, "simulation": {"messages": []},
+    }  # fmt: skip
+    path = tmp_path / "record.jsonl"
+    path.write_text("".join(json.dumps(record | {"trial": trial}) + "\n" for trial in range(3000)))
+    command = [sys.executable, str(CHECKOUT / "tau2-enhanced"), "show", "--from", str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout
+        assert process.stderr
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""

@@ -6,10 +6,10 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from tau2_enhanced.analysis.choice_flags import add_choice_flags, choice_of
 from tau2_enhanced.analysis.output import write_index
 from tau2_enhanced.errors import UserMistake
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from tau2_enhanced.analysis.sources import Sources
-    from tau2_enhanced.analysis.table import Choice, EventTable
+    from tau2_enhanced.analysis.table import EventTable
 
 _EXAMPLES = """\
 examples:
@@ -58,12 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--slo", nargs="+", metavar="NAME:MS", default=[], help="goodput, like llm_call:5000 ttft:500")
     parser.add_argument("--export", choices=("parquet", "csv"), help="write all events to events.parquet or events.csv")
     parser.add_argument("--trace", action="store_true", help="write trace.json too, for Perfetto and speedscope")
-    for name, kind in (("run", str), ("domain", str), ("task", str), ("trial", int), ("type", str)):
-        parser.add_argument(f"--{name}", nargs="+", type=kind, metavar=name.upper(), help=f"these {name}s alone")
-    for name, which in (("since", "then or later"), ("until", "before")):
-        parser.add_argument(
-            f"--{name}", type=_moment, metavar="TIME", help=f"simulations that ended {which}, like 2026-03-14T09:26"
-        )
+    add_choice_flags(parser)
     options = parser.parse_args(arguments)
     if not options.logs and not options.results and not options.compare:
         parser.error("name logs with --log_file or --log-dir, results with --results, or runs with --compare")
@@ -84,16 +79,8 @@ def _compare(options: argparse.Namespace) -> int:
     if unused := [name for name in not_with_it if getattr(options, name)]:
         flags = ", ".join("--log_file" if name == "logs" else f"--{name}" for name in unused)
         raise UserMistake(f"--compare names its runs itself and goes without {flags}")
-    compare_runs(options.compare, _choice(options), options.output_dir, figures=not options.no_figures)
+    compare_runs(options.compare, choice_of(options), options.output_dir, figures=not options.no_figures)
     return 0
-
-
-def _moment(text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-        return moment.astimezone().replace(tzinfo=None) if moment.tzinfo is not None else moment
-    except (ValueError, OverflowError):
-        raise argparse.ArgumentTypeError(f"{text!r} is no time like 2026-03-14T09:26") from None
 
 
 def _analyse(options: argparse.Namespace) -> int:
@@ -103,7 +90,7 @@ def _analyse(options: argparse.Namespace) -> int:
     from tau2_enhanced.analysis.terminal import print_results, print_tables, saying
 
     limits = parse_limits(options.slo)
-    choice = _choice(options)
+    choice = choice_of(options)
     with saying() as say:
         sources = _read(options, say)
         table = chosen(sources.table, choice)
@@ -140,20 +127,6 @@ def _read(options: argparse.Namespace, say: Callable[[str], None]) -> Sources:
         why = f": {table.broken} could not be read, the first: {table.broken_examples[0]}" if table.broken else ""
         raise UserMistake(f"no events in these logs{why}")
     return sources
-
-
-def _choice(options: argparse.Namespace) -> Choice:
-    from tau2_enhanced.analysis.table import Choice
-
-    return Choice(
-        type=options.type,
-        run=options.run,
-        domain=options.domain,
-        task=options.task,
-        trial=options.trial,
-        since=options.since,
-        until=options.until,
-    )
 
 
 def _write_all(

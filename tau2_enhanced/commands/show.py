@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from io import StringIO
@@ -114,20 +113,15 @@ def _print(what: RenderableType, *, pager: bool) -> int:
     from rich.console import Console
 
     screen = Console(highlight=False)
-    try:
-        if not screen.is_terminal:
-            _print_plainly(what)
-        elif pager and _has_pager() and len(screen.render_lines(what)) >= screen.height:
-            # as git has it: with colours
-            os.environ.setdefault("LESS", "-FRX")
-            with screen.pager(styles=True):
-                screen.print(what)
-        else:
+    if not screen.is_terminal:
+        _print_plainly(what)
+    elif pager and _has_pager() and len(screen.render_lines(what)) >= screen.height:
+        # as git has it: with colours
+        os.environ.setdefault("LESS", "-FRX")
+        with screen.pager(styles=True):
             screen.print(what)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+    else:
+        screen.print(what)
     return 0
 
 

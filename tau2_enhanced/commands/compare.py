@@ -1,0 +1,51 @@
+"""Two runs or more side by side: pass^1, times, costs, tokens and tasks whose verdicts changed, with intervals."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from tau2_enhanced.commands.parser import CommandParser
+from tau2_enhanced.errors import UserMistake
+
+
+def main(arguments: Sequence[str]) -> int:
+    parser = CommandParser("compare", str(__doc__))
+    parser.add_argument(
+        "runs", nargs="+", metavar="RUN",
+        help="a run's id or folder, a log, a results file or a pattern, or NAME=RUN; the baseline first",
+    )  # fmt: skip
+    parser.add_argument("--outputs", type=Path, default=Path("outputs"), metavar="DIR", help="where runs are")
+    parser.add_argument("--output_dir", "--output-dir", type=Path, default=Path("analysis_results"), metavar="DIR")
+    parser.add_argument("--no-figures", action="store_true", help="tables, compare.json and compare.md alone")
+    parser.add_argument("--json", action="store_true", help="print the numbers as JSON, and write no files")
+    from tau2_enhanced.analysis.choice_flags import add_choice_flags, choice_of
+
+    add_choice_flags(parser, without=["type"])
+    options = parser.parse_args(arguments)
+    if len(options.runs) < 2:
+        raise UserMistake("name two runs or more, the baseline first")
+    runs = [_placed(text, options.outputs) for text in options.runs]
+    if options.json:
+        from tau2_enhanced.analysis.compare.comparison import compare
+        from tau2_enhanced.analysis.compare.runs import read_runs
+
+        found = compare(read_runs(runs, choice_of(options)))
+        print(json.dumps(found, ensure_ascii=False, allow_nan=False))
+        return 0
+    from tau2_enhanced.analysis.compare.command import compare_runs
+
+    compare_runs(runs, choice_of(options), options.output_dir, figures=not options.no_figures)
+    return 0
+
+
+def _placed(text: str, outputs: Path) -> str:
+    """The RUN with the path of its folder where it is given by its id."""
+    from tau2_enhanced.analysis.compare.names import parse_run
+
+    name, path = parse_run(text)
+    folder = outputs / path
+    if Path(path).exists() or not folder.is_dir():
+        return text
+    return f"{name}={folder}" if name else str(folder)
