@@ -11,7 +11,7 @@ ModelCallError
 └── ModelFailure             the model's own fault: reward 0, counted, never run again
     ├── ContextOverflow      the conversation no longer fits the model
     ├── BrokenArguments      a tool call whose arguments are no JSON object, three times over
-    ├── EmptyAnswer          neither text nor a tool call, three times over
+    ├── EmptyAnswer          neither text nor a tool call, or text alone where a call is required, three times over
     ├── ExpertFailed         no expert took a turn that the agent wanted one to take, three times over
     └── LimitReached         more tokens, money or working time than one task may take
 """

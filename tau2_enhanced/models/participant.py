@@ -151,7 +151,7 @@ class Participant:
                 reply, try_cost = self._call_accepted(request, used)
             cost = total(cost, try_cost)
             try:
-                return self._read(reply, cost, judgements)
+                return self._read(reply, cost, judgements, tool_choice)
             except (BrokenArguments, EmptyAnswer, JudgeFailed) as failure:
                 if last:
                     raise
@@ -203,13 +203,15 @@ class Participant:
             event.retry_wait_ms = round(attempts.retry_wait_ms, 3)
             emit(event)
 
-    def _read(self, reply: Reply, cost: float | None, judgements: int | None) -> Answer:
+    def _read(self, reply: Reply, cost: float | None, judgements: int | None, tool_choice: str | None) -> Answer:
         content = without_thinking(reply.content)
         calls = [ToolRequest(call.id, call.name, read_arguments(call)) for call in reply.tool_calls]
         if self.role == "judge":
             content = read_judgement(content, judgements)
         elif not calls and not (content and content.strip()):
             raise EmptyAnswer("the answer holds neither text nor a tool call")
+        elif not calls and tool_choice == "required":
+            raise EmptyAnswer("the answer holds no tool call, and one is required")
         return Answer(content, calls, reply.usage, cost, reply.raw)
 
     def _without_refused(self, arguments: Mapping[str, Any]) -> dict[str, Any]:

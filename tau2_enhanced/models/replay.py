@@ -19,7 +19,7 @@ from tau2_enhanced.models.failures import ModelFailure
 from tau2_enhanced.models.stand_in.gold import HEADER
 from tau2_enhanced.results_format import checked_simulation
 
-_ROLES = {"agent": "assistant", "user": "user"}
+_ROLES = {"agent": "assistant", "solo": "assistant", "user": "user"}
 
 _logger = get_logger(__name__)
 

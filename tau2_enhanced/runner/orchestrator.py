@@ -25,6 +25,22 @@ class RecordedOrchestrator(Orchestrator):  # type: ignore[misc]  # tau2 ships no
         self.turns = 0
         self._turn: tuple[str, float] | None = None
 
+    def initialize(self) -> None:
+        """An agent without a user speaks here already, where the task has no history."""
+        history = self.task.initial_state is not None and self.task.initial_state.message_history
+        if not self.solo_mode or history:
+            super().initialize()
+            return
+        self._begin_turn(Role.AGENT.value)
+        try:
+            super().initialize()
+        except ModelFailure as failure:
+            self.from_role, self.to_role = Role.USER, Role.AGENT
+            self._fail(failure, Role.AGENT)
+            return
+        if self.to_role is not Role.ENV:
+            self._end_turn(self.to_role.value)
+
     def step(self) -> None:
         taker: Role = self.to_role
         if taker is not Role.ENV:
@@ -35,15 +51,18 @@ class RecordedOrchestrator(Orchestrator):  # type: ignore[misc]  # tau2 ships no
         try:
             super().step()
         except ModelFailure as failure:
-            self.failure = failure
-            self.done = True
-            self.termination_reason = TerminationReason(model_failure_reason(taker.value))
-            self._end_turn(None)
+            self._fail(failure, taker)
             return
         if taker is Role.ENV:
             self._end_turn(Role.ENV.value)
         elif self.to_role is not Role.ENV:
             self._end_turn(self.to_role.value)
+
+    def _fail(self, failure: ModelFailure, taker: Role) -> None:
+        self.failure = failure
+        self.done = True
+        self.termination_reason = TerminationReason(model_failure_reason(taker.value))
+        self._end_turn(None)
 
     def conversation_so_far(self) -> list[Any]:
         """The messages exchanged, also of a simulation that broke off."""

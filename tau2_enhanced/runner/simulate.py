@@ -47,6 +47,9 @@ class Bench:
     """By role: agent, user and, where one is wanted, judge."""
     max_steps: int
     max_errors: int
+    agent: str = tau2_versions.AGENT
+    user: str = tau2_versions.USER
+    """As tau2's registry names them."""
     experts: Experts | None = None
     """Those that the agent may let take its turn."""
     context_limit: int | None = None
@@ -63,6 +66,11 @@ class Bench:
     clock: Clock = field(default_factory=Clock)
     running: dict[str, TaskContext] = field(default_factory=dict)
     """The simulations running at this moment, by their id."""
+
+    @property
+    def solo(self) -> bool:
+        """Whether the agent works alone, without a user to talk to."""
+        return tau2_versions.plays_solo(self.registry, self.agent)
 
 
 class _EvaluationFailed(Exception):
@@ -108,7 +116,7 @@ def _recorded(job: Job, bench: Bench, sim: str) -> Outcome:
     criteria = attempt.task.evaluation_criteria
     models = SimulationModels(
         bench.participants,
-        headers=lambda participant: request_headers(job, participant),
+        headers=lambda participant: request_headers(job, participant, solo=bench.solo),
         context=None if bench.context_limit is None else ContextWindow(bench.context_limit, bench.context_strategy),
         expert_tool=ExpertTool(bench.experts) if bench.experts is not None else None,
         assertions=len((criteria.nl_assertions if criteria else None) or ()),
@@ -203,10 +211,12 @@ class _Attempt:
         bench, registry = self.bench, self.bench.registry
         agent_model, user_model = bench.participants["agent"].spec, bench.participants["user"].spec
         environment = LoggingEnvironment(
-            registry.get_env_constructor(self.job.domain)(), events=bench.events, record_replays=bench.record_replays
+            registry.get_env_constructor(self.job.domain)(**({"solo_mode": True} if bench.solo else {})),
+            events=bench.events,
+            record_replays=bench.record_replays,
         )
-        agent = tau2_versions.make_agent(registry, tau2_versions.AGENT, environment, self.task, agent_model.given)
-        user = tau2_versions.make_user(registry, tau2_versions.USER, environment, self.task, user_model.given)
+        agent = tau2_versions.make_agent(registry, bench.agent, environment, self.task, agent_model.given)
+        user = tau2_versions.make_user(registry, bench.user, environment, self.task, user_model.given)
         self.orchestrator = RecordedOrchestrator(
             domain=self.job.domain,
             agent=agent,
@@ -216,6 +226,7 @@ class _Attempt:
             max_steps=bench.max_steps,
             max_errors=bench.max_errors,
             seed=self.job.seed,
+            solo_mode=bench.solo,
         )
         task_time = TaskTime(bench.clock.ms, bench.clock.ms(), bench.wall_limit_s, bench.working_limit_s)
         with limited(task_time), environment.to_its_end():
@@ -251,16 +262,17 @@ def evaluate(simulation: SimulationRun, task: Task, domain: str, bench: Bench) -
         simulation=simulation,
         task=task,
         evaluation_type=EvaluationType.ALL_WITH_NL_ASSERTIONS if judged else EvaluationType.ALL,
-        solo_mode=False,
+        solo_mode=bench.solo,
         domain=domain,
     )
 
 
-def request_headers(job: Job, participant: Participant) -> Mapping[str, str]:
+def request_headers(job: Job, participant: Participant, *, solo: bool = False) -> Mapping[str, str]:
     """The simulation's name, for the stand-in and for servers that the user runs; none for providers."""
     if not participant.spec.runs_here:
         return {}
-    named = {"domain": job.domain, "task": job.task, "trial": job.trial, "role": participant.role}
+    role = "solo" if solo and participant.role == "agent" else participant.role
+    named = {"domain": job.domain, "task": job.task, "trial": job.trial, "role": role}
     return {HEADER: json.dumps(named if participant.expert is None else {**named, "expert": participant.expert})}
 
 

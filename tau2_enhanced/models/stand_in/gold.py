@@ -22,6 +22,8 @@ from tau2_enhanced.models.stand_in.asking import expert_to_ask
 HEADER = "X-Tau2-Simulation"
 """Names the simulation of a request: JSON with `domain`, `task`, `trial` and `role`."""
 STOP = "###STOP###"
+DONE = "done"
+"""The tool by which an agent without a user ends."""
 _SIDES = {"agent": "assistant", "user": "user"}
 
 
@@ -73,13 +75,15 @@ class Turn:
 
 
 def next_turn(play: Play, role: str, messages: Sequence[Mapping[str, Any]]) -> Turn:
-    """The answer of `role` (agent, expert, user or judge) to its conversation."""
+    """The answer of `role` (agent, expert, user, judge or solo: an agent without a user) to its conversation."""
     if role == "judge":
         return Turn(text=_judgement(play))
     if role == "expert":
         return next_turn(replace(play, experts=()), "agent", messages)
     if role == "agent" and (expert := expert_to_ask(play.experts, messages)):
         return Turn(call=GoldAction("assistant", CALL_EXPERT, {"expert": expert, "reason": "It is an expert's turn."}))
+    if role == "solo":
+        return Turn(call=_next_alone(play, messages))
     calls, turns = played(play, role, messages)
     parts = [(side, list(actions)) for side, actions in groupby(play.actions, key=lambda action: action.requestor)]
     mine = [actions for side, actions in parts if side == _SIDES[role]]
@@ -104,9 +108,15 @@ def played(play: Play, role: str, messages: Sequence[Mapping[str, Any]]) -> tupl
     """How many tool calls and how many texts the stand-in has given as `role` in this conversation."""
     calls = sum(len(m.get("tool_calls") or ()) for m in messages if m["role"] == "assistant")
     texts = sum(1 for m in messages if m["role"] == "assistant" and not m.get("tool_calls"))
-    role = "agent" if role == "expert" else role
+    role = "agent" if role in ("expert", "solo") else role
     history_calls, history_texts = play.history_calls or {}, play.history_texts or {"agent": 1}
     return calls - history_calls.get(role, 0), texts - history_texts.get(role, 0)
+
+
+def _next_alone(play: Play, messages: Sequence[Mapping[str, Any]]) -> GoldAction:
+    """Both sides' actions in their order, and then the tool by which tau2's solo agents end."""
+    calls, _ = played(play, "solo", messages)
+    return play.actions[calls] if calls < len(play.actions) else GoldAction("assistant", DONE, {})
 
 
 def _judgement(play: Play) -> str:
