@@ -34,7 +34,7 @@ def finish(started: StartedRun, registry: Registry, policies: Mapping[str, str],
     try:
         started.keeper.mend()
         for domain, policy in policies.items():
-            write_results(folder, record, domain, _tasks_of(started, registry, domain), policy, options)
+            write_results(folder.results(domain), record, domain, _tasks_of(started, registry, domain), policy, options)
     except OSError as error:
         unwritten = f"{error.filename or folder.path} can't be written: {error.strerror}"
     summary = _summary(started, stop, unwritten)

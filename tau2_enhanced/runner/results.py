@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import tau2_enhanced
 from tau2_enhanced import tau2_versions
 from tau2_enhanced.logging.redaction import scrub_values
-from tau2_enhanced.runner.folder import RunFolder, write_atomically
+from tau2_enhanced.runner.folder import write_atomically
 from tau2_enhanced.runner.jobs import Outcome
 from tau2_enhanced.runner.options import RunOptions
 from tau2_enhanced.runner.record import Record
@@ -25,16 +26,20 @@ if TYPE_CHECKING:
 
 
 def write_results(
-    folder: RunFolder,
+    path: Path,
     record: Record,
     domain: str,
     tasks: Sequence[Task],
     policy: str,
     options: RunOptions,
+    *,
+    agent: str = tau2_versions.AGENT,
+    user: str = tau2_versions.USER,
 ) -> None:
     """Write a domain's results: every outcome of the record, in the order of `tasks` and trials.
 
-    Raises OSError where the folder can't be written; an earlier file is then still there.
+    `agent` and `user` are tau2's names. Raises OSError where the file can't be written; an earlier one is then
+    still there.
     """
     order = {task.id: place for place, task in enumerate(tasks)}
     outcomes = [outcome for outcome in record.outcomes() if outcome.domain == domain and outcome.task in order]
@@ -42,10 +47,10 @@ def write_results(
     trials = max([options.num_trials, *(outcome.trial + 1 for outcome in outcomes)])
     head = {
         "timestamp": tau2_versions.now(),
-        "info": scrub_values(_info(domain, policy, options, trials).model_dump(mode="json")),
+        "info": scrub_values(_info(domain, policy, options, trials, agent, user).model_dump(mode="json")),
         "tasks": [task.model_dump(mode="json") for task in tasks],
     }
-    write_atomically(folder.results(domain), _parts(head, outcomes, record))
+    write_atomically(path, _parts(head, outcomes, record))
 
 
 def _parts(head: Mapping[str, Any], outcomes: Sequence[Outcome], record: Record) -> Iterator[str]:
@@ -56,7 +61,7 @@ def _parts(head: Mapping[str, Any], outcomes: Sequence[Outcome], record: Record)
     yield "\n  ]\n}\n"
 
 
-def _info(domain: str, policy: str, options: RunOptions, num_trials: int) -> Info:
+def _info(domain: str, policy: str, options: RunOptions, num_trials: int, agent: str, user: str) -> Info:
     from tau2.data_model.simulation import AgentInfo, Info, UserInfo
     from tau2.environment.environment import EnvironmentInfo
 
@@ -71,7 +76,7 @@ def _info(domain: str, policy: str, options: RunOptions, num_trials: int) -> Inf
         seed=options.seed,
         agent_info=AgentInfo(
             # a custom scaffold is another agent, which stands in no registry
-            implementation="+".join([tau2_versions.AGENT, *options.scaffold]),
+            implementation="+".join([agent, *options.scaffold]),
             llm=options.agent_model,
             llm_args={
                 **tau2_versions.DEFAULT_ARGUMENTS,
@@ -81,7 +86,7 @@ def _info(domain: str, policy: str, options: RunOptions, num_trials: int) -> Inf
             },
         ),
         user_info=UserInfo(
-            implementation=tau2_versions.USER,
+            implementation=user,
             llm=options.user_model,
             llm_args={**tau2_versions.DEFAULT_ARGUMENTS, **kept["user_args"]},
             global_simulation_guidelines=tau2_versions.user_guidelines(use_tools=False),
