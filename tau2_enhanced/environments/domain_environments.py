@@ -72,6 +72,17 @@ class DomainEnvironments:
                 )
 
 
+_made: dict[Callable[..., Environment], DomainEnvironments] = {}
+
+
+def over_shared_databases(construct: Callable[..., Environment]) -> Callable[..., Environment]:
+    """The constructor over shared databases, the same one for all who ask, where its databases can be shared."""
+    if not offers_databases(construct):
+        return construct
+    # of two threads that come here at once, both get what the first one has put there
+    return _made.setdefault(construct, DomainEnvironments(construct)) if construct not in _made else _made[construct]
+
+
 def offers_databases(construct: Callable[..., Environment]) -> bool:
     """Whether it is one of tau2's own constructors that take a database: such an environment keeps no other state."""
     function = construct.func if isinstance(construct, functools.partial) else construct

@@ -20,6 +20,7 @@ from tau2_enhanced.logging.context import current_context
 from tau2_enhanced.logging.events import ExecutionEvent, ToolCallEvent
 from tau2_enhanced.logging.execution_logger import ExecutionLogger
 from tau2_enhanced.logging.levels import get_logger
+from tau2_enhanced.logging.recording import Recording, begin, end
 
 Log = Callable[[ExecutionLogger], object]
 """Logs one thing that happened, by the methods of the logger it is given."""
@@ -150,8 +151,13 @@ class _Emitted(logging.Handler):
 
 
 @contextmanager
-def recording(stream: EventStream) -> Iterator[EventStream]:
-    """Inside the block, every emitted event goes to the stream, whatever the log level is; then it is closed."""
+def recording(stream: EventStream, *, record_replays: bool = False) -> Iterator[EventStream]:
+    """Inside the block, every emitted event goes to the stream, whatever the log level is; then it is closed.
+
+    Environments of enhanced domains record there too.
+    """
+    made = Recording(stream, record_replays)
+    begin(made)
     handler = _Emitted(stream)
     emitted = get_logger(EVENT_LOGGER)
     level = emitted.level
@@ -162,6 +168,7 @@ def recording(stream: EventStream) -> Iterator[EventStream]:
     finally:
         emitted.setLevel(level)
         emitted.removeHandler(handler)
+        end(made)
         stream.close()
 
 

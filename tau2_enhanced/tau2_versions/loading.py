@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tau2_enhanced.deferred_imports import deferred
-from tau2_enhanced.environments.domain_environments import DomainEnvironments, offers_databases
+from tau2_enhanced.environments.domain_environments import over_shared_databases
 from tau2_enhanced.errors import UserMistake
 from tau2_enhanced.tau2_versions.answering import route_generate
 from tau2_enhanced.tau2_versions.installation import supported_installation
@@ -44,14 +44,9 @@ def _share_databases(registry: Registry) -> None:
     if "get_env_constructor" in vars(registry):
         return  # shared by an earlier load
     original = registry.get_env_constructor
-    constructors: dict[str, Callable[..., Environment]] = {}
 
     def get_env_constructor(name: str) -> Callable[..., Environment]:
-        if name not in constructors:
-            construct = original(name)
-            # of two threads that come here at once, both get what the first one has put there
-            constructors.setdefault(name, DomainEnvironments(construct) if offers_databases(construct) else construct)
-        return constructors[name]
+        return over_shared_databases(original(name))
 
     registry.get_env_constructor = get_env_constructor
 
