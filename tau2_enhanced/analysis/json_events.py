@@ -10,7 +10,8 @@ from typing import Any
 from tau2_enhanced.analysis.inputs import opened, pieces
 from tau2_enhanced.analysis.log_lines import Lines, believed, read_events
 from tau2_enhanced.errors import UserMistake
-from tau2_enhanced.logging.events import BrokenLine, ExecutionEvent, from_json, to_json
+from tau2_enhanced.logging.event_files import CHAIN
+from tau2_enhanced.logging.events import AuditEvent, BrokenLine, ExecutionEvent, from_json, to_json
 
 _LISTS = ("execution_events", "events")
 """Under which key a document holds its events."""
@@ -73,7 +74,10 @@ def _sound(texts: Iterable[str], into: Lines) -> Iterator[ExecutionEvent]:
         except BrokenLine as error:
             into.add_broken(text, str(error))
         else:
-            yield event
+            if not isinstance(event, AuditEvent):
+                for name in CHAIN:
+                    event.extra.pop(name, None)
+                yield event
 
 
 def _believable(events: Iterable[ExecutionEvent], into: Lines) -> Iterator[ExecutionEvent]:

@@ -14,6 +14,7 @@ from tau2_enhanced.analysis.log_lines import Lines, read_events, read_pieces
 from tau2_enhanced.analysis.results_events import events_of
 from tau2_enhanced.analysis.results_file import ResultsFile, results_of
 from tau2_enhanced.analysis.table import EventTable, to_table
+from tau2_enhanced.analysis.tool_executions import with_tool_calls
 from tau2_enhanced.errors import UserMistake
 
 
@@ -35,7 +36,8 @@ def read_sources(paths: Sequence[Path], say: Callable[[str], None] = lambda _: N
     for path in paths:
         say(f"reading {path}")
         read_source(path, lines, results)
-    return to_sources(lines, results)
+    sources = to_sources(lines, results)
+    return sources._replace(table=with_tool_calls(sources.table))
 
 
 def read_source(path: Path, lines: Lines, results: list[ResultsFile]) -> None:

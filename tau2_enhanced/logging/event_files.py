@@ -22,7 +22,7 @@ from tau2_enhanced.logging.events import (
 if TYPE_CHECKING:
     import polars as pl
 
-_CHAIN = ("seq", "digest")
+CHAIN = ("seq", "digest")
 """What the chain of a file adds to its events."""
 
 
@@ -69,7 +69,7 @@ def read_events(path: Path | str, only: EventFilter | None = None) -> Iterator[E
                 if not line.endswith(b"\n"):
                     return
                 raise BrokenLine(f"{path}, line {number}: {error}") from None
-            for name in _CHAIN:
+            for name in CHAIN:
                 event.extra.pop(name, None)
             if not isinstance(event, AuditEvent) and (only is None or only.takes(event)):
                 yield event

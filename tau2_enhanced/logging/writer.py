@@ -146,7 +146,13 @@ class LogWriter(logging.Handler):
     """
 
     def __init__(
-        self, run_id: str, files: DomainFiles, level: int, console: ConsoleSink | None, console_level: int
+        self,
+        run_id: str,
+        files: DomainFiles,
+        level: int,
+        console: ConsoleSink | None,
+        console_level: int,
+        redact: bool = False,
     ) -> None:
         super().__init__()
         self._run_id = run_id
@@ -154,6 +160,7 @@ class LogWriter(logging.Handler):
         self._file_level = level
         self.console = console
         self._console_level = console_level
+        self._redact = redact
         self._queue: SimpleQueue[logging.LogRecord | _Flush | _Stop] = SimpleQueue()
         self._complained = False
         self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
@@ -219,7 +226,7 @@ class LogWriter(logging.Handler):
     def _write(self, record: logging.LogRecord) -> None:
         try:
             event = record.msg if isinstance(record.msg, ExecutionEvent) else None
-            line = scrub(to_line(event)) if event is not None else _message_line(record)
+            line = self._line(record)
             domain = event.domain if event is not None else record.tau2_task[0]  # type: ignore[attr-defined]  # set in handle
             if record.levelno >= self._file_level:
                 self._files.write(domain, line + "\n", event is not None)
@@ -230,6 +237,16 @@ class LogWriter(logging.Handler):
             self._complain_of(error)
         except Exception as error:  # a record that can't be written must not end the log of all others
             self._complain(f"a log record could not be written: {error!r}")
+
+    def _line(self, record: logging.LogRecord) -> str:
+        event = record.msg
+        if not isinstance(event, ExecutionEvent):
+            return _message_line(record, _redacted_text if self._redact else scrub)
+        if self._redact:
+            from tau2_enhanced.logging.redact_events import redacted_event, scrubbed_event  # slow to import
+
+            event = redacted_event(scrubbed_event(event))
+        return scrub(to_line(event))
 
     def _complain_of(self, error: OSError) -> None:
         self._complain(f"the log can't be written: {error.strerror or error}")
@@ -254,8 +271,15 @@ def _text_of(record: logging.LogRecord) -> str:
         return text
 
 
-def _message_line(record: logging.LogRecord) -> str:
-    """`[LEVEL] time task=… thread=… trial=… step=… | text`, further lines indented; without secrets."""
+def _redacted_text(text: str) -> str:
+    from tau2_enhanced.logging.sensitive import redacted  # as above
+
+    made: str = redacted(scrub(text))
+    return made
+
+
+def _message_line(record: logging.LogRecord, clean: Callable[[str], str]) -> str:
+    """`[LEVEL] time task=… thread=… trial=… step=… | text`, further lines indented; the text made `clean`."""
     _, task, trial, step = record.tau2_task  # type: ignore[attr-defined]  # set in handle
     names = {"task": task, "thread": record.threadName, "trial": trial, "step": step}
     where = scrub(" ".join(f"{name}={quote(str(value))}" for name, value in names.items() if value is not None))
@@ -263,5 +287,5 @@ def _message_line(record: logging.LogRecord) -> str:
     if record.exc_info and record.exc_info[0] is not None:
         text += "\n" + _formatter.formatException(record.exc_info)
     # before the lines are indented: a secret may go over several
-    text = scrub(text).replace("\r", "\\r").rstrip("\n").replace("\n", "\n    ")
+    text = clean(text).replace("\r", "\\r").rstrip("\n").replace("\n", "\n    ")
     return f"[{record.levelname}] {format_time(datetime.fromtimestamp(record.created))} {where} | {text}"

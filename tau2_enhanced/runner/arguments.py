@@ -52,6 +52,8 @@ def parse_command_line(arguments: Sequence[str] | None = None) -> CommandLine:
     resume = given.pop("resume", False)
     if "domains" in given:
         names = [name for text in given["domains"] for name in text.split(",") if name]
+        if any(name.endswith("_enhanced") for name in names):
+            given.setdefault("enhanced", True)
         given["domains"] = list(dict.fromkeys(name.removesuffix("_enhanced") for name in names))
         if not given["domains"]:
             parser.error("--domains: give at least one domain")
@@ -144,6 +146,13 @@ def _build_parser() -> argparse.ArgumentParser:
     out.add_argument("--console-level", type=str.upper, choices=_LEVELS, metavar="LEVEL", help="default: WARNING")
     out.add_argument("--log-dir", metavar="DIR", help="default: logs")
     out.add_argument("--output-dir", metavar="DIR", help="default: outputs")
+    out.add_argument(
+        "--enhanced",
+        action=argparse.BooleanOptionalAction,
+        help="record tool calls and databases' states in full, in OUTPUT_DIR/RUN_ID/run/events",
+    )
+    out.add_argument("--record-replays", action="store_true", help="with --enhanced: what the evaluator plays too")
+    out.add_argument("--redact", action="store_true", help="replace sensitive data in events and logs")
     out.add_argument("--display", choices=("rich", "plain", "none"), help="default: rich on a terminal, else plain")
     out.add_argument("--json", action="store_true", help="the summary as JSON on stdout, all else on stderr")
     return parser

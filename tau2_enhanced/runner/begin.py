@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tau2_enhanced.errors import UserMistake
 from tau2_enhanced.logging import Clock, LogSession, configure_logging
@@ -19,6 +20,9 @@ from tau2_enhanced.runner.keeper import Keeper
 from tau2_enhanced.runner.options import RunOptions
 from tau2_enhanced.runner.plan import Plan
 from tau2_enhanced.runner.record import Record
+
+if TYPE_CHECKING:
+    from tau2_enhanced.logging.event_stream import EventStream
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,8 @@ class StartedRun:
     record: Record
     keeper: Keeper
     logs: LogSession
+    event_files: Mapping[str, Path]
+    """By domain, where its events are recorded; none where they are not."""
     clock: Clock
     began_ms: float
     """When this part of the run began, by the run's clock: later than 0 where it is resumed."""
@@ -102,6 +108,7 @@ def open_run(
             log_dir=options.log_dir,
             console=display.record,
             console_level=options.console_level,
+            redact=options.redact,
         )
         closing.callback(logs.close)
         configuration.write(folder)
@@ -112,6 +119,28 @@ def open_run(
         folder.abandon()
         raise
     return record, logs
+
+
+def record_events(
+    options: RunOptions, folder: RunFolder, domains: Sequence[str], closing: ExitStack
+) -> tuple[EventStream | None, dict[str, Path]]:
+    """Where `--enhanced` asks for it: the stream of the run's events, and by domain the file that it writes."""
+    if not options.enhanced:
+        return None, {}
+    # takes a while to import, and a run without needs none of it
+    from tau2_enhanced.logging.event_stream import EventStream, recording
+    from tau2_enhanced.logging.execution_logger import ExecutionLogger
+
+    files = {domain: folder.events / f"{domain}.jsonl" for domain in domains}
+    try:
+        loggers = {
+            domain: ExecutionLogger(path, auto_flush=False, redact=options.redact, max_events=0)
+            for domain, path in files.items()
+        }
+    except (OSError, ValueError) as error:
+        raise UserMistake(f"events can't be recorded: {error}") from None
+    stream = closing.enter_context(recording(EventStream(loggers), record_replays=options.record_replays))
+    return stream, files
 
 
 def resumed_at_ms(record: Record, earlier: Configuration | None) -> float:

@@ -31,6 +31,7 @@ class RunFolder:
         self.summary = self.own / "summary.json"
         self.status = self.own / "status.json"
         self.reserve = self.own / "reserve"
+        self.events = self.own / "events"
         self._held: IO[str] | None = None
         self._new = False
 

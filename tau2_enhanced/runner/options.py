@@ -77,6 +77,12 @@ class RunOptions:
     console_level: str = _free(default="WARNING")
     log_dir: str = _free(default="logs")
     output_dir: str = _free(default="outputs")
+    enhanced: bool = _free(default=False)
+    """Tool calls are recorded with all that can be said of them, and the databases' states."""
+    record_replays: bool = _free(default=False)
+    """What the evaluator plays is recorded there too."""
+    redact: bool = _free(default=False)
+    """Sensitive data is replaced in events and logs."""
     run_id: str | None = _free(default=None)
     display: str | None = _free(default=None)
     """rich, plain or none; None is rich on a terminal and plain elsewhere."""
@@ -108,7 +114,8 @@ class RunOptions:
             limit = getattr(self, name)
             if limit is not None and not limit > 0:
                 raise UserMistake(f"{_flag(name)} must be more than 0, not {limit:g}")
-
+        if self.record_replays and not self.enhanced:
+            raise UserMistake("--record-replays goes with --enhanced")
         if (self.context_limit is None) != (self.context_strategy == "none"):
             raise UserMistake("--context-limit and --context-strategy (middle or window) go together")
         if self.context_limit is not None and self.context_limit < 1:

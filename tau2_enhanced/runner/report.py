@@ -18,6 +18,7 @@ _SCAFFOLD = {
     "experts": "the agent could let experts take its turn: this is a custom scaffold, not a model by itself",
     "context": "the agent's conversations were cut to fit: this is a custom scaffold, not tau2's own agent",
 }
+_REDACTED = "sensitive data is replaced in events and logs; results and record hold the conversations as they were"
 _GOLD_BESIDE = "gold played a part beside the agent: this reward can't be compared with published scores"
 
 
@@ -34,6 +35,8 @@ def print_report(summary: Mapping[str, Any], console: Console) -> None:
         console.print(_GOLD if "agent" in summary["played_by_gold"] else _GOLD_BESIDE, style="cyan")
     for part in summary["custom_scaffold"]:
         console.print(_SCAFFOLD[part], style="cyan")
+    if summary["redacted"]:
+        console.print(_REDACTED, style="cyan")
     if summary["stopped"]:
         console.print(f"stopped: {summary['stopped']}", style="yellow", markup=False)
     if summary["resume_command"]:

@@ -28,7 +28,7 @@ from tau2_enhanced.runner.backends import (
     resolve_models,
     with_needed_judge,
 )
-from tau2_enhanced.runner.begin import StartedRun, open_run, prepare, resumed_at_ms
+from tau2_enhanced.runner.begin import StartedRun, open_run, prepare, record_events, resumed_at_ms
 from tau2_enhanced.runner.configuration import continued, make_configuration
 from tau2_enhanced.runner.display import Display, make_display
 from tau2_enhanced.runner.finish import finish
@@ -85,6 +85,7 @@ def run(command: CommandLine) -> int:
         record, logs = open_run(
             options, folder, configuration, plan.domains, display, closing, resumed=earlier is not None
         )
+        events, event_files = record_events(options, folder, plan.domains, closing)
         clock = Clock(resumed_at_ms(record, earlier))
         context = TaskContext(run=folder.run_id, clock=clock)
         closing.enter_context(task_context(context))
@@ -102,13 +103,26 @@ def run(command: CommandLine) -> int:
             cost_limit_usd=options.task_cost_limit,
             wall_limit_s=options.task_timeout,
             working_limit_s=options.task_working_timeout,
+            events=events,
+            record_replays=options.record_replays,
             clock=clock,
         )
         stop = Stop()
         keeper = Keeper(folder, record, configuration, stop, min(options.max_concurrency, len(plan.jobs)))
         closing.callback(keeper.close)
         started = StartedRun(
-            options, folder, plan, specs, experts, record, keeper, logs, clock, clock.ms(), resumed=earlier is not None
+            options,
+            folder,
+            plan,
+            specs,
+            experts,
+            record,
+            keeper,
+            logs,
+            event_files,
+            clock,
+            clock.ms(),
+            resumed=earlier is not None,
         )
         for spec in backends.unpriced:
             backends.prices.name_unpriced(spec.provider, spec.name)

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from tau2_enhanced import tau2_versions
+from tau2_enhanced.domain_registration import SUFFIX
 from tau2_enhanced.environments.logging_environment import LoggingEnvironment
 from tau2_enhanced.logging import Clock, TaskContext, current_context, emit, get_logger, task_context
 from tau2_enhanced.logging.events import TaskCompleteEvent, TaskStartEvent
@@ -258,6 +259,8 @@ def evaluate(simulation: SimulationRun, task: Task, domain: str, bench: Bench) -
     from tau2.evaluator.evaluator import EvaluationType, evaluate_simulation
 
     judged = "judge" in bench.participants
+    # it asks the registry for its environments by the domain's name
+    domain = domain + SUFFIX if bench.record_replays else domain
     return evaluate_simulation(
         simulation=simulation,
         task=task,

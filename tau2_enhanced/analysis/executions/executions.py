@@ -13,13 +13,10 @@ import polars as pl
 from tau2_enhanced.analysis.results_file import ResultsFile
 from tau2_enhanced.analysis.simulations import SIMULATION
 from tau2_enhanced.analysis.table import EventTable
+from tau2_enhanced.analysis.tool_executions import AS_EXECUTION, EVALUATOR
 
-EVALUATOR = ("replay", "gold")
-"""The phases of the evaluator's environments."""
 TOLD_BY = "phase_told_by"
 """A column that earlier files have: how it was told in whose environment a call was made."""
-_AS_EXECUTION = {"function": "tool_name", "args_size": "args_size_bytes"}
-"""What log lines of tools call a field, and what it is called of a tool's execution."""
 
 
 class SetAside(NamedTuple):
@@ -57,7 +54,7 @@ class Executions:
         if logged.height:
             known = executed["simulation"].drop_nulls().unique()
             logged = logged.filter(~pl.col("simulation").is_in(known.implode()).fill_null(False))
-            renamed = logged.rename(_AS_EXECUTION).with_columns(
+            renamed = logged.rename(AS_EXECUTION).with_columns(
                 (pl.col("duration_ms") / 1000).alias("execution_time"), (~pl.col("error")).alias("success")
             )
             executed = pl.concat([executed, renamed.drop("duration_ms", "error")], how="diagonal_relaxed")

@@ -11,13 +11,10 @@ from tau2_enhanced.analysis.inputs import find_logs
 from tau2_enhanced.analysis.log_lines import Lines
 from tau2_enhanced.analysis.results_file import ResultsFile
 from tau2_enhanced.analysis.sources import read_source, to_sources
-from tau2_enhanced.analysis.table import EventTable
 from tau2_enhanced.errors import UserMistake
 
 _EVENT_FOLDERS = ("run/events", "events", ".")
 """Where a folder has its files of events: the first of these that holds some."""
-_CHAIN = ("seq", "digest")
-"""What the chain of a file adds to its events."""
 
 
 def read_executions(paths: Path | str | Iterable[Path | str]) -> Executions:
@@ -35,7 +32,7 @@ def read_executions(paths: Path | str | Iterable[Path | str]) -> Executions:
     for file in files:
         _read(file, lines, results)
     sources = to_sources(lines, results)
-    executions = Executions(_without_chains(sources.table), sources.results, files)
+    executions = Executions(sources.table, sources.results, files)
     executions.notes.extend(_notes(executions))
     return executions
 
@@ -68,11 +65,6 @@ def _holds_others(file: Path, found: Lines) -> bool:
     if ".json" in file.suffixes:
         return False  # an object with an empty list
     return found.broken > 0 if ".jsonl" in file.suffixes else file.stat().st_size > 0
-
-
-def _without_chains(table: EventTable) -> EventTable:
-    frames = {kind: frame.drop(_CHAIN, strict=False) for kind, frame in table.frames.items()}
-    return EventTable(frames, table.broken, table.broken_examples, table.general, table.partial)
 
 
 def _notes(executions: Executions) -> Iterator[str]:

@@ -1,0 +1,33 @@
+"""Two forms of a tool call: logs have a `tool_call`, files of events have the fuller `tool_execution`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import polars as pl
+
+from tau2_enhanced.analysis.log_lines import column_types
+from tau2_enhanced.analysis.table import EventTable
+
+EVALUATOR = ("replay", "gold")
+"""The phases of the evaluator's environments."""
+AS_EXECUTION = {"function": "tool_name", "args_size": "args_size_bytes"}
+"""What a `tool_call` calls a field, and what it is called of a `tool_execution`."""
+
+
+def with_tool_calls(table: EventTable) -> EventTable:
+    """The table with its tool executions as `tool_call`s; tool calls of the evaluator's environments are left out."""
+    live = pl.col("phase").is_in(EVALUATOR).not_().fill_null(True)
+    frames = {
+        kind: frame.filter(live) if kind in ("tool_call", "tool_execution") else frame
+        for kind, frame in table.frames.items()
+    }
+    executed = frames.pop("tool_execution", None)
+    if executed is not None:
+        made = executed.rename({fuller: name for name, fuller in AS_EXECUTION.items()}).with_columns(
+            (pl.col("execution_time") * 1000).alias("duration_ms"), pl.col("success").not_().alias("error")
+        )
+        columns = column_types("tool_call")
+        own = made.select(name for name in columns if name in made.columns)
+        frames["tool_call"] = pl.concat([table.of("tool_call").filter(live), own], how="diagonal")
+    return replace(table, frames=frames)

@@ -1,0 +1,145 @@
+"""`--enhanced`: every event of a run in one chained file a domain, whatever became of the run."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from pathlib import Path
+
+import polars as pl
+from polars.testing import assert_frame_equal
+from support import RunLocal, Spawn, wait_until
+
+from tau2_enhanced.analysis.sources import read_table
+from tau2_enhanced.logging.audit import State, verify
+from tau2_enhanced.logging.event_files import read_events
+from tau2_enhanced.logging.events import (
+    ExecutionEvent,
+    StateChangeEvent,
+    StateSnapshotEvent,
+    ToolExecutionEvent,
+)
+from tau2_enhanced.logging.sensitive import find_sensitive
+
+
+def recorded(folder: Path, domain: str, run_id: str = "R") -> Path:
+    return folder / "outputs" / run_id / "run" / "events" / f"{domain}.jsonl"
+
+
+def test_the_events_of_a_run_are_recorded_beside_its_results(run_local: RunLocal) -> None:
+    run = run_local("--domains", "mock", "retail", "--num-tasks", "3", "--enhanced", "--log-level", "INFO")
+    assert run.summary["paths"]["enhanced"] == [f"outputs/R/run/events/{domain}.jsonl" for domain in ("mock", "retail")]
+    for domain in ("mock", "retail"):
+        path = recorded(run.folder, domain)
+        assert verify(path).state is State.INTACT
+        events = list(read_events(path))
+        assert {event.domain for event in events if event.sim} == {domain}
+        sims = {outcome["sim"]: outcome for outcome in run.record if outcome["domain"] == domain}
+        made = Counter(event.sim for event in events if isinstance(event, ToolExecutionEvent))
+        messages = {
+            sim: sum(message["role"] == "tool" for message in outcome["simulation"]["messages"])
+            for sim, outcome in sims.items()
+        }
+        assert made == Counter({sim: count for sim, count in messages.items() if count})
+        for event in events:
+            if event.sim:
+                outcome = sims[event.sim]
+                assert (event.task, event.trial, event.run) == (outcome["task"], outcome["trial"], "R")
+        snapshots = [event for event in events if isinstance(event, StateSnapshotEvent)]
+        triggers = Counter(event.action_trigger for event in snapshots)
+        assert triggers["start"] == triggers["end"] == 3
+        assert any(isinstance(event, StateChangeEvent) for event in events)
+
+
+def test_a_plain_run_records_nothing_and_a_name_of_an_enhanced_domain_asks_for_it(run_local: RunLocal) -> None:
+    assert not recorded(run_local("--domains", "mock", "--num-tasks", "1").folder, "mock").parent.exists()
+    run = run_local("--domains", "mock_enhanced", "--num-tasks", "1", "--run-id", "E")
+    assert verify(recorded(run.folder, "mock", "E")).state is State.INTACT
+
+
+def test_results_are_those_of_a_plain_run(run_local: RunLocal) -> None:
+    def what_counts(run_id: str, *flags: str) -> object:
+        run = run_local("--domains", "mock", "--run-id", run_id, *flags)
+        record = (run.folder / "outputs" / run_id / "run" / "record.jsonl").read_text().splitlines()
+        outcomes = {line["task"]: line for line in map(json.loads, record)}
+        return {
+            task: (
+                outcome["reward"],
+                outcome["simulation"]["reward_info"],
+                [(message["role"], message["content"]) for message in outcome["simulation"]["messages"]],
+            )
+            for task, outcome in outcomes.items()
+        }
+
+    assert what_counts("P") == what_counts("E", "--enhanced") == what_counts("F", "--enhanced", "--record-replays")
+
+
+def test_log_and_events_give_the_same_analysis_and_replays_are_not_counted(run_local: RunLocal) -> None:
+    run = run_local("--domains", "mock", "--enhanced", "--record-replays")
+    path = recorded(run.folder, "mock")
+    phases = Counter(event.phase for event in read_events(path) if isinstance(event, ToolExecutionEvent))
+    assert phases["replay"] > 0
+    assert phases["gold"] > 0
+    logged, read = (read_table([source]) for source in (run.folder / "logs" / "eval_mock.log", path))
+    assert read.of("tool_call").height == phases["live"] == len(run.events("mock", "tool_call"))
+    columns = [pl.col("sim"), pl.col("function"), pl.col("duration_ms"), pl.col("error"), pl.col("tool_call_id")]
+    assert_frame_equal(
+        logged.of("tool_call").select(columns), read.of("tool_call").select(columns), check_row_order=False
+    )
+    for kind in ("llm_call", "user_sim", "step_complete", "task_complete"):
+        assert_frame_equal(logged.of(kind), read.of(kind), check_column_order=False, check_row_order=False)
+
+
+def test_a_killed_runs_events_hold_to_the_last_one_and_go_on_when_it_is_resumed(
+    tmp_path: Path, spawn_run: Spawn
+) -> None:
+    path = recorded(tmp_path, "mock", "K")
+    process = spawn_run("--domains", "mock", "--num-trials", "30", "--enhanced", "--run-id", "K", "--display", "none")
+    wait_until(lambda: path.exists() and path.read_bytes().count(b'"type":"tool_execution"') >= 20, process)
+    assert process.poll() is None
+    process.kill()
+    process.communicate()
+    verdict = verify(path)
+    assert verdict.holds
+    assert verdict.state in (State.OPEN, State.CUT)
+    before = sum(isinstance(event, ToolExecutionEvent) for event in read_events(path))
+    assert before >= 20
+    again = spawn_run("--resume", "K", "--display", "none")
+    _, err = again.communicate()
+    assert again.returncode == 0, err
+    assert verify(path).state is State.INTACT
+    assert verify(path).lines > verdict.lines
+    ended = {event.sim for event in read_events(path) if event.type == "task_complete"}
+    record = (tmp_path / "outputs" / "K" / "run" / "record.jsonl").read_text().splitlines()
+    outcomes = [json.loads(line) for line in record]
+    assert len(outcomes) == 270
+    assert len({outcome["sim"] for outcome in outcomes} - ended) <= 10  # what was under way when it was killed
+
+
+def test_sensitive_data_is_replaced_in_events_and_logs_and_left_in_results(run_local: RunLocal) -> None:
+    run = run_local("--domains", "airline", "--task-ids", "8", "--enhanced", "--redact", "--log-level", "DEBUG")
+    assert "results and record hold the conversations as they were" in run.out
+    told = json.dumps([outcome["simulation"]["messages"] for outcome in run.record])
+    [address] = set(re.findall(r"[\w.]+@example\.com", told))
+    for path in [recorded(run.folder, "airline"), *(run.folder / "logs").glob("*_airline.log")]:
+        assert address not in path.read_text()
+        assert "[email]" in path.read_text() or path.name.startswith("eval_")
+    for event in read_events(recorded(run.folder, "airline")):
+        assert found_in(event) == []
+
+
+def found_in(event: ExecutionEvent) -> list[object]:
+    if isinstance(event, ToolExecutionEvent):
+        return [*find_sensitive(event.tool_args), *find_sensitive(event.result_preview)]
+    if isinstance(event, StateChangeEvent):
+        return list(find_sensitive(event.state_diff))
+    if isinstance(event, StateSnapshotEvent):
+        return list(find_sensitive(event.state_data))
+    return []
+
+
+def test_replays_are_recorded_only_with_the_rest(run_local: RunLocal) -> None:
+    run = run_local("--domains", "mock", "--record-replays")
+    assert run.code == 2
+    assert run.err.count("\n") == 1
