@@ -25,7 +25,7 @@ def with_tool_calls(table: EventTable) -> EventTable:
     executed = frames.pop("tool_execution", None)
     if executed is not None:
         made = executed.rename({fuller: name for name, fuller in AS_EXECUTION.items()}).with_columns(
-            (pl.col("execution_time") * 1000).alias("duration_ms"), pl.col("success").not_().alias("error")
+            (pl.col("execution_time") * 1000).round(3).alias("duration_ms"), pl.col("success").not_().alias("error")
         )
         columns = column_types("tool_call")
         own = made.select(name for name in columns if name in made.columns)
