@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-_LONGEST_S = 1e9
+LONGEST_S = 1e9
+"""What claims to have taken longer, in seconds, is no measurement."""
 
 
 def checked_simulation(entry: Any) -> Mapping[str, Any]:
@@ -14,7 +15,7 @@ def checked_simulation(entry: Any) -> Mapping[str, Any]:
     _need(isinstance(entry, Mapping) and isinstance(entry.get("task_id"), str), "a simulation names its task")
     _need(isinstance(entry.get("trial"), int | None) and isinstance(entry.get("seed"), int | None), "trial and seed")
     duration = entry.get("duration")
-    _need(_is_number(duration) and 0 <= float(duration or 0) <= _LONGEST_S, "a duration")
+    _need(_is_number(duration) and 0 <= float(duration or 0) <= LONGEST_S, "a duration")
     for name in ("agent_cost", "user_cost"):
         _need(entry.get(name) is None or _is_number(entry[name]), name)
     info = entry.get("reward_info")

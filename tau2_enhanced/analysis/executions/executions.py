@@ -14,6 +14,7 @@ from tau2_enhanced.analysis.results_file import ResultsFile
 from tau2_enhanced.analysis.simulations import SIMULATION
 from tau2_enhanced.analysis.table import EventTable
 from tau2_enhanced.analysis.tool_executions import AS_EXECUTION, EVALUATOR
+from tau2_enhanced.results_format import LONGEST_S
 
 TOLD_BY = "phase_told_by"
 """A column that earlier files have: how it was told in whose environment a call was made."""
@@ -60,8 +61,10 @@ class Executions:
             executed = pl.concat([executed, renamed.drop("duration_ms", "error")], how="diagonal_relaxed")
         took = pl.duration(microseconds=(pl.col("execution_time").fill_null(0.0) * 1e6).cast(pl.Int64))
         failed = pl.when(pl.col("success").eq(False))
+        measured = pl.when(pl.col("execution_time").is_between(0, LONGEST_S))
         return (
-            executed.with_columns(
+            executed.with_columns(measured.then("execution_time").alias("execution_time"))
+            .with_columns(
                 (pl.col("execution_time") * 1000).alias("duration_ms"),
                 failed.then(pl.coalesce("error_message", "error_type", pl.lit("unknown"))).alias("error"),
                 (pl.col("timestamp") - took).alias("began"),

@@ -1,0 +1,78 @@
+"""Calls that ask again what was answered already."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import polars as pl
+
+from tau2_enhanced.analysis.executions.executions import Executions
+from tau2_enhanced.analysis.executions.statistics import share
+from tau2_enhanced.analysis.executions.values import CALLS, MOST, TOOL
+
+_SAME = ["simulation", "requestor", "tool_name", "arguments", "changes"]
+
+
+def with_repeats(calls: pl.DataFrame) -> pl.DataFrame:
+    """The calls with `arguments` (their JSON, names in order), `repeated` and `repeats_error`.
+
+    A call is repeated where the same participant made it in the same simulation with the same arguments since
+    the state last changed; `repeats_error` where the call before it had failed. Calls whose simulation or
+    arguments are unknown are none.
+    """
+    before = pl.col("state_changed").fill_null(False).cast(pl.Int64)
+    changed = calls.with_columns(
+        pl.col("tool_args").replace_strict(_canonical(calls["tool_args"]), return_dtype=pl.String()).alias("arguments"),
+        (before.cum_sum().over("simulation") - before).alias("changes"),
+    )
+    known = pl.col("simulation").is_not_null() & pl.col("arguments").is_not_null()
+    first = pl.int_range(pl.len()).over(_SAME) == 0
+    failed = pl.col("success").eq(False).shift(1).over(_SAME).fill_null(False)
+    repeated = known & ~first
+    return changed.with_columns(repeated.alias("repeated"), (repeated & failed).alias("repeats_error"))
+
+
+def redundant_calls(found: Executions) -> dict[str, Any]:
+    """How many calls ask again what was answered, by tool, and those that were asked most often.
+
+    `after_success` repeat a call that had succeeded: its answer was known. `after_error` repeat one that had
+    failed, with nothing changed: it can only fail again, unless the tool is not deterministic.
+    """
+    calls = with_repeats(found.calls.with_columns(TOOL))
+    repeated = calls.filter("repeated")
+    errors = int(repeated["repeats_error"].sum())
+    by_tool = (
+        calls.group_by("tool")
+        .agg(CALLS, pl.col("repeated").sum().cast(pl.Int64).alias("repeated_calls"))
+        .filter(pl.col("repeated_calls") > 0)
+        .with_columns((pl.col("repeated_calls") / pl.col("calls")).alias("repeated_rate"))
+        .sort("repeated_calls", "tool", descending=[True, False])
+    )
+    most = (
+        repeated.group_by("simulation", "task", "tool", "arguments", maintain_order=True)
+        .agg((pl.len() + 1).cast(pl.Int64).alias("times"))
+        .sort("times", descending=True, maintain_order=True)
+        .head(MOST)
+    )
+    return {
+        "redundant_calls": repeated.height,
+        "redundant_rate": share(repeated.height, calls.height),
+        "after_success": repeated.height - errors,
+        "after_error": errors,
+        "by_tool": by_tool.to_dicts(),
+        "most_repeated": most.to_dicts(),
+        "calls_not_examined": calls.filter(pl.col("simulation").is_null() | pl.col("arguments").is_null()).height,
+    }
+
+
+def _canonical(texts: pl.Series) -> dict[str | None, str | None]:
+    """Each text of arguments, and the same with its names in order."""
+    return {None: None} | {text: _ordered(text) for text in texts.drop_nulls().unique()}
+
+
+def _ordered(text: str) -> str:
+    try:
+        return json.dumps(json.loads(text), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    except ValueError:
+        return text
