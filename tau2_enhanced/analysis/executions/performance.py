@@ -50,13 +50,13 @@ def bottlenecks(found: Executions) -> dict[str, Any]:
 def efficiency(found: Executions) -> dict[str, Any]:
     """Which tools' calls are worth making.
 
-    A call is useful where it succeeded and did not repeat one since the last change of state, whose answer was
-    known. `efficiency` is the lower end of Wilson's 95 % interval of the useful share, so that few calls don't
-    make a top performer; `top_performers` has the best first, `least_efficient` the worst. What was not said to
-    fail is taken for a success.
+    A call is useful where it succeeded and its answer was not known: from the same call since the last change of
+    state, which had succeeded. `efficiency` is the lower end of Wilson's 95 % interval of the useful share, so
+    that few calls don't make a top performer; `top_performers` has the best first, `least_efficient` the worst.
+    What was not said to fail is taken for a success.
     """
     calls = with_repeats(found.calls.with_columns(TOOL))
-    useful = pl.col("success").fill_null(True) & ~pl.col("repeated")
+    useful = pl.col("success").fill_null(True) & (~pl.col("repeated") | pl.col("repeats_error"))
     rows = (
         calls.group_by("tool")
         .agg(
