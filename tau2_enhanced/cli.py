@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from types import ModuleType
 
-from tau2_enhanced.commands import compare, serve, show, status, verify
+from tau2_enhanced.commands import compare, serve, show, status, tau2, verify
 from tau2_enhanced.commands.parser import PROGRAM
 from tau2_enhanced.errors import UserMistake
 
@@ -20,6 +20,18 @@ COMMANDS: dict[str, ModuleType] = {
 }
 """By name, the module whose `main` gets the arguments after it and gives the exit code. It may raise UserMistake."""
 
+TAU2S_COMMANDS = {
+    "run": "run a benchmark; simulations of an enhanced domain are recorded",
+    "view": "view simulation results",
+    "domain": "show a domain's documentation",
+    "evaluate-trajs": "evaluate the trajectories of results",
+    "check-data": "check that tau2's data is there",
+    "start": "start tau2's servers",
+    "play": "play a domain by hand",
+    "submit": "prepare, validate and verify a submission to the leaderboard",
+}
+"""What tau2's own program does, each with what it is for."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the process's exit code."""
@@ -28,11 +40,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(_usage())
         return 0 if given else 2
     command = COMMANDS.get(given[0])
-    if command is None:
+    if command is None and given[0] not in TAU2S_COMMANDS:
         print(f"{PROGRAM}: unknown command {given[0]!r} (see --help)", file=sys.stderr)
         return 2
     try:
-        code: int = command.main(given[1:])
+        code: int = tau2.main(given[0], given[1:]) if command is None else command.main(given[1:])
         sys.stdout.flush()
     except UserMistake as mistake:
         print(f"{PROGRAM} {given[0]}: {mistake}", file=sys.stderr)
@@ -44,6 +56,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _usage() -> str:
-    width = max(map(len, COMMANDS))
-    commands = [f"  {name:{width}}  {str(command.__doc__).splitlines()[0]}" for name, command in COMMANDS.items()]
-    return "\n".join([f"usage: {PROGRAM} COMMAND …", "", "commands:", *commands])
+    own = {name: str(command.__doc__).splitlines()[0] for name, command in COMMANDS.items()}
+    width = max(map(len, {**own, **TAU2S_COMMANDS}))
+    lines = [
+        *(f"  {name:{width}}  {what}" for name, what in own.items()),
+        "",
+        "tau2's commands, which take all of its flags:",
+        *(f"  {name:{width}}  {what}" for name, what in TAU2S_COMMANDS.items()),
+    ]
+    return "\n".join([f"usage: {PROGRAM} COMMAND …", "", "commands:", *lines])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 from tau2.data_model.simulation import TerminationReason
 from tau2.orchestrator.orchestrator import Orchestrator, Role
 
+from tau2_enhanced.environments.logging_environment import LoggingEnvironment
 from tau2_enhanced.logging import current_context, emit
 from tau2_enhanced.logging.events import StepCompleteEvent
 from tau2_enhanced.models.failures import ModelFailure
@@ -24,6 +26,12 @@ class RecordedOrchestrator(Orchestrator):  # type: ignore[misc]  # tau2 ships no
         self.failure: ModelFailure | None = None
         self.turns = 0
         self._turn: tuple[str, float] | None = None
+
+    def run(self) -> Any:
+        """tau2's own; a watched environment is told of the end."""
+        watched = type(self.environment) is LoggingEnvironment
+        with self.environment.to_its_end() if watched else nullcontext():
+            return super().run()
 
     def initialize(self) -> None:
         """An agent without a user speaks here already, where the task has no history."""

@@ -229,8 +229,7 @@ class _Attempt:
             seed=self.job.seed,
             solo_mode=bench.solo,
         )
-        task_time = TaskTime(bench.clock.ms, bench.clock.ms(), bench.wall_limit_s, bench.working_limit_s)
-        with limited(task_time), environment.to_its_end():
+        with limited(TaskTime(bench.clock.ms, bench.clock.ms(), bench.wall_limit_s, bench.working_limit_s)):
             simulation = self.orchestrator.run()
         simulation.id = self.sim
         simulation.trial = self.job.trial

@@ -8,7 +8,7 @@ Not supported: voice, and `banking_knowledge`, whose environments need settings 
 
 from tau2_enhanced.tau2_versions.answering import answered_by, to_chat
 from tau2_enhanced.tau2_versions.installation import supported_installation
-from tau2_enhanced.tau2_versions.loading import check_domain, load
+from tau2_enhanced.tau2_versions.loading import Generate, around_generate, check_domain, load
 from tau2_enhanced.tau2_versions.participants import (
     AGENT,
     DEFAULT_ARGUMENTS,
@@ -31,9 +31,11 @@ __all__ = [
     "SOLO_USER",
     "USER",
     "DomainPrompts",
+    "Generate",
     "ToolDescription",
     "agent_tools",
     "answered_by",
+    "around_generate",
     "check_domain",
     "check_participants",
     "default_judge",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from tau2_enhanced.deferred_imports import deferred
@@ -14,6 +15,7 @@ from tau2_enhanced.tau2_versions.answering import route_generate
 from tau2_enhanced.tau2_versions.installation import supported_installation
 
 if TYPE_CHECKING:
+    from tau2.data_model.message import AssistantMessage
     from tau2.environment.environment import Environment
     from tau2.registry import Registry
 
@@ -22,6 +24,8 @@ _GENERATE_OF = {
     "user": "tau2.user.user_simulator",
     "judge": "tau2.evaluator.evaluator_nl_assertions",
 }
+Generate = Callable[..., "AssistantMessage"]
+"""tau2's call of a model."""
 _UNSUPPORTED = {"banking_knowledge": "its environments need a retrieval and a task of their own"}
 
 
@@ -37,6 +41,20 @@ def load() -> Registry:
             route_generate(role, importlib.import_module(module))
     _share_databases(registry)
     return registry
+
+
+@contextmanager
+def around_generate(wrap: Callable[[str, Generate], Generate]) -> Iterator[None]:
+    """Inside the block, agent, user and judge call what `wrap` makes of their role and their `generate`."""
+    modules = {role: importlib.import_module(name) for role, name in _GENERATE_OF.items()}
+    originals = {role: module.generate for role, module in modules.items()}
+    for role, module in modules.items():
+        module.generate = wrap(role, originals[role])  # type: ignore[attr-defined]  # a module's own name
+    try:
+        yield
+    finally:
+        for role, module in modules.items():
+            module.generate = originals[role]  # type: ignore[attr-defined]  # as above
 
 
 def _share_databases(registry: Registry) -> None:

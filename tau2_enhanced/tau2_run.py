@@ -1,0 +1,193 @@
+"""tau2's own `run`, recorded: tau2 plans, runs, evaluates and saves, and is only watched.
+
+Inside `recorded`, each batch of simulations of an enhanced domain has a file of events beside its results, with
+what tau2 itself does not say: which simulation, task and trial an event belongs to.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import uuid
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tau2_enhanced import tau2_versions
+from tau2_enhanced.domain_registration import SUFFIX
+from tau2_enhanced.errors import UserMistake
+from tau2_enhanced.logging import Clock, TaskContext, current_context, emit, task_context
+from tau2_enhanced.logging.event_stream import EventStream, recording
+from tau2_enhanced.logging.events import (
+    EvaluatorEvent,
+    LLMCallEvent,
+    ModelCallEvent,
+    RunCompleteEvent,
+    RunStartEvent,
+    TaskCompleteEvent,
+    TaskStartEvent,
+    UserSimEvent,
+)
+from tau2_enhanced.logging.execution_logger import ExecutionLogger
+
+if TYPE_CHECKING:
+    from tau2.data_model.message import AssistantMessage
+    from tau2.data_model.simulation import Results, SimulationRun
+
+_EVENTS: dict[str, type[ModelCallEvent]] = {"agent": LLMCallEvent, "user": UserSimEvent, "judge": EvaluatorEvent}
+
+
+def events_file(results: Path) -> Path:
+    """Where the events of a results file are: beside it, `NAME_events.jsonl` for `NAME.json`."""
+    return results.with_name(f"{results.stem}_events.jsonl")
+
+
+@contextmanager
+def recorded(*, redact: bool = False, record_replays: bool = False) -> Iterator[list[Path]]:
+    """Inside the block, tau2's runs of enhanced domains are recorded; the files that were written, so far."""
+    from tau2 import run as tau2s
+
+    from tau2_enhanced.runner.orchestrator import RecordedOrchestrator
+
+    files: list[Path] = []
+    run_tasks, orchestrator = tau2s.run_tasks, tau2s.Orchestrator
+
+    def recorded_tasks(*args: Any, **options: Any) -> Results:
+        save_to = options.get("save_to")
+        if args or save_to is None or not str(options.get("domain")).endswith(SUFFIX):
+            return run_tasks(*args, **options)
+        path = events_file(Path(save_to))
+        try:
+            logger = ExecutionLogger(path, auto_flush=False, redact=redact, max_events=0)
+        except (OSError, ValueError) as error:
+            raise UserMistake(f"events can't be recorded: {error}") from None
+        files.append(path)
+        with recording(EventStream(logger), record_replays=record_replays):
+            return _Batch(options).run(run_tasks, tau2s)
+
+    tau2s.run_tasks, tau2s.Orchestrator = recorded_tasks, RecordedOrchestrator
+    try:
+        with tau2_versions.around_generate(_timed):
+            yield files
+    finally:
+        tau2s.run_tasks, tau2s.Orchestrator = run_tasks, orchestrator
+
+
+class _Batch:
+    """One call of tau2's `run_tasks`."""
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self._options = options
+        self._domain = str(options["domain"]).removesuffix(SUFFIX)
+        self._run = Path(options["save_to"]).stem
+        self._clock = Clock()
+        self._trials = _trials(options.get("seed", 300), options.get("num_trials", 1))
+        self._lock = threading.Lock()
+        self._begun: dict[tuple[str, int | None], int] = defaultdict(int)
+        """How often a task was begun with a seed."""
+
+    def run(self, run_tasks: Callable[..., Results], tau2s: Any) -> Results:
+        """What tau2's own gives; each of its simulations in a context that says which it is."""
+        options, run_task = self._options, tau2s.run_task
+
+        def recorded_task(*args: Any, **task_options: Any) -> SimulationRun:
+            return self._run_task(run_task, *args, **task_options)
+
+        with task_context(TaskContext(run=self._run, clock=self._clock)):
+            emit(
+                RunStartEvent(
+                    agent_model=options.get("llm_agent"),
+                    user_model=options.get("llm_user"),
+                    planned=len(options["tasks"]) * options.get("num_trials", 1),
+                    max_concurrency=options.get("max_concurrency", 1),
+                    tau2_version=tau2_versions.version(),
+                )
+            )
+            tau2s.run_task = recorded_task
+            try:
+                results = run_tasks(**options)
+            finally:
+                tau2s.run_task = run_task
+            emit(RunCompleteEvent(duration_ms=self._clock.ms(), finished=len(results.simulations), exit_code=0))
+        return results
+
+    def _run_task(self, run_task: Callable[..., SimulationRun], *args: Any, **options: Any) -> SimulationRun:
+        task, seed = options["task"], options.get("seed")
+        context = TaskContext(
+            run=self._run,
+            sim=str(uuid.uuid4()),
+            domain=self._domain,
+            task=task.id,
+            trial=self._trial(task.id, seed),
+            clock=self._clock,
+        )
+        start_ms = self._clock.ms()
+        with task_context(context):
+            emit(TaskStartEvent(seed=seed))
+            try:
+                simulation = run_task(*args, **options)
+            except Exception as error:
+                took_ms = self._clock.ms() - start_ms
+                emit(TaskCompleteEvent(start_ms=start_ms, duration_ms=took_ms, error_type=type(error).__name__))
+                raise
+            # results and events then speak of one simulation
+            simulation.id = context.sim
+            emit(
+                TaskCompleteEvent(
+                    start_ms=start_ms,
+                    duration_ms=self._clock.ms() - start_ms,
+                    reward=simulation.reward_info.reward if simulation.reward_info is not None else None,
+                    termination_reason=simulation.termination_reason.value,
+                    agent_cost_usd=simulation.agent_cost or None,
+                    user_cost_usd=simulation.user_cost or None,
+                    steps=None if context.step is None else context.step + 1,
+                )
+            )
+        return simulation
+
+    def _trial(self, task: str, seed: int | None) -> int | None:
+        """tau2 tells a simulation its trial when it is over; its seed tells it before."""
+        trials = self._trials.get(seed, ())
+        with self._lock:
+            number = self._begun[task, seed]
+            self._begun[task, seed] += 1
+        return trials[min(number, len(trials) - 1)] if trials else None
+
+
+def _trials(seed: int | None, num_trials: int) -> Mapping[int | None, Sequence[int]]:
+    """The trials of each seed, which tau2 draws in this way."""
+    chance = random.Random(seed)
+    trials: dict[int | None, list[int]] = defaultdict(list)
+    for trial in range(num_trials):
+        trials[chance.randint(0, 1_000_000)].append(trial)
+    return trials
+
+
+def _timed(role: str, generate: tau2_versions.Generate) -> tau2_versions.Generate:
+    """tau2's call of a model, emitted as an event: its time has tau2's and litellm's own retries in it."""
+
+    def timed(model: str, *args: Any, **options: Any) -> AssistantMessage:
+        context = current_context()
+        if context.sim is None:
+            return generate(model, *args, **options)
+        event = _EVENTS[role](model=model, call_type=model.partition("/")[0] if "/" in model else None)
+        start_ms = context.clock.ms()
+        try:
+            with context.waiting(f"{role} {model}"):
+                message = generate(model, *args, **options)
+        except Exception as error:
+            event.error_type = type(error).__name__
+            raise
+        else:
+            event.has_tool_calls = bool(message.tool_calls)
+            event.input_tokens = (message.usage or {}).get("prompt_tokens")
+            event.output_tokens = (message.usage or {}).get("completion_tokens")
+            event.cost_usd = message.cost or None  # tau2 says 0 for a price it does not know
+        finally:
+            event.duration_ms = context.clock.ms() - start_ms
+            emit(event)
+        return message
+
+    return timed
