@@ -111,8 +111,8 @@ def draw(selected: SimulationTimeline, source: str) -> Figure:
     rows = [row for row in selected.rows if row.text]
     more = f" · {counted(selected.more, 'row')} more are left out" if selected.more else ""
     caption = (
-        f"The strip of time is to scale ({duration_text(1000 * selected.seconds)}), and coloured while a model answered; "
-        f"a line leads from each moment to what came of it{more} · {source}"
+        f"The strip of time is to scale ({duration_text(1000 * selected.seconds)}), and coloured while a model "
+        f"answered; a line leads from each moment to what came of it{more} · {source}"
     )
     legend = [event_patch(kind, who) for who, kind in _KINDS.items() if any(row.who == who for row in rows)]
     for colour, shape, name, held in (
