@@ -27,9 +27,8 @@ from tau2_enhanced.models.anthropic_client import AnthropicClient
 from tau2_enhanced.models.client import Request
 from tau2_enhanced.models.openai_client import OpenAIClient
 from tau2_enhanced.models.stand_in.chat_completions import ChatCompletions
-from tau2_enhanced.models.stand_in.gold import Turn
 from tau2_enhanced.models.stand_in.messages_api import MessagesAPI
-from tau2_enhanced.models.stand_in.wires import Tokens
+from tau2_enhanced.models.stand_in.wires import Tokens, Turn
 
 CHUNKS = 300
 BETWEEN_S = 0.002

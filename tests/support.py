@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
+import signal
 import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,3 +63,22 @@ def wait_until(condition: Callable[[], bool], process: subprocess.Popen[str]) ->
     deadline = time.monotonic() + 60
     while not condition() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.002)  # another process is waited for, and only its files can tell
+
+
+@contextmanager
+def served(*flags: str) -> Iterator[int]:
+    """`tau2-enhanced serve` with these flags, on a free port."""
+    command = [sys.executable, str(CHECKOUT / "tau2-enhanced"), "serve", "--port", "0", *flags]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    begun = re.fullmatch(r"http://127\.0\.0\.1:(\d+)/v1, until \^C\n", process.stdout.readline())
+    assert begun is not None
+    yield int(begun[1])
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=20)
+    assert (process.returncode, out, err) == (0, "", "")
+
+
+def said(simulation: dict[str, Any]) -> list[tuple[Any, ...]]:
+    """Who said what in a recorded simulation, and what tools answered."""
+    return [(m["role"], m["content"], m.get("tool_calls"), m.get("error")) for m in simulation["messages"]]

@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
-import signal
 import socket
 import subprocess
 import sys
@@ -12,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import CHECKOUT
+from support import RunLocal, said, served
 
 from tau2_enhanced import cli
 from tau2_enhanced.models.stand_in.recognition import NotRecognised, Recogniser, signed
@@ -22,16 +20,9 @@ USER = {"role": "system", "content": "Guidelines.\n<scenario>\nBring it   back.\
 
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
-    """`tau2-enhanced serve` for mock and retail, on a free port."""
-    command = [sys.executable, str(CHECKOUT / "tau2-enhanced"), "serve", "--port", "0", "--domains", "mock", "retail"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    said = re.fullmatch(r"http://127\.0\.0\.1:(\d+)/v1, until \^C\n", process.stdout.readline())
-    assert said is not None
-    yield int(said[1])
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=20)
-    assert (process.returncode, out, err) == (0, "", "")
+    """The stand-in for mock and retail."""
+    with served("--domains", "mock", "retail") as port:
+        yield port
 
 
 def tau2_run(folder: Path, port: int, *flags: str) -> tuple[dict[str, Any], str]:
@@ -41,15 +32,35 @@ def tau2_run(folder: Path, port: int, *flags: str) -> tuple[dict[str, Any], str]
     environment["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
     models = ["--agent-llm", "openai/gold", "--user-llm", "openai/gold"]
     # an absolute path leads out of the folder in which tau2 keeps results
-    command = [str(Path(sys.executable).with_name("tau2")), "run", *models, "--save-to", str(folder / "R"), *flags]
+    command = [str(Path(sys.executable).with_name("tau2")), "run", *models, "--save-to", str(folder / "T"), *flags]
     done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, timeout=240)
-    results = folder / "R.json"
+    results = folder / "T.json"
     return json.loads(results.read_text()) if results.exists() else {}, done.stdout + done.stderr
 
 
 def test_tau2_run_itself_is_served(port: int, tmp_path: Path) -> None:
     results, said = tau2_run(tmp_path, port, "--domain", "retail", "--num-tasks", "3")
     assert [run["reward_info"]["reward"] for run in results.get("simulations", [])] == [1.0] * 3, said
+
+
+def test_tau2_run_replays_a_recording(run_local: RunLocal, tmp_path: Path) -> None:
+    """Whose trials say different things, which the stand-in's do not."""
+    recorded = run_local("--domains", "retail", "--num-tasks", "2", "--num-trials", "2").results("retail")
+    data = json.loads(recorded.read_text())
+    for simulation in data["simulations"]:
+        opening = next(message for message in simulation["messages"] if message["role"] == "user")
+        opening["content"] += f" This is trial {simulation['trial']}."
+    path = tmp_path / "recording.json"
+    path.write_text(json.dumps(data))
+    with served("--replay", str(path)) as port:
+        results, shown = tau2_run(tmp_path, port, "--domain", "retail", "--num-tasks", "2", "--num-trials", "2")
+    replayed = results.get("simulations", [])
+    assert [run["reward_info"]["reward"] for run in replayed] == [1.0] * 4, shown
+    by_task = [
+        sorted(((run["task_id"], said(run)) for run in simulations), key=repr)
+        for simulations in (replayed, data["simulations"])
+    ]
+    assert by_task[0] == by_task[1]
 
 
 def test_a_task_is_known_by_its_scenario_and_by_what_the_user_said() -> None:
@@ -86,6 +97,25 @@ def test_what_can_not_be_told_is_refused_with_the_reason(conversation: list[dict
 def test_tasks_that_are_not_there_are_one_line(capsys: pytest.CaptureFixture[str], flags: list[str], said: str) -> None:
     assert cli.main(["serve", "--port", "0", *flags]) == 2
     assert capsys.readouterr().err.startswith(f"tau2-enhanced serve: {said}")
+
+
+def test_what_can_not_be_replayed_is_one_line(
+    run_local: RunLocal, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recorded = run_local("--domains", "mock", "--num-tasks", "1").results("mock")
+    for flags, problem in (
+        ([str(tmp_path / "none.json")], "can't be read: No such file"),
+        ([str(recorded), str(recorded)], "two recordings of mock"),
+        ([str(recorded), "--task-ids", "7"], "has no task '7'"),
+    ):
+        assert cli.main(["serve", "--port", "0", "--replay", *flags]) == 2
+        err = capsys.readouterr().err
+        assert problem in err
+        assert err.count("\n") == 1
+    for other in (["--domains", "mock"], ["--no-calls"]):
+        with pytest.raises(SystemExit) as left:
+            cli.main(["serve", "--port", "0", "--replay", str(recorded), *other])
+        assert left.value.code == 2
 
 
 def test_a_taken_port_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:

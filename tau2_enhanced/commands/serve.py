@@ -6,17 +6,33 @@ from collections.abc import Sequence
 
 from tau2_enhanced.commands.parser import CommandParser
 
+_DOMAINS = ["retail", "airline", "telecom", "mock"]
+
 
 def main(arguments: Sequence[str]) -> int:
     parser = CommandParser("serve", str(__doc__))
     parser.add_argument("--port", type=int, default=18080, help="default: 18080")
-    parser.add_argument("--domains", nargs="+", default=["retail", "airline", "telecom", "mock"], metavar="DOMAIN")
+    played = parser.add_mutually_exclusive_group()
+    played.add_argument(
+        "--domains", nargs="+", default=_DOMAINS, metavar="DOMAIN", help=f"whose gold actions: {' '.join(_DOMAINS)}"
+    )
+    played.add_argument(
+        "--replay", nargs="+", metavar="FILE", help="answer as recorded in results files of tau2, of each domain one"
+    )
     parser.add_argument("--task-ids", nargs="+", metavar="ID", help="DOMAIN:ID, or ID with one domain (default: all)")
     from tau2_enhanced.models.stand_in.server import add_flags, faults_of, pace_of
 
     add_flags(parser)
     options = parser.parse_args(arguments)
-    from tau2_enhanced.serve import serve_alone
+    if options.replay and options.no_calls:
+        parser.error("--no-calls: a recording is played as it is")
+    from tau2_enhanced.serve import check_port, gold, replayed, serve_alone
 
-    serve_alone(options.domains, options.port, pace_of(options), faults_of(options), options.task_ids)
+    check_port(options.port)
+    player = (
+        replayed(options.replay, options.task_ids)
+        if options.replay
+        else gold(options.domains, options.task_ids, no_calls=options.no_calls)
+    )
+    serve_alone(player, options.port, pace_of(options), faults_of(options))
     return 0

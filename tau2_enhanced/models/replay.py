@@ -9,17 +9,19 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from tau2_enhanced.errors import UserMistake
 from tau2_enhanced.logging import get_logger
-from tau2_enhanced.models.client import Reply, Request, RequestedCall, Usage
+from tau2_enhanced.models.client import ChatMessage, Reply, Request, RequestedCall, Usage
 from tau2_enhanced.models.failures import ModelFailure
 from tau2_enhanced.models.stand_in.gold import HEADER
 from tau2_enhanced.results_format import checked_simulation
 
-_ROLES = {"agent": "assistant", "solo": "assistant", "user": "user"}
+ROLES = {"agent": "assistant", "solo": "assistant", "user": "user"}
+"""Under which of tau2's roles a participant's messages stand, and the calls that it requested."""
 
 _logger = get_logger(__name__)
 
@@ -38,6 +40,16 @@ class Recorded(NamedTuple):
     seed: int | None
     messages: Sequence[Mapping[str, Any]]
     """As tau2 wrote them."""
+
+    def said_by(self, role: str) -> list[Mapping[str, Any]]:
+        """The messages of the agent or the user. Raises LookupError for any other role."""
+        return [message for message in self.messages if message["role"] == ROLES[role]]
+
+    def told(self, role: str) -> list[str | None]:
+        """What the tools answered to the agent's or the user's calls."""
+        requestor = ROLES[role]
+        results = (message for message in self.messages if message["role"] == "tool")
+        return [result.get("content") for result in results if result.get("requestor", "assistant") == requestor]
 
 
 @dataclass(frozen=True)
@@ -90,11 +102,11 @@ class ReplayClient:
         """The recorded message that is next. Raises RecordingEnded where there is none."""
         asked = json.loads(request.headers[HEADER])
         recorded = self._recording.simulations[asked["task"], asked["trial"]]
-        said = [message for message in recorded.messages if message["role"] == _ROLES[asked["role"]]]
+        said = recorded.said_by(asked["role"])
         number = sum(message["role"] == "assistant" for message in request.messages)
         if number >= len(said):
             raise RecordingEnded(f"{self._recording.path.name} has no further message of the {asked['role']}")
-        _tell_of_another_answer(recorded, request)
+        _tell_of_other_answers(recorded.told(asked["role"]), request.messages)
         message = said[number]
         usage = message.get("usage") or {}
         return Reply(
@@ -111,11 +123,13 @@ class ReplayClient:
         """There is nothing to give back."""
 
 
-def _tell_of_another_answer(recorded: Recorded, request: Request) -> None:
-    """Warn where the last tool answered otherwise than it did in the recording."""
-    last = request.messages[-1]
-    if last["role"] != "tool":
-        return
-    then = [message.get("content") for message in recorded.messages if message.get("id") == last["tool_call_id"]]
-    if then and last["content"] not in then:
-        _logger.warning("a tool answers otherwise than in the recording: %s", str(last["content"])[:200])
+def _tell_of_other_answers(then: Sequence[str | None], messages: Sequence[ChatMessage]) -> None:
+    """Warn where the tools called last answered otherwise than they did in the recording.
+
+    `then` is compared by place: servers that count each answer's calls from zero repeat their ids.
+    """
+    results = [message["content"] for message in messages if message["role"] == "tool"]
+    newest = len(list(takewhile(lambda message: message["role"] == "tool", reversed(messages))))
+    for now, before in list(zip(results, then, strict=False))[len(results) - newest :]:
+        if now != before:
+            _logger.warning("a tool answers otherwise than in the recording: %s", str(now)[:200])

@@ -13,6 +13,7 @@ from tau2_enhanced.runner.options import RunOptions
 from tau2_enhanced.runner.plan import Plan, chosen_ids
 
 if TYPE_CHECKING:
+    from tau2.data_model.tasks import Task
     from tau2.registry import Registry
 
 
@@ -37,14 +38,10 @@ def make_replay_plan(options: RunOptions, registry: Registry, recordings: Sequen
     """
     domain, simulations = recordings[0].domain, recordings[0].simulations
     keys = [key for key in simulations if all(key in other.simulations for other in recordings)]
-    if domain not in registry.get_task_sets():
-        raise UserMistake(f"{recordings[0].path} is of the domain {domain!r}, which tau2 does not have")
     chosen = chosen_ids(options.domains, options.task_ids)
     wanted = [task for task in dict.fromkeys(task for task, _ in keys) if chosen is None or task in chosen[domain]]
     wanted = wanted[: options.num_tasks]
-    loaded = {task.id: task for task in registry.get_tasks_loader(domain)(None)}
-    if missing := [task for task in wanted if task not in loaded]:
-        raise UserMistake(f"{recordings[0].path}: tau2 has no {domain} task {missing[0]!r}")
+    tasks = recorded_tasks(recordings[0], wanted, registry)
     jobs = []
     for task, trial in keys:
         key, seed = JobKey(domain, task, trial), simulations[task, trial].seed
@@ -52,4 +49,14 @@ def make_replay_plan(options: RunOptions, registry: Registry, recordings: Sequen
             jobs.append(Job(*key, seed=derive_seed(options.seed, key) if seed is None else seed))
     if not jobs:
         raise UserMistake("no recorded simulations are chosen")
-    return Plan(jobs, {(domain, task): loaded[task] for task in wanted}, [domain])
+    return Plan(jobs, {(domain, task.id): task for task in tasks}, [domain])
+
+
+def recorded_tasks(recording: Recording, ids: Sequence[str], registry: Registry) -> list[Task]:
+    """The installed tau2's tasks of these ids. Raises UserMistake for a domain or a task that it does not have."""
+    if recording.domain not in registry.get_task_sets():
+        raise UserMistake(f"{recording.path} is of the domain {recording.domain!r}, which tau2 does not have")
+    loaded = {task.id: task for task in registry.get_tasks_loader(recording.domain)(None)}
+    if missing := [task for task in ids if task not in loaded]:
+        raise UserMistake(f"{recording.path}: tau2 has no {recording.domain} task {missing[0]!r}")
+    return [loaded[task] for task in ids]

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tau2_enhanced.models.stand_in.gold import STOP, GoldAction, Play, Turn, next_turn, read_plays, write_plays
+from tau2_enhanced.models.stand_in.gold import STOP, GoldAction, Play, next_turn, read_plays, write_plays
 from tau2_enhanced.models.stand_in.plays import play_of
+from tau2_enhanced.models.stand_in.wires import Call, Turn
 
 Message = dict[str, Any]
 GREETING = [("assistant", "text")]
@@ -50,11 +51,11 @@ class Conversation:
         """Until the user stops; the play must not need more turns than twice its actions and some words."""
         for _ in range(4 * len(self.play.actions) + 10):
             turn = next_turn(self.play, ROLES[side], self.views[side])
-            if turn.call is not None:
+            if turn.calls:
                 assert turn.text is None
-                assert turn.call.requestor == side
-                self.played.append(turn.call)
-                self.call(side, turn.call.name)
+                [call] = turn.calls
+                self.played.append(GoldAction(side, call.name, call.arguments))
+                self.call(side, call.name)
                 continue
             assert turn.text
             if STOP in turn.text:
@@ -154,7 +155,7 @@ def test_the_user_opens_with_the_tasks_words() -> None:
 def test_a_call_that_is_asked_for_again_is_the_same() -> None:
     play = Play([GoldAction("assistant", "look", {}), GoldAction("assistant", "see", {})], "Hello")
     asked = [{"role": "assistant", "content": "Hi!"}, {"role": "user", "content": "Hello"}]
-    assert next_turn(play, "agent", asked) == next_turn(play, "agent", asked) == Turn(call=play.actions[0])
+    assert next_turn(play, "agent", asked) == next_turn(play, "agent", asked) == Turn(calls=[Call("look", {})])
 
 
 def test_the_judge_finds_all_assertions_met() -> None:

@@ -5,17 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import CHECKOUT, Run, RunLocal
+from support import CHECKOUT, Run, RunLocal, said, served
 
 RECORDED = CHECKOUT.parent / "shared" / "data" / "airline_gemini2_5_flash_10tasks_2t.json"
 
 
 def simulations(path: Path) -> dict[tuple[str, int], dict[str, Any]]:
     return {(entry["task_id"], entry["trial"]): entry for entry in json.loads(path.read_text())["simulations"]}
-
-
-def said(simulation: dict[str, Any]) -> list[tuple[Any, ...]]:
-    return [(m["role"], m["content"], m.get("tool_calls"), m.get("error")) for m in simulation["messages"]]
 
 
 @pytest.fixture
@@ -132,3 +128,51 @@ def test_the_recorded_run_earns_what_it_earned(run_local: RunLocal) -> None:
     assert sum(reward == 1.0 for reward in rewards.values()) == 12
     tools = run.events("airline", "tool_call")
     assert (len(tools), sum(tool.error for tool in tools)) == (79, 8)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("provider", "path"), [("vllm", "/v1"), ("anthropic", "")])
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.skipif(not RECORDED.exists(), reason="the recorded run has no licence to be part of the project")
+def test_the_recorded_run_earns_the_same_over_a_wire(
+    run_local: RunLocal, monkeypatch: pytest.MonkeyPatch, provider: str, path: str, streamed: bool
+) -> None:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "none")
+    before = simulations(RECORDED)
+    with served("--replay", str(RECORDED)) as port:
+        roles = ("agent", "user")
+        models = [part for role in roles for part in (f"--{role}-model", f"{provider}/gold")]
+        urls = [part for role in roles for part in (f"--{role}-base-url", f"http://127.0.0.1:{port}{path}")]
+        tasks = ["--domains", "airline", "--num-trials", "2", "--task-ids", *dict.fromkeys(task for task, _ in before)]
+        run = run_local(*tasks, *models, *urls, *(["--stream"] if streamed else []))
+    after = simulations(run.results("airline"))
+    assert {key: simulation["reward_info"]["reward"] for key, simulation in after.items()} == {
+        key: simulation["reward_info"]["reward"] for key, simulation in before.items()
+    }
+    for key, simulation in before.items():
+        assert [line[:3] for line in said(after[key]) if line[0] != "tool"] == [
+            line[:3] for line in said(simulation) if line[0] != "tool"
+        ]
+
+
+def test_answers_are_compared_by_place_where_ids_repeat(run_local: RunLocal, recorded: Path) -> None:
+    """Of two calls with one id the second had another answer, which is now that of the first."""
+
+    def ask_twice(data: dict[str, Any]) -> None:
+        del data["simulations"][1:]
+        messages = data["simulations"][0]["messages"]
+        place = next(place for place, message in enumerate(messages) if message.get("tool_calls"))
+        call = {**messages[place]["tool_calls"][0], "name": "get_users", "arguments": {}}
+        messages[place]["tool_calls"] = [call, call]
+        messages[place + 1 : place + 2] = [dict(messages[place + 1]) for _ in range(2)]
+
+    def rewrite(data: dict[str, Any]) -> None:
+        tools = [message for message in data["simulations"][0]["messages"] if message["role"] == "tool"]
+        assert tools[0]["content"] == tools[1]["content"]
+        tools[1]["content"] = "something else"
+
+    changed(recorded, ask_twice)
+    replay(run_local, recorded, "--run-id", "before")
+    answered = recorded.parent / "outputs" / "before" / "mock.json"
+    changed(answered, rewrite)
+    run = replay(run_local, answered)
+    assert (run.folder / "logs" / "tau2_mock.log").read_text().count("a tool answers otherwise than in the") == 1

@@ -7,8 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from tau2_enhanced.models.client import ChatMessage
-from tau2_enhanced.models.stand_in.gold import Turn
-from tau2_enhanced.models.stand_in.wires import Event, Tokens, pieces
+from tau2_enhanced.models.stand_in.wires import Event, Tokens, Turn, calls_with_ids, pieces
 
 
 class ChatCompletions:
@@ -20,20 +19,20 @@ class ChatCompletions:
 
     def answer(self, number: int, turn: Turn, tokens: Tokens, body: Mapping[str, Any]) -> dict[str, Any]:
         message: dict[str, Any] = {"role": "assistant", "content": turn.text}
-        if turn.call is not None:
-            arguments = json.dumps(turn.call.arguments)
+        if turn.calls:
+            texts = [json.dumps(call.arguments) for call in turn.calls]
             if turn.broken:
-                arguments = arguments[:-1] + ',"'
-            function = {"name": turn.call.name, "arguments": arguments}
-            message["tool_calls"] = [{"id": f"call_{number}", "type": "function", "function": function}]
+                texts[-1] = texts[-1][:-1] + ',"'
+            message["tool_calls"] = [
+                {"id": made, "type": "function", "function": {"name": call.name, "arguments": text}}
+                for (made, call), text in zip(calls_with_ids(turn, f"call_{number}"), texts, strict=True)
+            ]
         return {
             "id": f"chatcmpl-{number}",
             "object": "chat.completion",
             "created": 0,
             "model": "gold",
-            "choices": [
-                {"index": 0, "message": message, "finish_reason": "stop" if turn.call is None else "tool_calls"}
-            ],
+            "choices": [{"index": 0, "message": message, "finish_reason": "tool_calls" if turn.calls else "stop"}],
             "usage": {
                 "prompt_tokens": tokens.prompt,
                 "completion_tokens": tokens.completion,
@@ -52,15 +51,15 @@ class ChatCompletions:
             piece = {"index": 0, "delta": delta, "finish_reason": finish_reason}
             return Event(_line({**head, "choices": [piece]}), is_token)
 
-        calls = choice["message"].get("tool_calls") or ()
-        yield event({"role": "assistant", "content": None if calls else ""})
+        calls, text = choice["message"].get("tool_calls") or (), choice["message"]["content"] or ""
+        yield event({"role": "assistant", "content": None if calls and not text else ""})
+        for piece in pieces(text):
+            yield event({"content": piece}, is_token=True)
         for index, call in enumerate(calls):
             function = {"name": call["function"]["name"], "arguments": ""}
             yield event({"tool_calls": [{**call, "index": index, "function": function}]}, is_token=True)
             for piece in pieces(call["function"]["arguments"]):
                 yield event({"tool_calls": [{"index": index, "function": {"arguments": piece}}]}, is_token=True)
-        for piece in pieces(choice["message"]["content"] or ""):
-            yield event({"content": piece}, is_token=True)
         yield event({}, choice["finish_reason"])
         if counts:
             yield Event(_line({**head, "choices": [], "usage": answer["usage"]}), is_token=False)

@@ -18,6 +18,7 @@ from typing import Any
 
 from tau2_enhanced.models.conversation import CALL_EXPERT
 from tau2_enhanced.models.stand_in.asking import expert_to_ask
+from tau2_enhanced.models.stand_in.wires import Call, Turn
 
 HEADER = "X-Tau2-Simulation"
 """Names the simulation of a request: JSON with `domain`, `task`, `trial` and `role`."""
@@ -64,16 +65,6 @@ class Play:
         return cls(**{**data, "actions": actions, "experts": tuple(data.get("experts", ()))})
 
 
-@dataclass(frozen=True)
-class Turn:
-    """What to answer: a tool call or a text."""
-
-    call: GoldAction | None = None
-    text: str | None = None
-    broken: bool = False
-    """The call's arguments are to be no JSON."""
-
-
 def next_turn(play: Play, role: str, messages: Sequence[Mapping[str, Any]]) -> Turn:
     """The answer of `role` (agent, expert, user, judge or solo: an agent without a user) to its conversation."""
     if role == "judge":
@@ -81,9 +72,9 @@ def next_turn(play: Play, role: str, messages: Sequence[Mapping[str, Any]]) -> T
     if role == "expert":
         return next_turn(replace(play, experts=()), "agent", messages)
     if role == "agent" and (expert := expert_to_ask(play.experts, messages)):
-        return Turn(call=GoldAction("assistant", CALL_EXPERT, {"expert": expert, "reason": "It is an expert's turn."}))
+        return Turn(calls=[Call(CALL_EXPERT, {"expert": expert, "reason": "It is an expert's turn."})])
     if role == "solo":
-        return Turn(call=_next_alone(play, messages))
+        return Turn(calls=[_next_alone(play, messages)])
     calls, turns = played(play, role, messages)
     parts = [(side, list(actions)) for side, actions in groupby(play.actions, key=lambda action: action.requestor)]
     mine = [actions for side, actions in parts if side == _SIDES[role]]
@@ -91,7 +82,8 @@ def next_turn(play: Play, role: str, messages: Sequence[Mapping[str, Any]]) -> T
     part = turns - int(waits)
     played_before = sum(len(actions) for actions in mine[: max(part, 0)])
     if 0 <= part < len(mine) and calls - played_before < len(mine[part]):
-        return Turn(call=mine[part][calls - played_before])
+        action = mine[part][calls - played_before]
+        return Turn(calls=[Call(action.name, action.arguments)])
 
     done = part >= len(mine) - 1
     if role == "agent":
@@ -113,10 +105,13 @@ def played(play: Play, role: str, messages: Sequence[Mapping[str, Any]]) -> tupl
     return calls - history_calls.get(role, 0), texts - history_texts.get(role, 0)
 
 
-def _next_alone(play: Play, messages: Sequence[Mapping[str, Any]]) -> GoldAction:
+def _next_alone(play: Play, messages: Sequence[Mapping[str, Any]]) -> Call:
     """Both sides' actions in their order, and then the tool by which tau2's solo agents end."""
     calls, _ = played(play, "solo", messages)
-    return play.actions[calls] if calls < len(play.actions) else GoldAction("assistant", DONE, {})
+    if calls == len(play.actions):
+        return Call(DONE, {})
+    action = play.actions[calls]
+    return Call(action.name, action.arguments)
 
 
 def _judgement(play: Play) -> str:

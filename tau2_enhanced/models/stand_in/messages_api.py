@@ -8,8 +8,7 @@ from typing import Any
 
 from tau2_enhanced.models.anthropic_messages import OPENING
 from tau2_enhanced.models.client import ChatMessage
-from tau2_enhanced.models.stand_in.gold import Turn
-from tau2_enhanced.models.stand_in.wires import Event, Tokens, pieces
+from tau2_enhanced.models.stand_in.wires import Event, Tokens, Turn, calls_with_ids, pieces
 
 _ERRORS = {400: "invalid_request_error", 404: "not_found_error", 500: "api_error"}
 _UNCACHED = 4
@@ -28,19 +27,21 @@ class MessagesAPI:
         return [message for turn in turns for message in _messages(turn)]
 
     def answer(self, number: int, turn: Turn, tokens: Tokens, body: Mapping[str, Any]) -> dict[str, Any]:
-        if turn.call is None:
-            block: dict[str, Any] = {"type": "text", "text": turn.text, "citations": None}
-        else:
+        content: list[dict[str, Any]] = []
+        if turn.text or not turn.calls:
+            content.append({"type": "text", "text": turn.text or "", "citations": None})
+        for made, call in calls_with_ids(turn, f"toolu_{number}"):
+            content.append({"type": "tool_use", "id": made, "name": call.name, "input": dict(call.arguments)})
+        if turn.broken:
             # a call that is cut off has lost its arguments
-            arguments = {} if turn.broken else dict(turn.call.arguments)
-            block = {"type": "tool_use", "id": f"toolu_{number}", "name": turn.call.name, "input": arguments}
-        ended = "end_turn" if turn.call is None else "tool_use"
+            content[-1]["input"] = {}
+        ended = "tool_use" if turn.calls else "end_turn"
         return {
             "id": f"msg_{number}",
             "type": "message",
             "role": "assistant",
             "model": body.get("model", "gold"),
-            "content": [block],
+            "content": content,
             "stop_reason": "max_tokens" if turn.broken else ended,
             "stop_sequence": None,
             "usage": _usage(tokens, caching=_is_cached(body)),

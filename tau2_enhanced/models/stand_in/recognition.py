@@ -12,12 +12,13 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from tau2_enhanced.models.client import ChatMessage
+from tau2_enhanced.models.stand_in.player import NoAnswer
 
 _SCENARIO = re.compile(r"<scenario>(.*)</scenario>", re.DOTALL)
 _SIGNATURE = re.compile(r"\[gold plays (\S+) (.+)\]\s*\Z", re.DOTALL)
 
 
-class NotRecognised(LookupError):
+class NotRecognised(NoAnswer):
     """The request's simulation can't be told; the text says why."""
 
 
@@ -40,16 +41,21 @@ class Recogniser:
 
     def recognise(self, conversation: Sequence[ChatMessage]) -> Asked:
         """The simulation of a request. Raises NotRecognised."""
-        prompt = "\n".join(_text(message) for message in conversation if message["role"] == "system")
-        if scenario := _SCENARIO.search(prompt):
-            return Asked(*self._task(_words(scenario[1])), "user")
+        if task := self.users_task(conversation):
+            return Asked(*task, "user")
         for message in reversed(conversation):
-            if message["role"] == "user" and (signed := _SIGNATURE.search(_text(message))):
+            if message["role"] == "user" and (signed := _SIGNATURE.search(text_of(message))):
                 return Asked(signed[1], signed[2], "agent")
         raise NotRecognised(
             "which task this is can't be told: without the header X-Tau2-Simulation an agent's request needs a user"
             " simulator that is played here too"
         )
+
+    def users_task(self, conversation: Sequence[ChatMessage]) -> tuple[str, str] | None:
+        """The task of a user simulator's request; None for another's. Raises NotRecognised."""
+        prompt = "\n".join(text_of(message) for message in conversation if message["role"] == "system")
+        scenario = _SCENARIO.search(prompt)
+        return self._task(_words(scenario[1])) if scenario else None
 
     def _task(self, scenario: str) -> tuple[str, str]:
         tasks = self._tasks.get(scenario, [])
@@ -73,7 +79,8 @@ def _words(text: str) -> str:
     return " ".join(text.split())
 
 
-def _text(message: ChatMessage) -> str:
+def text_of(message: ChatMessage) -> str:
+    """A message's text, or the texts of its parts."""
     content = message.get("content") or ""
     if isinstance(content, str):
         return content

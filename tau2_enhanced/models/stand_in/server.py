@@ -1,4 +1,4 @@
-"""The stand-in's server: OpenAI's chat completions and Anthropic's messages over HTTP, played from gold actions.
+"""The stand-in's server: OpenAI's chat completions and Anthropic's messages over HTTP, answered by a player.
 
 Run as a process of its own by the runner (`tau2_enhanced.models.stand_in.process`). It reads the plays
 from standard input as one line of JSON, prints its port, and ends when standard input does, so that it
@@ -13,19 +13,19 @@ import itertools
 import json
 import random
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, astuple, dataclass, replace
 from functools import partial
 from typing import Any
 
 from aiohttp import web
 
-from tau2_enhanced.models.client import ChatMessage
 from tau2_enhanced.models.stand_in.chat_completions import ChatCompletions
-from tau2_enhanced.models.stand_in.gold import HEADER, STOP, Play, Turn, next_turn, played, read_plays
+from tau2_enhanced.models.stand_in.gold import HEADER, read_plays
+from tau2_enhanced.models.stand_in.gold_player import GoldPlayer
 from tau2_enhanced.models.stand_in.messages_api import MessagesAPI
-from tau2_enhanced.models.stand_in.recognition import Asked, NotRecognised, Recogniser, signed
-from tau2_enhanced.models.stand_in.wires import CHARACTERS_PER_TOKEN, Tokens, Wire
+from tau2_enhanced.models.stand_in.player import NoAnswer, Player, Question
+from tau2_enhanced.models.stand_in.wires import Tokens, Wire
 
 _MODEL = {"id": "gold", "object": "model", "type": "model", "display_name": "gold"}
 _LARGEST_REQUEST = 64 * 2**20
@@ -50,24 +50,14 @@ class Faults:
     hang_every: int = 0
     """Each Nth request is never answered."""
     break_every: int = 0
-    """Each Nth tool call has arguments that are no JSON."""
-    no_calls: bool = False
-    """Nothing is done, only said: a model that fails every task."""
+    """Each Nth answer with tool calls has arguments that are no JSON."""
 
 
 class StandIn:
-    """Plays by (domain, task), and the counters of what was asked."""
+    """A player behind a server, and the counters of what was asked."""
 
-    def __init__(
-        self,
-        plays: Mapping[tuple[str, str], Play],
-        pace: Pace | None = None,
-        faults: Faults | None = None,
-        recogniser: Recogniser | None = None,
-    ) -> None:
-        """With a `recogniser` requests without our header are answered too."""
-        self._plays = plays
-        self._recogniser = recogniser
+    def __init__(self, player: Player, pace: Pace | None = None, faults: Faults | None = None) -> None:
+        self._player = player
         self._pace = pace or Pace()
         self._faults = faults or Faults()
         self._requests = itertools.count(1)
@@ -148,39 +138,16 @@ class StandIn:
         """The answer to a request, and the request's body."""
         try:
             body = json.loads(raw)
-            conversation = wire.conversation(body)
-            asked = self._asked(header, conversation)
-            play = self._plays[asked.domain, asked.task]
-            turn = self._turn(play, asked, conversation, signs=header is None)
-        except NotRecognised as error:
+            seed = body.get("seed")
+            turn, tokens = self._player.answer(Question(header, wire.conversation(body), seed, len(raw)))
+        except NoAnswer as error:
             raise _Failed(404, str(error)) from None
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise _Failed(400, f"not a request to {wire.path}: {error!r}") from None
-        if turn.call is not None and self._faults.break_every:
+        if turn.calls and self._faults.break_every:
             turn = replace(turn, broken=next(self._calls) % self._faults.break_every == 0)
-        tokens = _tokens(play, asked.role, conversation, turn, len(raw))
         self.tokens = Tokens(*map(sum, zip(astuple(self.tokens), astuple(tokens), strict=True)))
         return wire.answer(number, turn, tokens, body), body
-
-    def _asked(self, header: str | None, conversation: Sequence[ChatMessage]) -> Asked:
-        """Whose request it is. Raises NotRecognised."""
-        if header is None and self._recogniser is not None:
-            return self._recogniser.recognise(conversation)
-        try:
-            named = json.loads(header or "")
-            asked = Asked(named["domain"], named["task"], named["role"])
-            if (asked.domain, asked.task) in self._plays:
-                return asked
-        except (ValueError, LookupError, TypeError):
-            pass
-        raise NotRecognised(f"no play for this request: {HEADER} must name a known domain and task, and the role")
-
-    def _turn(self, play: Play, asked: Asked, conversation: Sequence[ChatMessage], *, signs: bool) -> Turn:
-        played_here = replace(play, actions=()) if self._faults.no_calls else play
-        turn = next_turn(played_here, asked.role, conversation)
-        if signs and asked.role == "user" and turn.text not in (None, STOP):
-            return replace(turn, text=signed(turn.text or "", asked.domain, asked.task))
-        return turn
 
 
 class _Failed(Exception):
@@ -189,18 +156,6 @@ class _Failed(Exception):
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)
         self.status = status
-
-
-def _tokens(play: Play, role: str, conversation: Sequence[ChatMessage], turn: Turn, request_size: int) -> Tokens:
-    """Four characters are a token. What an earlier request of the conversation held comes from the cache."""
-    prompt = request_size // CHARACTERS_PER_TOKEN
-    said = turn.text or json.dumps(turn.call.arguments if turn.call else {})
-    cached = 0
-    if role != "judge" and max(played(play, role, conversation)) > 0:
-        last_answer = max(index for index, message in enumerate(conversation) if message["role"] == "assistant")
-        new = len(json.dumps(conversation[last_answer:])) // CHARACTERS_PER_TOKEN + 1
-        cached = max(0, prompt - new)
-    return Tokens(prompt, cached, len(said) // CHARACTERS_PER_TOKEN + 1)
 
 
 async def serve(stand_in: StandIn, port: int, until: Awaitable[object], announce: Callable[[int], None]) -> None:
@@ -218,14 +173,16 @@ async def serve(stand_in: StandIn, port: int, until: Awaitable[object], announce
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    """The flags that `pace_of` and `faults_of` read."""
+    """The flags that `pace_of` and `faults_of` read, and `--no-calls`, which a player is told."""
     parser.add_argument(
         "--latency", type=_range, default=(0.0, 0.0), metavar="A[:B]", help="seconds until an answer's first token"
     )
     parser.add_argument("--tokens-per-second", type=float, metavar="N", help="after the first token")
     parser.add_argument("--fail-every", type=int, default=0, metavar="N", help="answer each Nth request with HTTP 500")
     parser.add_argument("--hang-every", type=int, default=0, metavar="N", help="never answer each Nth request")
-    parser.add_argument("--break-every", type=int, default=0, metavar="N", help="break each Nth tool call's arguments")
+    parser.add_argument(
+        "--break-every", type=int, default=0, metavar="N", help="break the call in each Nth answer that has one"
+    )
     parser.add_argument("--no-calls", action="store_true", help="only talk, as a model that fails every task")
 
 
@@ -234,7 +191,7 @@ def pace_of(options: argparse.Namespace) -> Pace:
 
 
 def faults_of(options: argparse.Namespace) -> Faults:
-    return Faults(options.fail_every, options.hang_every, options.break_every, options.no_calls)
+    return Faults(options.fail_every, options.hang_every, options.break_every)
 
 
 def _range(text: str) -> tuple[float, float]:
@@ -252,7 +209,8 @@ def main() -> None:
     line = sys.stdin.readline()
     if not line:
         return
-    stand_in = StandIn(read_plays(line), pace_of(options), faults_of(options))
+    player = GoldPlayer(read_plays(line), no_calls=options.no_calls)
+    stand_in = StandIn(player, pace_of(options), faults_of(options))
     # the runner handles ^C; it ends this process by closing its standard input
     asyncio.run(serve(stand_in, options.port, asyncio.to_thread(sys.stdin.read), lambda port: print(port, flush=True)))
 

@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from tau2_enhanced.models.client import ChatMessage
-from tau2_enhanced.models.stand_in.gold import Turn
+
+
+@dataclass(frozen=True)
+class Call:
+    """A tool call of a turn."""
+
+    name: str
+    arguments: Mapping[str, Any]
+    id: str | None = None
+    """None: it gets a new one."""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What to answer: a text, tool calls or both."""
+
+    text: str | None = None
+    calls: Sequence[Call] = ()
+    broken: bool = False
+    """The last call's arguments are to be no JSON."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +47,18 @@ class Event(NamedTuple):
 
     data: bytes
     is_token: bool
+
+
+def calls_with_ids(turn: Turn, new_id: str) -> list[tuple[str, Call]]:
+    """The turn's calls, each with its id: its own, or else the new one, numbered from the second call on."""
+    ids = [new_id if index == 0 else f"{new_id}_{index + 1}" for index in range(len(turn.calls))]
+    return [(call.id or made, call) for made, call in zip(ids, turn.calls, strict=True)]
+
+
+def tokens_of(turn: Turn) -> int:
+    """How many tokens an answer has, at four characters each."""
+    said = (turn.text or "") + "".join(json.dumps(call.arguments) for call in turn.calls)
+    return len(said) // CHARACTERS_PER_TOKEN + 1
 
 
 def pieces(text: str) -> Iterator[str]:
