@@ -82,6 +82,25 @@ def _generate(
     )
 
 
+def keep_users_answers(module: Any) -> None:
+    """Let the user simulator, too, send its own answers with their raw data, which tau2 drops as it turns the roles."""
+    state_class = module.UserState
+    original = state_class.flip_roles
+    if getattr(original, "keeps_answers", False):
+        return
+
+    def flip_roles(state: Any) -> list[Message]:
+        flipped: list[Message] = original(state)
+        answers = [message for message in flipped if message.role == "assistant"]
+        said = [message for message in state.messages if message.role == "user"]
+        for answer, message in zip(answers, said, strict=True):
+            answer.raw_data = message.raw_data
+        return flipped
+
+    flip_roles.keeps_answers = True  # type: ignore[attr-defined]  # so that a second load does not do it twice
+    state_class.flip_roles = flip_roles
+
+
 def to_chat(messages: Iterable[Message]) -> list[ChatMessage]:
     """tau2's messages in the shape of chat completions; reasoning goes back with the turn it belongs to."""
     chat: list[ChatMessage] = []

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tau2_enhanced.deferred_imports import deferred
 from tau2_enhanced.environments.domain_environments import over_shared_databases
 from tau2_enhanced.errors import UserMistake
-from tau2_enhanced.tau2_versions.answering import route_generate
+from tau2_enhanced.tau2_versions.answering import keep_users_answers, route_generate
 from tau2_enhanced.tau2_versions.installation import supported_installation
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def load() -> Registry:
         registry: Registry = importlib.import_module("tau2.registry").registry
         for role, module in _GENERATE_OF.items():
             route_generate(role, importlib.import_module(module))
+        keep_users_answers(importlib.import_module(_GENERATE_OF["user"]))
     _share_databases(registry)
     return registry
 

@@ -82,3 +82,31 @@ def test_thinking_goes_back_to_the_agent_and_never_to_the_user(
     assert "secret" not in json.dumps(to_user)
     assert to_user["messages"][-1]["content"][0]["text"] == "Which one?"
     assert called.raw_data["message"]["content_blocks"] == [*THINKING, use]
+
+
+def test_the_users_thinking_goes_back_to_the_user_alone(
+    server: ScriptedServer, models: SimulationModels, registry: Any
+) -> None:
+    from tau2.data_model.message import AssistantMessage, ToolMessage
+
+    use = {"type": "tool_use", "id": "toolu_1", "name": "check_status_bar", "input": {}}
+    answer = [*THINKING, {"type": "text", "text": "No service"}]
+    fine = message({"type": "text", "text": "Fine"})
+    server.answers(message(*THINKING, use), message(*answer), fine, fine)
+    tools = registry.get_env_constructor("telecom")().get_user_tools()
+    user = registry.get_user_constructor(tau2_versions.USER)(tools=tools, instructions="Hurry.", llm="claude-m")
+    agent = registry.get_agent_constructor(tau2_versions.AGENT)(tools=[], domain_policy="Be kind.", llm="claude-m")
+    state = user.get_init_state()
+    with tau2_versions.answered_by(models):
+        user.generate_next_message(AssistantMessage(role="assistant", content="What do you see?"), state)
+        seen = ToolMessage(id="toolu_1", role="tool", content="no bars", requestor="user")
+        said, _ = user.generate_next_message(seen, state)
+        asked, _ = agent.generate_next_message(said, agent.get_init_state())
+        user.generate_next_message(asked, state)
+    _, with_result, to_agent, to_user = server.bodies
+    assert [broken_rules(body) for body in server.bodies] == [[]] * 4
+    assert [turn["role"] for turn in to_user["messages"]] == ["user", "assistant", "user", "assistant", "user"]
+    assert with_result["messages"][1]["content"] == [*THINKING, use]
+    assert to_user["messages"][1]["content"] == [*THINKING, use]
+    assert to_user["messages"][3]["content"] == answer
+    assert "secret" not in json.dumps(to_agent)

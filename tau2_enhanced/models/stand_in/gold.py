@@ -108,7 +108,7 @@ def played(play: Play, role: str, messages: Sequence[Mapping[str, Any]]) -> tupl
 def _next_alone(play: Play, messages: Sequence[Mapping[str, Any]]) -> Call:
     """Both sides' actions in their order, and then the tool by which tau2's solo agents end."""
     calls, _ = played(play, "solo", messages)
-    if calls == len(play.actions):
+    if calls >= len(play.actions):
         return Call(DONE, {})
     action = play.actions[calls]
     return Call(action.name, action.arguments)
