@@ -24,6 +24,9 @@ from collections.abc import Mapping
 from tau2_enhanced.errors import Tau2EnhancedError
 from tau2_enhanced.logging.redaction import scrub
 
+UNREACHABLE = "unreachable"
+"""The error type of a connection that could not be made: the server has not seen the request."""
+
 
 class ModelCallError(Tau2EnhancedError):
     """A model gave no usable answer. The text repeats no secret, and half characters not at all."""
@@ -55,8 +58,9 @@ class TransientFailure(CallFailed):
 
     @property
     def will_pass(self) -> bool:
-        """Whether waiting is sure to help: a rate limit, or a busy server that says for how long."""
-        return self.error_type == "rate_limit" or (self.for_load and self.retry_after_s is not None)
+        """Whether to wait rather than to give up: a rate limit, a busy server that says for how long, one away."""
+        waits = self.error_type in ("rate_limit", UNREACHABLE)
+        return waits or (self.for_load and self.retry_after_s is not None)
 
 
 class DeadlinePassed(CallFailed):

@@ -20,7 +20,7 @@ import orjson
 from tau2_enhanced.logging.redaction import scrub
 from tau2_enhanced.models.client import whole
 from tau2_enhanced.models.deadlines import deadline, held
-from tau2_enhanced.models.failures import DeadlinePassed, ModelCallError, TransientFailure
+from tau2_enhanced.models.failures import UNREACHABLE, DeadlinePassed, ModelCallError, TransientFailure
 from tau2_enhanced.models.resolve import on_this_machine
 
 CHECK_TIMEOUT_S = 15.0
@@ -88,7 +88,9 @@ def connection_failure(error: Exception) -> ModelCallError:
     """What broke or delayed a connection, given as httpx2's exception or as an SDK's that it caused."""
     cause = error if isinstance(error, httpx2.HTTPError) else error.__cause__ or error
     if isinstance(cause, httpx2.ConnectTimeout):
-        return TransientFailure("the connection could not be made in time", error_type="connection")
+        return TransientFailure("the connection could not be made in time", error_type=UNREACHABLE)
+    if isinstance(cause, httpx2.ConnectError):
+        return TransientFailure(f"no connection: {cause_text(error)}", error_type=UNREACHABLE)
     if isinstance(cause, httpx2.TimeoutException):
         return DeadlinePassed(_TOO_LATE)
     return TransientFailure(f"connection lost: {cause_text(error)}", error_type="connection")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 from collections.abc import Callable
@@ -11,11 +12,15 @@ from dataclasses import dataclass, replace
 from tau2_enhanced.logging import current_context, get_logger
 from tau2_enhanced.models.adaptive import AdaptiveLimit, new_ticket
 from tau2_enhanced.models.client import Client, Reply, Request
-from tau2_enhanced.models.failures import DeadlinePassed, ModelCallError, TransientFailure
+from tau2_enhanced.models.failures import UNREACHABLE, DeadlinePassed, ModelCallError, TransientFailure
 from tau2_enhanced.models.task_time import task_time
 
 _FIRST_WAIT_S = 0.5
 _LONGEST_WAIT_S = 60.0
+_LOOKS_AGAIN_AFTER_S = 10.0
+"""The longest wait between two attempts to reach a server: looking costs it nothing, and it may be back any moment."""
+_ATTEMPTS_SHOWN = 3
+"""Failed attempts at one call that are warned of; those after them are told to the log alone."""
 
 _logger = get_logger(__name__)
 _jitter = random.Random()
@@ -64,9 +69,9 @@ def complete_with_retries(
 ) -> Reply:
     """The first answer that arrives; at most `retries` attempts after the first, for transient failures only.
 
-    Rate limits, which pass, are not counted among them: they are waited for until the call's own time limit has
-    passed since the first of them. `limit` says when each attempt may begin. An attempt takes no more than what the
-    simulation has left of its time.
+    Rate limits and servers that can't be reached, which pass, are not counted among them: they are waited for until the
+    call's own time limit has passed since the first of them. `limit` says when each attempt may begin. An attempt takes
+    no more than what the simulation has left of its time.
 
     Raises the last attempt's ModelCallError, or what passing the simulation's limit means. `attempts` holds the
     times either way.
@@ -93,6 +98,8 @@ def complete_with_retries(
             if not isinstance(failure, TransientFailure):
                 raise
             wait = backoff_s(attempts.count, failure.retry_after_s)
+            if failure.error_type == UNREACHABLE:
+                wait = min(wait, _LOOKS_AGAIN_AFTER_S)
             if failure.will_pass:
                 limited_since_ms = attempts.start_ms if limited_since_ms is None else limited_since_ms
                 if (now_ms() - limited_since_ms) / 1000 + wait > request.timeout_s:
@@ -101,8 +108,13 @@ def complete_with_retries(
                 failures += 1
                 if failures > retries or wait > request.timeout_s:
                     raise
-            _logger.warning(
-                "%s: attempt %d failed (%s), trying again in %.1f s", request.model, attempts.count, failure, wait
+            _logger.log(
+                logging.WARNING if attempts.count <= _ATTEMPTS_SHOWN else logging.INFO,
+                "%s: attempt %d failed (%s), trying again in %.1f s",
+                request.model,
+                attempts.count,
+                failure,
+                wait,
             )
         with current_context().waiting(f"another attempt at {request.model}"):
             sleep(min(wait, max(0.0, time_of_task.wall_left_s())))

@@ -16,7 +16,7 @@ from tau2_enhanced.logging.bridge import silence_loguru
 from tau2_enhanced.logging.events import RunStartEvent
 from tau2_enhanced.logging.redaction import protect_environment
 from tau2_enhanced.models.adaptive import AdaptiveLimit
-from tau2_enhanced.models.failures import AuthenticationFailed
+from tau2_enhanced.models.failures import UNREACHABLE, AuthenticationFailed
 from tau2_enhanced.models.resolve import GOLD, ModelSpec
 from tau2_enhanced.models.stand_in.plays import play_of
 from tau2_enhanced.models.stand_in.process import StandInProcess
@@ -194,6 +194,8 @@ def _look_for_the_end(outcome: Outcome, record: Record, options: RunOptions, sto
             stop.request(f"--max-cost {options.max_cost:g} USD is reached")
     if outcome.error_type == AuthenticationFailed.error_type:
         stop.request(f"a server refuses further calls: {outcome.error}")
+    if outcome.error_type == UNREACHABLE:
+        stop.request(f"a server can't be reached, and was waited for: {outcome.error}")
 
 
 def _jobs_left(jobs: Sequence[Job], record: Record) -> list[Job]:

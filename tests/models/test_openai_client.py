@@ -242,10 +242,11 @@ def test_a_connection_closed_without_a_word_is_transient(server: ScriptedServer,
     assert failure.error_type == "connection"
 
 
-def test_where_nothing_listens_is_transient(connect: Connect) -> None:
+def test_where_nothing_listens_is_waited_for(connect: Connect) -> None:
     failure = failure_of(connect(f"http://127.0.0.1:{free_port()}/v1"))
     assert isinstance(failure, TransientFailure)
-    assert failure.error_type == "connection"
+    assert failure.will_pass
+    assert failure.error_type == "unreachable"
 
 
 OPENAI_OVERFLOW = {

@@ -189,6 +189,15 @@ def test_rate_limits_between_other_failures_do_not_use_up_the_retries(clock: Sti
     assert attempts.count == 6
 
 
+def test_a_server_that_is_away_is_waited_for_and_looked_at_often(clock: StillClock) -> None:
+    away = TransientFailure("no connection", error_type="unreachable")
+    client, attempts, waits = FailingClient(*[away] * 30), Attempts(), list[float]()
+    request = replace(ASKED, timeout_s=600.0)
+    complete_with_retries(client, request, attempts, retries=0, now_ms=clock.ms, sleep=sleeper(clock, waits))
+    assert attempts.count == 31
+    assert max(waits) == 10.0
+
+
 @pytest.mark.parametrize(
     "failure",
     [
