@@ -13,6 +13,7 @@ from tau2_enhanced.logging import current_context, get_logger
 from tau2_enhanced.models.adaptive import AdaptiveLimit, new_ticket
 from tau2_enhanced.models.client import Client, Reply, Request
 from tau2_enhanced.models.failures import UNREACHABLE, DeadlinePassed, ModelCallError, TransientFailure
+from tau2_enhanced.models.pauses import PAUSES
 from tau2_enhanced.models.task_time import task_time
 
 _FIRST_WAIT_S = 0.5
@@ -71,7 +72,8 @@ def complete_with_retries(
 
     Rate limits and servers that can't be reached, which pass, are not counted among them: they are waited for until the
     call's own time limit has passed since the first of them. `limit` says when each attempt may begin. An attempt takes
-    no more than what the simulation has left of its time.
+    no more than what the simulation has left of its time; one whose deadline passed while this process did not run is
+    made again.
 
     Raises the last attempt's ModelCallError, or what passing the simulation's limit means. `attempts` holds the
     times either way.
@@ -80,7 +82,7 @@ def complete_with_retries(
     ticket, failures = new_ticket(), 0
     limited_since_ms: float | None = None
     while True:
-        asked_ms = now_ms()
+        asked_ms, paused_s = now_ms(), PAUSES.total_s()
         left_s = request.timeout_s
         try:
             with limit.turn(ticket) if limit is not None else nullcontext(False) as waited:
@@ -93,6 +95,12 @@ def complete_with_retries(
                 )
         except ModelCallError as failure:
             current_context().last_error = failure.error_type
+            paused_s = PAUSES.total_s() - paused_s
+            if isinstance(failure, DeadlinePassed) and paused_s:
+                _logger.warning("%s: this process did not run for %.0f s, asking again", request.model, paused_s)
+                time_of_task.waited_ms += now_ms() - attempts.start_ms - paused_s * 1000
+                time_of_task.check()
+                continue
             if isinstance(failure, DeadlinePassed) and left_s < request.timeout_s:
                 raise time_of_task.passed() from None
             if not isinstance(failure, TransientFailure):
@@ -118,7 +126,7 @@ def complete_with_retries(
             )
         with current_context().waiting(f"another attempt at {request.model}"):
             sleep(min(wait, max(0.0, time_of_task.wall_left_s())))
-        time_of_task.waited_ms += now_ms() - attempts.start_ms
+        time_of_task.waited_ms += now_ms() - attempts.start_ms - paused_s * 1000
         time_of_task.check()
 
 

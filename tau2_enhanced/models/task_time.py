@@ -1,7 +1,8 @@
 """The time that one simulation may take, and what its running call may still take of it.
 
-Working time is wall time without failed attempts and the waits after them: what a rate limit or a server in trouble
-costs. So more working time than allowed is the model's own failure, and more wall time is nobody's.
+Working time is wall time without failed attempts and the waits after them, which is what a rate limit or a server in
+trouble costs, and without the time in which this process did not run. So more working time than allowed is the model's
+own failure, and more wall time is nobody's.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 
 from tau2_enhanced.models.failures import LimitReached, ModelCallError, TaskTimeout
+from tau2_enhanced.models.pauses import PAUSES, Pauses
 
 
 @dataclass
@@ -24,6 +26,10 @@ class TaskTime:
     working_s: float | None = None
     waited_ms: float = 0.0
     """Failed attempts and the waits after them, so far."""
+    pauses: Pauses = PAUSES
+
+    def __post_init__(self) -> None:
+        self._paused_before_s = self.pauses.total_s()
 
     def left_s(self) -> float:
         """What a call may still take; infinite without a limit."""
@@ -45,7 +51,10 @@ class TaskTime:
         return TaskTimeout(f"the task took more than {self.wall_s:g} s")
 
     def _working_left_s(self) -> float:
-        return float("inf") if self.working_s is None else self.working_s - self._took_s() + self.waited_ms / 1000
+        if self.working_s is None:
+            return float("inf")
+        paused_s = self.pauses.total_s() - self._paused_before_s
+        return self.working_s - self._took_s() + self.waited_ms / 1000 + paused_s
 
     def _took_s(self) -> float:
         return (self.now_ms() - self.began_ms) / 1000

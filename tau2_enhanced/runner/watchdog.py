@@ -15,6 +15,7 @@ from dataclasses import replace
 
 from tau2_enhanced.logging import TaskContext, emit, get_logger, task_context
 from tau2_enhanced.logging.events import HeartbeatEvent
+from tau2_enhanced.models.pauses import PAUSES
 from tau2_enhanced.runner.status import RunStatus, TaskStatus, write_status
 from tau2_enhanced.runner.tally import Tally
 
@@ -41,6 +42,7 @@ class Watchdog:
         self._tally = tally
         self._heartbeat_s = heartbeat_s
         self._stall_after_s = stall_after_s
+        self._paused_s = PAUSES.total_s()
         self._closed = threading.Event()
         self._asked = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
@@ -52,13 +54,14 @@ class Watchdog:
     def watching(self) -> Iterator[None]:
         """Watch inside the block; the status file then tells how it ended."""
         self._write()
-        self._thread.start()
-        try:
-            yield
-        finally:
-            self._closed.set()
-            self._thread.join()
-            self._write(ended=True)
+        with PAUSES.watched():
+            self._thread.start()
+            try:
+                yield
+            finally:
+                self._closed.set()
+                self._thread.join()
+                self._write(ended=True)
 
     def dump(self) -> None:
         """Let every running simulation's state and stack be written into the log. Safe in a signal handler."""
@@ -77,6 +80,7 @@ class Watchdog:
         if self._asked.is_set():
             self._asked.clear()
             _dump(contexts)
+        self._look_for_pauses(contexts)
         self._look_for_stalls(contexts)
         if now - self._beaten >= self._heartbeat_s:
             self._beaten = now
@@ -84,6 +88,15 @@ class Watchdog:
         if now - self._written >= _WRITES_EVERY_S:
             self._written = now
             self._write()
+
+    def _look_for_pauses(self, contexts: Sequence[TaskContext]) -> None:
+        paused_s, self._paused_s = PAUSES.total_s() - self._paused_s, PAUSES.total_s()
+        if not paused_s:
+            return
+        _logger.warning("this process did not run for %.0f s; no simulation is charged with that", paused_s)
+        for context in contexts:
+            # a task is not stuck because everything was
+            context.last_event_ms = min(context.clock.ms(), context.last_event_ms + paused_s * 1000)
 
     def _look_for_stalls(self, contexts: Sequence[TaskContext]) -> None:
         self._stalled = {sim: last for sim, last in self._stalled.items() if sim in self._running}
