@@ -8,8 +8,11 @@ from dataclasses import dataclass, field
 from queue import Empty, Queue
 from typing import Protocol
 
+from tau2_enhanced.errors import Tau2EnhancedError
+from tau2_enhanced.logging import get_logger
 from tau2_enhanced.runner.jobs import Job, Outcome
 
+_logger = get_logger(__name__)
 _POLL_S = 0.1
 
 
@@ -27,6 +30,19 @@ class Stop:
     def request(self, reason: str) -> None:
         """Begin no new simulation. The first reason stays."""
         self.reason = self.reason or reason
+
+
+def _started(workers: Sequence[threading.Thread]) -> int:
+    """Start as many as the system allows; how many. Raises Tau2EnhancedError where it allows none."""
+    for number, worker in enumerate(workers):
+        try:
+            worker.start()
+        except RuntimeError as error:
+            if not number:
+                raise Tau2EnhancedError(f"no simulation can be run: {error}") from None
+            _logger.error("%d simulations run at once, not %d: %s", number, len(workers), error)
+            return number
+    return len(workers)
 
 
 class Executor(Protocol):
@@ -65,9 +81,7 @@ class ThreadPool:
             threading.Thread(target=run, name=f"worker-{number}", daemon=True)
             for number in range(1, min(self._size, len(jobs)) + 1)
         ]
-        for worker in workers:
-            worker.start()
-        running = len(workers)
+        running = _started(workers)
         while running and not stop.at_once.is_set():
             try:
                 result = ended.get(timeout=_POLL_S)

@@ -35,6 +35,7 @@ from tau2_enhanced.runner.finish import finish
 from tau2_enhanced.runner.folder import RunFolder
 from tau2_enhanced.runner.jobs import Job, Outcome, Status
 from tau2_enhanced.runner.keeper import Keeper
+from tau2_enhanced.runner.open_files import make_room
 from tau2_enhanced.runner.options import RunOptions
 from tau2_enhanced.runner.plan import Plan, make_plan
 from tau2_enhanced.runner.pool import Stop, ThreadPool
@@ -81,6 +82,7 @@ def run(command: CommandLine) -> int:
         plays = {key: replace(play_of(task), experts=tuple(experts)) for key, task in plan.tasks.items()}
         gold_url = stand_in.serve(plays) if stand_in is not None else None
         backends = connect(specs, experts, options, gold_url, recordings, closing)
+        make_room(min(options.max_concurrency, len(plan.jobs)), len(backends.limits))
         display = make_display(options.display, sys.stderr)
         record, logs = open_run(
             options, folder, configuration, plan.domains, display, closing, resumed=earlier is not None

@@ -97,3 +97,20 @@ def test_a_full_disk_stops_the_run_and_loses_nothing_that_was_finished(tmp_path:
     assert again.returncode == 0, err
     assert record.read_text().startswith(before)
     assert record.read_text().count("\n") == 180
+
+
+def test_too_few_open_files_are_said_before_the_run_begins(tmp_path: Path, spawn_run: Spawn) -> None:
+    flags = ["--domains", "mock", "--num-trials", "8", "--max-concurrency", "60"]
+    few = spawn_run(*flags, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100)))
+    _, err = few.communicate(timeout=60)
+    assert few.returncode == 2
+    assert "60 simulations at once need 124 open files, and this process may have 100" in err
+    assert err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_limit_of_open_files_that_may_be_raised_is(spawn_run: Spawn) -> None:
+    flags = ["--domains", "mock", "--num-trials", "8", "--max-concurrency", "60"]
+    more = spawn_run(*flags, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (70, 1000)))
+    _, err = more.communicate(timeout=60)
+    assert more.returncode == 0, err
