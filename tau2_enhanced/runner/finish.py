@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shlex
 import sys
 from collections.abc import Mapping
@@ -54,6 +55,8 @@ def finish(started: StartedRun, registry: Registry, policies: Mapping[str, str],
         )
     )
     started.logs.close()
+    # simulations that were given up may still run, and what they warn of is no longer for anybody
+    logging.getLogger().addHandler(logging.NullHandler())
     _show(summary, options)
     if unwritten:
         again = f", {len(record.unwritten)} simulations that ended run again" if record.unwritten else ""
