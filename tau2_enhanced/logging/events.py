@@ -50,6 +50,7 @@ __all__ = [
     "FieldSpec",
     "HeartbeatEvent",
     "LLMCallEvent",
+    "LoopEvent",
     "ModelCallEvent",
     "RunCompleteEvent",
     "RunStartEvent",
@@ -342,6 +343,19 @@ class HeartbeatEvent(ExecutionEvent):
     """In words: a model, a tool, the evaluator; absent while it works."""
     waiting_ms: float | None = ms(default=None)
     last_error: str | None = None
+
+
+@dataclass
+class LoopEvent(ExecutionEvent):
+    """A participant made the same tool call, with the same answer, three times in a row or more."""
+
+    type: ClassVar[str] = "loop"
+
+    function: str | None = None
+    requestor: str | None = None
+    """Who called: assistant or user."""
+    repeats: int | None = None
+    """How many times in a row so far."""
 
 
 @dataclass

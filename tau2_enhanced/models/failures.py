@@ -13,6 +13,7 @@ ModelCallError
     ├── BrokenArguments      a tool call whose arguments are no JSON object, three times over
     ├── EmptyAnswer          neither text nor a tool call, or text alone where a call is required, three times over
     ├── ExpertFailed         no expert took a turn that the agent wanted one to take, three times over
+    ├── Looped               one tool call again and again, where --stop-loops ends that
     └── LimitReached         more tokens, money or working time than one task may take
 """
 
@@ -107,6 +108,10 @@ class ExpertFailed(ModelFailure):
     """The agent asked for experts in ways that can't be, or of experts that gave no usable answer."""
 
     error_type = "expert_failed"
+
+
+class Looped(ModelFailure):
+    error_type = "loop"
 
 
 class LimitReached(ModelFailure):

@@ -122,6 +122,9 @@ def _build_parser() -> argparse.ArgumentParser:
     run.add_argument("--max-steps", type=int, metavar="N", help="default: 200")
     run.add_argument("--max-errors", type=int, metavar="N", help="default: 10")
     run.add_argument("--seed", type=int, metavar="N", help="default: 300")
+    run.add_argument(
+        "--stop-loops", type=int, metavar="N", help="the same tool call so often in a row: the task has failed"
+    )
     run.add_argument("--task-token-limit", type=int, metavar="N", help="above it a task has failed")
     run.add_argument("--task-cost-limit", type=float, metavar="USD", help="above it a task has failed")
     run.add_argument("--task-timeout", type=float, metavar="S", help="after it a task is ended without a verdict")

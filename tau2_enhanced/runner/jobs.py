@@ -50,6 +50,8 @@ class Outcome:
     steps: int
     used: dict[str, dict[str, Any]] = field(default_factory=dict)
     """By role (agent, expert, user, judge): calls, input_tokens, output_tokens, cached_tokens, cost_usd, seconds."""
+    loops: dict[str, int] = field(default_factory=dict)
+    """By function that was called in a loop, how many times in a row at most."""
     simulation: dict[str, Any] = field(default_factory=dict)
     """The tau2 SimulationRun."""
     continues: str | None = None

@@ -13,6 +13,8 @@ from tau2_enhanced.errors import UserMistake
 from tau2_enhanced.models.resolve import GOLD, REPLAY_PREFIX, url_without_secrets
 from tau2_enhanced.tau2_versions import DEFAULT_MODEL
 
+_FEWEST_IN_A_LOOP = 3
+
 
 def _free(**options: Any) -> Any:
     """A field that can't change a result: a resumed run may differ in it."""
@@ -54,6 +56,8 @@ class RunOptions:
     """`MODEL=IN/OUT`, USD per million tokens."""
     max_steps: int = 200
     max_errors: int = 10
+    stop_loops: int | None = None
+    """How many times in a row the same tool call with the same answer ends a task; None lets it go on."""
     task_token_limit: int | None = None
     """Tokens, in and out, that agent and user may take for one task."""
     task_cost_limit: float | None = None
@@ -107,6 +111,8 @@ class RunOptions:
                 raise UserMistake(f"{_flag(name)} must be at least {least}, not {getattr(self, name)}")
         if self.num_tasks is not None and self.num_tasks < 1:
             raise UserMistake(f"--num-tasks must be at least 1, not {self.num_tasks}")
+        if self.stop_loops is not None and self.stop_loops < _FEWEST_IN_A_LOOP:
+            raise UserMistake(f"--stop-loops must be at least {_FEWEST_IN_A_LOOP}, not {self.stop_loops}")
         for name in ("llm_timeout", "heartbeat", "stall_after"):
             if not getattr(self, name) > 0:
                 raise UserMistake(f"{_flag(name)} must be more than 0 seconds, not {getattr(self, name):g}")

@@ -12,6 +12,7 @@ from tau2_enhanced.environments.logging_environment import LoggingEnvironment
 from tau2_enhanced.logging import current_context, emit
 from tau2_enhanced.logging.events import StepCompleteEvent
 from tau2_enhanced.models.failures import ModelFailure
+from tau2_enhanced.runner.loops import LoopWatch
 from tau2_enhanced.runner.verdicts import model_failure_reason
 
 
@@ -21,8 +22,10 @@ class RecordedOrchestrator(Orchestrator):  # type: ignore[misc]  # tau2 ships no
     `max_steps` keeps tau2's own count, in which tool calls are steps of their own.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, stop_loops: int | None = None, **kwargs: Any) -> None:
+        """As tau2's; `stop_loops` is how many times in a row the same tool call ends the simulation."""
         super().__init__(*args, **kwargs)
+        self.loops = LoopWatch(stop_loops)
         self.failure: ModelFailure | None = None
         self.turns = 0
         self._turn: tuple[str, float] | None = None
@@ -56,10 +59,13 @@ class RecordedOrchestrator(Orchestrator):  # type: ignore[misc]  # tau2 ships no
         elif self._turn is None:
             # the task's own history ends with a tool call
             self._begin_turn(self.from_role.value)
+        asked, asker = self.message, self.from_role
         try:
             super().step()
+            if taker is Role.ENV:
+                self.loops.look(asked.tool_calls, getattr(self.message, "tool_messages", [self.message]))
         except ModelFailure as failure:
-            self._fail(failure, taker)
+            self._fail(failure, asker if taker is Role.ENV else taker)
             return
         if taker is Role.ENV:
             self._end_turn(Role.ENV.value)

@@ -29,6 +29,7 @@ def print_report(summary: Mapping[str, Any], console: Console) -> None:
     _simulations(console, "slowest", summary["slowest"][:_LISTED], len(summary["slowest"][:_LISTED]))
     _simulations(console, "failed", summary["failed"][:_LISTED], len(summary["failed"]))
     _simulations(console, "without verdict", summary["without_verdict"], len(summary["without_verdict"]))
+    _loops(console, summary["looped"])
     if summary["not_run"]:
         console.print(f"not run: {len(summary['not_run'])}", style="yellow")
     if summary["played_by_gold"]:
@@ -103,6 +104,18 @@ def _simulations(console: Console, title: str, listed: Sequence[Mapping[str, Any
         why = f"{entry['error_type']}: {entry['error']}" if entry["error_type"] else entry["termination_reason"]
         task = f"{entry['domain']} {words.short(entry['task'])} #{entry['trial']}"
         line = f"  {task}  {verdict}, {_time(entry['duration_ms'])}, {why}"
+        console.print(Text(line, overflow="ellipsis"), no_wrap=True)
+
+
+def _loops(console: Console, looped: Sequence[Mapping[str, Any]]) -> None:
+    if not looped:
+        return
+    longest_first = sorted(looped, key=lambda entry: -entry["repeats"])[:_LISTED]
+    more = f" (the longest {_LISTED} of {len(looped)})" if len(looped) > _LISTED else ""
+    console.print(f"in a loop{more}:")
+    for entry in longest_first:
+        task = f"{entry['domain']} {words.short(entry['task'])} #{entry['trial']}"
+        line = f"  {task}  {entry['function']} {entry['repeats']} times in a row with the same answer"
         console.print(Text(line, overflow="ellipsis"), no_wrap=True)
 
 

@@ -103,6 +103,7 @@ def run(command: CommandLine) -> int:
             context_strategy=options.context_strategy,
             token_limit=options.task_token_limit,
             cost_limit_usd=options.task_cost_limit,
+            stop_loops=options.stop_loops,
             wall_limit_s=options.task_timeout,
             working_limit_s=options.task_working_timeout,
             events=events,

@@ -58,6 +58,8 @@ class Bench:
     context_strategy: str = "none"
     token_limit: int | None = None
     cost_limit_usd: float | None = None
+    stop_loops: int | None = None
+    """How many times in a row the same tool call ends a simulation."""
     wall_limit_s: float | None = None
     working_limit_s: float | None = None
     events: EventSink | None = None
@@ -155,6 +157,7 @@ def _recorded(job: Job, bench: Bench, sim: str) -> Outcome:
         ended_ms=round(bench.clock.ms(), 3),
         steps=attempt.turns,
         used={role: asdict(account) for role, account in models.used.items()},
+        loops=attempt.loops,
         simulation=simulation.model_dump(mode="json"),
     )
     _log_outcome(outcome, start_ms)
@@ -169,7 +172,14 @@ def _with_earlier(outcome: Outcome, conversation: Outcome) -> Outcome:
         for name, value in account.items():
             before[name] = None if before[name] is None or value is None else before[name] + value
     duration_ms = round(conversation.duration_ms + outcome.duration_ms, 3)
-    return replace(outcome, used=used, duration_ms=duration_ms, steps=conversation.steps, continues=conversation.sim)
+    return replace(
+        outcome,
+        used=used,
+        duration_ms=duration_ms,
+        steps=conversation.steps,
+        loops=conversation.loops,
+        continues=conversation.sim,
+    )
 
 
 class _Attempt:
@@ -189,6 +199,10 @@ class _Attempt:
     @property
     def turns(self) -> int:
         return self.orchestrator.turns if self.orchestrator is not None else 0
+
+    @property
+    def loops(self) -> dict[str, int]:
+        return self.orchestrator.loops.longest if self.orchestrator is not None else {}
 
     def evaluated(self) -> SimulationRun:
         """The simulation with its reward. Raises _EvaluationFailed, or what broke the conversation off."""
@@ -228,6 +242,7 @@ class _Attempt:
             max_errors=bench.max_errors,
             seed=self.job.seed,
             solo_mode=bench.solo,
+            stop_loops=bench.stop_loops,
         )
         with limited(TaskTime(bench.clock.ms, bench.clock.ms(), bench.wall_limit_s, bench.working_limit_s)):
             simulation = self.orchestrator.run()

@@ -37,6 +37,7 @@ def summarise(planned: Sequence[JobKey], find: Callable[[JobKey], Outcome | None
         "failed": [_line(outcome) for outcome in verdicts if not outcome.passed],
         "without_verdict": [_line(outcome) for outcome in outcomes if outcome.status is not Status.VERDICT],
         "not_run": [key._asdict() for key in planned if find(key) is None],
+        "looped": [_loop(outcome) for outcome in outcomes if outcome.loops],
         "slowest": [_line(outcome) for outcome in sorted(outcomes, key=lambda outcome: -outcome.duration_ms)[:_LISTED]],
     }
 
@@ -108,6 +109,11 @@ def _percentile(values: Sequence[float], percent: int) -> float | None:
 def _reason(outcome: Outcome) -> str:
     """Why it ended; for one without a verdict, why it has none."""
     return outcome.termination_reason if outcome.status is Status.VERDICT else f"no_verdict:{outcome.error_type}"
+
+
+def _loop(outcome: Outcome) -> dict[str, Any]:
+    function, repeats = max(outcome.loops.items(), key=lambda loop: loop[1])
+    return {**outcome.key._asdict(), "function": function, "repeats": repeats, "reward": outcome.reward}
 
 
 def _line(outcome: Outcome) -> dict[str, Any]:
