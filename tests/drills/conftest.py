@@ -12,7 +12,7 @@ _STAMP = re.compile(r"^(\[\w+\]) \S+ \S+ ")
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    if "drill" not in config.option.markexpr.split():
+    if config.option.markexpr != "drill":
         return
     passed = terminalreporter.stats.get("passed", [])
     rows = [value for report in passed for name, value in report.user_properties if name == "drill"]
