@@ -114,13 +114,23 @@ class LoggingEnvironment:
 
     @contextmanager
     def to_its_end(self) -> Iterator[None]:
-        """Inside the block the simulation runs: when it is over, or breaks off, its last snapshot is taken."""
+        """Inside the block the simulation runs: when it is over, or breaks off, its last snapshot is taken.
+
+        Afterwards the instance is no longer listened to.
+        """
         try:
             yield
         except BaseException:
             self._end("error")
             raise
+        finally:
+            self._stop_listening()
         self._end("end")
+
+    def _stop_listening(self) -> None:
+        """Give the instance its own methods back: with ours it holds itself, and its databases outlive it."""
+        for name in _LISTENED:
+            vars(self._environment).pop(name, None)
 
     def _end(self, how: str) -> None:
         if self._recorder is not None:
@@ -213,6 +223,7 @@ class LoggingEnvironment:
             setattr(self._environment, name, value)
 
 
+_LISTENED = ("make_tool_call", "sync_tools", "get_response")
 _OWN = {
     *("_environment", "_answer", "_recorder", "_record_replays", "_raised", "_result_type", "_call_ids"),
     *("get_response", "set_state", "make_tool_call"),

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import logging
+import weakref
 from typing import Any
 
 import pytest
@@ -251,3 +253,16 @@ def test_at_debug_a_call_is_shown_with_what_it_changed(
     [traceback] = [record.exc_info for record in shown if record.exc_info]
     assert traceback[0] is ValueError
     assert len(events) == 3
+
+
+def test_when_it_is_over_its_databases_need_no_garbage_collection(registry: Any) -> None:
+    environment = LoggingEnvironment(registry.get_env_constructor("mock")())
+    with environment.to_its_end():
+        environment.get_response(call("get_users"))
+    tools = weakref.ref(environment.tools)
+    gc.disable()
+    try:
+        del environment
+        assert tools() is None
+    finally:
+        gc.enable()
