@@ -29,6 +29,7 @@ from tau2_enhanced import tau2_versions
 from tau2_enhanced.logging import configure_logging, task_context
 from tau2_enhanced.logging.bridge import silence_loguru
 from tau2_enhanced.models.client import Request
+from tau2_enhanced.models.connections import Connections
 from tau2_enhanced.models.http import encoded
 from tau2_enhanced.models.openai_client import OpenAIClient
 from tau2_enhanced.models.participant import Participant
@@ -131,8 +132,9 @@ def ways(port: int, closing: ExitStack) -> dict[str, Callable[[], object]]:
 
     bare = http.client.HTTPConnection("127.0.0.1", port)
     httpx_client = closing.enter_context(httpx2.Client())
+    on_our_connections = closing.enter_context(httpx2.Client(transport=Connections(trust_env=False)))
     sdk = closing.enter_context(openai.OpenAI(api_key="none", base_url=url, max_retries=0))
-    client = OpenAIClient("vllm", url, "EMPTY", max_connections=1)
+    client = OpenAIClient("vllm", url, "EMPTY")
     closing.callback(client.close)
     participant = Participant(
         "agent", parse_model("vllm/m", role="agent", base_url=url), client, PriceBook({"m": FREE})
@@ -147,8 +149,12 @@ def ways(port: int, closing: ExitStack) -> dict[str, Callable[[], object]]:
         bare.request("POST", PATH, ready, HEADERS)
         return bare.getresponse().read()
 
-    def with_httpx2() -> object:
-        return httpx_client.post(url + "/chat/completions", content=ready, headers=HEADERS).content
+    def with_httpx2(through: httpx2.Client) -> object:
+        return through.post(url + "/chat/completions", content=ready, headers=HEADERS).content
+
+    def with_the_sdk() -> object:
+        options: Any = {"headers": HEADERS}
+        return sdk.post("/chat/completions", content=ready, cast_to=httpx2.Response, options=options).content
 
     def as_tau2s_agent_calls_it() -> object:
         with tau2_versions.answered_by(models):
@@ -161,7 +167,9 @@ def ways(port: int, closing: ExitStack) -> dict[str, Callable[[], object]]:
     return {
         "http.client, body ready": with_http_client,
         "http.client and json": with_json,
-        "httpx2, body ready": with_httpx2,
+        "httpx2, body ready": lambda: with_httpx2(httpx_client),
+        "httpx2 on our connections, body ready": lambda: with_httpx2(on_our_connections),
+        "openai SDK, body ready": with_the_sdk,
         "our client": lambda: client.complete(request),
         "ours from tau2's agent, with its event": as_tau2s_agent_calls_it,
         "openai SDK as documented": lambda: sdk.chat.completions.create(**body),

@@ -1,7 +1,7 @@
 """Claude, through the `anthropic` SDK.
 
-As with OpenAI's, the SDK gives connections, headers, authentication and errors; its own retries are off, its
-pool is as wide as the run's concurrency, and requests and answers pass through it as bytes.
+As with OpenAI's, the SDK gives the address, headers, authentication and errors; its own retries are off,
+connections are as many as there are calls at once, and requests and answers don't pass through it.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ from tau2_enhanced.models.failures import (
 )
 from tau2_enhanced.models.http import (
     CHECK_TIMEOUT_S,
+    Endpoint,
     Received,
     cause_text,
     connection_failure,
+    connections_for,
     decoded,
     encoded,
     first_line,
-    make_http_client,
     reading,
-    receive,
 )
 from tau2_enhanced.models.resolve import url_without_secrets
 from tau2_enhanced.models.streaming import StreamedError, is_stream, is_streamed, read_stream, refused_as_stream
@@ -72,11 +72,12 @@ _logger = get_logger(__name__)
 
 
 class AnthropicClient:
-    """Anthropic's API, or a server that speaks like it; one connection pool."""
+    """Anthropic's API, or a server that speaks like it."""
 
     call_type = "claude"
 
-    def __init__(self, base_url: str | None, api_key: str, max_connections: int) -> None:
+    def __init__(self, base_url: str | None, api_key: str) -> None:
+        self._connections = connections_for(base_url)
         address = base_url.partition("?")[0] if base_url else None
         self._client = anthropic.Anthropic(
             api_key=api_key,
@@ -85,8 +86,9 @@ class AnthropicClient:
             default_query=dict(parse_qsl(urlsplit(base_url or "").query)),
             max_retries=0,
             open_telemetry=False,
-            http_client=make_http_client(anthropic.DefaultHttpxClient, base_url, max_connections),
+            http_client=httpx2.Client(transport=self._connections, follow_redirects=True),
         )
+        self._messages = Endpoint(self._client, "/v1/messages", self._connections)
         self._where = url_without_secrets(str(self._client.base_url)).rstrip("/")
 
     def check(self, model: str) -> None:
@@ -106,27 +108,12 @@ class AnthropicClient:
 
     def complete(self, request: Request) -> Reply:
         body = encoded({"model": request.model, **request_body(request)})
+        version = _VERSION_WITH_SAMPLING if _SAMPLING & request.arguments.keys() else {}
         try:
             with reading(self._where, "message of Anthropic's API"):
-                return self._read(request, self._send(request, body))
+                return self._read(request, self._messages.post(body, {**version, **request.headers}, request.timeout_s))
         except anthropic.APIError as error:
             raise refused_as_stream(_failure(error), request) from None
-
-    def _send(self, request: Request, body: bytes) -> Received:
-        version = _VERSION_WITH_SAMPLING if _SAMPLING & request.arguments.keys() else {}
-
-        def send(timeout: httpx2.Timeout) -> httpx2.Response:
-            answer: httpx2.Response = self._client.post(
-                "/v1/messages",
-                content=body,
-                cast_to=httpx2.Response,
-                options={"headers": {**version, **request.headers}, "timeout": timeout},
-                # the answer's body is read by `receive`
-                stream=True,
-            )
-            return answer
-
-        return receive(send, request.timeout_s)
 
     def _read(self, request: Request, received: Received) -> Reply:
         if not (is_streamed(request) and is_stream(received.body)):
@@ -149,7 +136,7 @@ class AnthropicClient:
         return reply
 
     def close(self) -> None:
-        self._client.close()
+        self._connections.close()
 
 
 def _status_error(event: Mapping[str, Any]) -> anthropic.APIStatusError:

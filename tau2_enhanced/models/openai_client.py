@@ -1,8 +1,8 @@
 """OpenAI, vLLM and every other server that speaks chat completions, through the `openai` SDK.
 
-The SDK gives connections, headers, authentication and errors. Its own retries are off (ours are counted and
-logged), its pool is as wide as the run's concurrency, and requests and answers pass through it as bytes: walking
-through a conversation and building objects of the answer takes it ten times as long as sending them.
+The SDK gives the address, headers, authentication and errors. Its own retries are off (ours are counted and
+logged), connections are as many as there are calls at once, and requests and answers don't pass through it: walking
+through a conversation and building objects of the answer takes it forty times as long as sending and reading them.
 """
 
 from __future__ import annotations
@@ -32,18 +32,17 @@ from tau2_enhanced.models.failures import (
 )
 from tau2_enhanced.models.http import (
     CHECK_TIMEOUT_S,
+    Endpoint,
     Received,
     cause_text,
     connection_failure,
+    connections_for,
     decoded,
     encoded,
     first_line,
-    make_http_client,
     reading,
-    receive,
 )
-from tau2_enhanced.models.per_thread import PerThread
-from tau2_enhanced.models.resolve import on_this_machine, url_without_secrets
+from tau2_enhanced.models.resolve import url_without_secrets
 from tau2_enhanced.models.streaming import StreamedError, is_stream, is_streamed, read_stream, refused_as_stream
 
 _OVERFLOW = re.compile(
@@ -74,22 +73,19 @@ _NAMED_STATUS = {
 
 
 class OpenAIClient:
-    """One server, one connection pool."""
+    """One server."""
 
-    def __init__(self, call_type: str, base_url: str | None, api_key: str, max_connections: int) -> None:
+    def __init__(self, call_type: str, base_url: str | None, api_key: str) -> None:
         self.call_type = call_type
-        verify = httpx2.create_ssl_context(trust_env=base_url is None or not on_this_machine(base_url))
-        self._pools = PerThread(
-            lambda: make_http_client(openai.DefaultHttpxClient, base_url, max_connections, verify), httpx2.Client.close
-        )
+        self._connections = connections_for(base_url)
         self._client = openai.OpenAI(
             api_key=api_key,
             base_url=base_url.partition("?")[0] if base_url else None,
             default_query=dict(parse_qsl(urlsplit(base_url or "").query)),
             max_retries=0,
-            http_client=self._pools.mine(),
+            http_client=httpx2.Client(transport=self._connections, follow_redirects=True),
         )
-        self._clients = PerThread(lambda: self._client.copy(http_client=self._pools.mine()))
+        self._completions = Endpoint(self._client, "/chat/completions", self._connections)
         self._where = url_without_secrets(str(self._client.base_url)).rstrip("/")
 
     def check(self, model: str) -> None:
@@ -120,23 +116,10 @@ class OpenAIClient:
             body.setdefault("stream_options", {"include_usage": True})
         try:
             with reading(self._where, "chat completion"):
-                return self._read(self._send(request, encoded(body)), streamed=streamed)
+                received = self._completions.post(encoded(body), request.headers, request.timeout_s)
+                return self._read(received, streamed=streamed)
         except openai.APIError as error:
             raise refused_as_stream(_failure(error), request) from None
-
-    def _send(self, request: Request, body: bytes) -> Received:
-        def send(timeout: httpx2.Timeout) -> httpx2.Response:
-            answer: httpx2.Response = self._clients.mine().post(
-                "/chat/completions",
-                content=body,
-                cast_to=httpx2.Response,
-                options={"headers": request.headers, "timeout": timeout},
-                # the answer's body is read by `receive`
-                stream=True,
-            )
-            return answer
-
-        return receive(send, request.timeout_s)
 
     def _read(self, received: Received, *, streamed: bool) -> Reply:
         if not (streamed and is_stream(received.body)):
@@ -149,7 +132,7 @@ class OpenAIClient:
         return replace(reply, ttft_ms=stream.ttft_ms, decode_ms=stream.decode_ms)
 
     def close(self) -> None:
-        self._pools.close()
+        self._connections.close()
 
 
 def read_reply(body: Mapping[str, Any]) -> Reply:

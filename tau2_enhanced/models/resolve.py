@@ -81,6 +81,8 @@ def parse_model(
         if base_url is None:
             raise UserMistake(f"{given} needs the server's address: {_address_flag(role, given)}http://HOST:PORT/v1")
     base_url = _checked_url(base_url, role)
+    if key is not None and not (key.isascii() and key.isprintable()):
+        raise UserMistake(f"the key for {given} can't be sent: it holds a line break, or a character not of ASCII")
     protect(key)
     return ModelSpec(given, provider, name, base_url, key, arguments)
 

@@ -177,11 +177,11 @@ def _client(provider: str, url: str | None, key: str | None, max_connections: in
     if provider in (GOLD, "openai", "vllm"):
         from tau2_enhanced.models.openai_client import OpenAIClient
 
-        return OpenAIClient(provider, url, key or "", max_connections)
+        return OpenAIClient(provider, url, key or "")
     if provider == "anthropic":
         from tau2_enhanced.models.anthropic_client import AnthropicClient
 
-        return AnthropicClient(url, key or "", max_connections)
+        return AnthropicClient(url, key or "")
     from tau2_enhanced.models.litellm_client import LiteLLMClient
 
     return LiteLLMClient(provider, url, key, max_connections)

@@ -13,6 +13,7 @@ import pytest
 
 from tau2_enhanced.logging import Clock
 from tau2_enhanced.models.openai_client import OpenAIClient
+from tests.models.raw_server import RawServer, Serve
 
 Body = Mapping[str, Any] | list[Any] | str | bytes | None
 Response = tuple[int, Mapping[str, str], Body]
@@ -206,15 +207,29 @@ def clock() -> StillClock:
 
 @pytest.fixture(scope="session")
 def connect() -> Iterator[Callable[..., OpenAIClient]]:
-    """Gives clients; equal ones are the same, because one takes a tenth of a second to make."""
-    made: dict[tuple[str, str, str, int], OpenAIClient] = {}
+    """Gives clients; equal ones are the same, because one takes long to make."""
+    made: dict[tuple[str, str, str], OpenAIClient] = {}
 
-    def connect(url: str, *, call_type: str = "vllm", key: str = "EMPTY", max_connections: int = 8) -> OpenAIClient:
-        wanted = (url, call_type, key, max_connections)
+    def connect(url: str, *, call_type: str = "vllm", key: str = "EMPTY") -> OpenAIClient:
+        wanted = (url, call_type, key)
         if wanted not in made:
-            made[wanted] = OpenAIClient(call_type, url, key, max_connections)
+            made[wanted] = OpenAIClient(call_type, url, key)
         return made[wanted]
 
     yield connect
     for client in made.values():
         client.close()
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., RawServer]]:
+    """Starts servers of the given functions, which get the server and a connection; they end with the test."""
+    servers: list[RawServer] = []
+
+    def start(*serve: Serve) -> RawServer:
+        servers.append(RawServer(*serve))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()

@@ -46,7 +46,7 @@ def connect_claude() -> Iterator[Connect]:
 
     def connect(url: str, key: str = "the-key-1234") -> AnthropicClient:
         if (url, key) not in made:
-            made[url, key] = AnthropicClient(url, key, 8)
+            made[url, key] = AnthropicClient(url, key)
         return made[url, key]
 
     yield connect
@@ -109,7 +109,7 @@ def test_the_request_is_what_anthropic_expects(server: ScriptedServer, connect_c
 @pytest.mark.parametrize("path", ["", "/", "/v1", "/v1/messages"])
 def test_an_address_may_end_as_it_likes(server: ScriptedServer, path: str) -> None:
     server.answers(message(text("Hello")))
-    client = AnthropicClient(server.url.removesuffix("/v1") + path.rstrip("/"), "key-1234", 1)
+    client = AnthropicClient(server.url.removesuffix("/v1") + path.rstrip("/"), "key-1234")
     assert client.complete(ASKED).content == "Hello"
     client.close()
     assert server.requests[0].path == "/v1/messages"

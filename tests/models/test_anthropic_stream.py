@@ -167,7 +167,7 @@ def connect_claude() -> Iterator[Connect]:
 
     def connect(url: str) -> AnthropicClient:
         if url not in made:
-            made[url] = AnthropicClient(url, "key-1234", 8)
+            made[url] = AnthropicClient(url, "key-1234")
         return made[url]
 
     yield connect
@@ -282,7 +282,7 @@ def test_a_loopback_server_is_asked_directly_where_a_proxy_is_set(
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
-    client = AnthropicClient(server.url, "key-1234", 1)
+    client = AnthropicClient(server.url, "key-1234")
     server.answers(server.stream(events(*HELLO, done=False)))
     assert client.complete(STREAMED).content == "Hello"
     client.close()

@@ -29,7 +29,7 @@ THINKING = [
 
 @pytest.fixture
 def models(server: ScriptedServer) -> Iterator[SimulationModels]:
-    client = AnthropicClient(server.url, "key-1234", 2)
+    client = AnthropicClient(server.url, "key-1234")
     spec = ModelSpec("claude-m", "anthropic", "claude-m", server.url)
     prices = PriceBook({"claude-m": Price(1, 10)})
     yield SimulationModels(

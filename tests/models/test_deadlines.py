@@ -8,69 +8,20 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 
-import httpx2
 import pytest
 
 from tau2_enhanced.models.anthropic_client import AnthropicClient
 from tau2_enhanced.models.client import Client, Request
-from tau2_enhanced.models.deadlines import deadline, held
 from tau2_enhanced.models.failures import DeadlinePassed, ModelCallError, TransientFailure
 from tau2_enhanced.models.openai_client import OpenAIClient
-
-Serve = Callable[[socket.socket], None]
+from tests.models.raw_server import HEADERS, RawServer, Serve, read_request
 
 LIMIT_S = 0.3
 INTERRUPTED_S = 5.0
 """How long after its deadline a call may end at the latest: much, for a busy machine, and far less than the servers'
 fifty seconds."""
-HEADERS = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
 COMPLETION = b'{"choices": [{"message": {"content": "%s"}}]}'
 MESSAGE = b'{"type": "message", "content": [{"type": "text", "text": "%s"}], "stop_reason": "end_turn"}'
-
-
-class RawServer:
-    """Hands each connection to the next of the given functions, the last of them again and again."""
-
-    def __init__(self, *serve: Serve) -> None:
-        self._serve = list(serve)
-        self.over = threading.Event()
-        self.connections = 0
-        self._listening = socket.create_server(("127.0.0.1", 0), backlog=16)
-        self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                connection, _ = self._listening.accept()
-                self.connections += 1
-                serve = self._serve.pop(0) if len(self._serve) > 1 else self._serve[0]
-                threading.Thread(target=self._handle, args=(serve, connection), daemon=True).start()
-
-    def _handle(self, serve: Serve, connection: socket.socket) -> None:
-        with connection, suppress(OSError):
-            serve(connection)
-
-    def close(self) -> None:
-        self.over.set()
-        self._listening.close()
-
-
-@pytest.fixture
-def start() -> Iterator[Callable[..., RawServer]]:
-    """Starts servers; they end with the test."""
-    servers: list[RawServer] = []
-
-    def start(*serve: Callable[[RawServer, socket.socket], None]) -> RawServer:
-        def bound(serve: Callable[[RawServer, socket.socket], None]) -> Serve:
-            return lambda connection: serve(servers[-1], connection)
-
-        servers.append(RawServer(*map(bound, serve)))
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        server.close()
 
 
 @pytest.fixture(params=["openai", "anthropic"])
@@ -79,9 +30,9 @@ def connect(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Client]]
 
     def connect(url: str) -> Client:
         if request.param == "openai":
-            made.append(OpenAIClient("vllm", f"{url}/v1", "EMPTY", 2))
+            made.append(OpenAIClient("vllm", f"{url}/v1", "EMPTY"))
         else:
-            made.append(AnthropicClient(url, "key-1234", 2))
+            made.append(AnthropicClient(url, "key-1234"))
         return made[-1]
 
     yield connect
@@ -89,20 +40,9 @@ def connect(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Client]]
         client.close()
 
 
-def read_request(connection: socket.socket) -> bytes:
-    received = b""
-    while b"\r\n\r\n" not in received:
-        received += connection.recv(65536)
-    head, _, body = received.partition(b"\r\n\r\n")
-    length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
-    while len(body) < length:
-        body += connection.recv(65536)
-    return head
-
-
 def answer(connection: socket.socket, text: bytes) -> None:
     """Answer one request, in the format of its path."""
-    head = read_request(connection)
+    head, _ = read_request(connection)
     body = (MESSAGE if b"/messages" in head else COMPLETION) % text
     connection.sendall(HEADERS % len(body) + body)
 
@@ -197,19 +137,17 @@ def test_a_server_that_has_no_room_for_connections_meets_the_deadline(connect: C
 
 
 @pytest.mark.parametrize("serve", [never_answer, _trickle])
-def test_a_tls_handshake_that_never_ends_meets_the_deadline(start: Callable[..., RawServer], serve: Serve) -> None:
+def test_a_tls_handshake_that_never_ends_meets_the_deadline(
+    start: Callable[..., RawServer], connect: Callable[[str], Client], serve: Serve
+) -> None:
     def shake(server: RawServer, connection: socket.socket) -> None:
         if serve is never_answer:
             never_answer(server, connection)
         # the beginning of a TLS record, which goes on a byte at a time
         _trickle(server, connection, b"\x16\x03\x03\x40\x00" + b"\x02" * 1000)
 
-    url = start(shake).url.replace("http:", "https:")
-    with held(httpx2.Client(trust_env=False)) as client:
-        began = time.monotonic()
-        with pytest.raises(httpx2.TimeoutException), deadline(LIMIT_S):
-            client.get(url, timeout=httpx2.Timeout(30))
-    assert time.monotonic() - began < LIMIT_S + INTERRUPTED_S
+    client = connect(start(shake).url.replace("http:", "https:"))
+    assert isinstance(failure_in_time(client, asked()), DeadlinePassed)
 
 
 def test_a_late_answer_is_not_taken_by_the_next_call(

@@ -264,7 +264,7 @@ def test_an_expert_sees_neither_the_agents_reasoning_nor_who_wrote_what(
 def test_claudes_blocks_are_sent_to_nobody_else(
     server: ScriptedServer, scaffold: Scaffold, connect: Callable[..., OpenAIClient]
 ) -> None:
-    claude = AnthropicClient(server.url, "key-1234", 2)
+    claude = AnthropicClient(server.url, "key-1234")
     spec = ModelSpec("claude-m", "anthropic", "claude-m", server.url)
     wise = Participant("expert", spec, claude, PriceBook({}), retries=0, expert="wise")
     scaffold.experts = Experts([wise], {})

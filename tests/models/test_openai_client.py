@@ -441,7 +441,7 @@ def test_an_answer_that_trickles_in_meets_the_deadline_too(server: ScriptedServe
     assert isinstance(failure_of(connect(server.url), Request("m", MESSAGES, timeout_s=0.2)), DeadlinePassed)
 
 
-def test_as_many_calls_are_in_flight_as_the_pool_is_wide(server: ScriptedServer, connect: Connect) -> None:
+def test_as_many_calls_are_in_flight_as_there_are_threads(server: ScriptedServer, connect: Connect) -> None:
     together = threading.Barrier(40)
 
     def wait_for_the_others(_: Handler, __: Recorded) -> Response:
@@ -449,7 +449,7 @@ def test_as_many_calls_are_in_flight_as_the_pool_is_wide(server: ScriptedServer,
         return server.text()
 
     server.answers(*[wait_for_the_others] * 40)
-    client = connect(server.url, max_connections=40)
+    client = connect(server.url)
     with ThreadPoolExecutor(40) as pool:
         replies = list(pool.map(lambda _: client.complete(ASKED), range(40)))
     assert [reply.content for reply in replies] == ["Hello"] * 40
@@ -464,7 +464,7 @@ def test_a_loopback_server_is_asked_directly_where_a_proxy_is_set(
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
     server.answers(server.text())
-    with closing(OpenAIClient("gold", server.url, "gold", 1)) as client:
+    with closing(OpenAIClient("gold", server.url, "gold")) as client:
         assert client.complete(ASKED).content == "Hello"
 
 

@@ -171,6 +171,11 @@ def test_arguments_of_a_wrong_kind_are_the_users_mistake(arguments: dict[str, An
     mistake("vllm/m", arguments=arguments)
 
 
+@pytest.mark.parametrize("key", ["odd-key-12\n", "odd-key-12\r\nX-More: 1", "odd-kéy-12", "odd-key-12\0"])
+def test_a_key_that_no_header_can_carry_is_the_users_mistake(key: str) -> None:
+    assert "-12" not in mistake("vllm/m", arguments={"api_key": key}, base_url=URL)
+
+
 def test_repr_holds_no_key_and_no_address() -> None:
     url = "http://user:pass-word-9@host.example/v1?api_key=query-key-9"
     spec = parse_model("vllm/m", role="agent", base_url=url, arguments={"api_key": KEY, "seed": 3}, environment={})

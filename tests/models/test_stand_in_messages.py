@@ -35,7 +35,7 @@ def url() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def client(url: str) -> Iterator[AnthropicClient]:
-    client = AnthropicClient(url, "gold", 2)
+    client = AnthropicClient(url, "gold")
     yield client
     client.close()
 

@@ -122,7 +122,7 @@ def test_an_unknown_role_is_a_bad_request(url: str) -> None:
 
 
 def test_it_passes_the_check_of_our_client_and_answers_it(url: str) -> None:
-    client = OpenAIClient("gold", url, "gold", 2)
+    client = OpenAIClient("gold", url, "gold")
     client.check("gold")
     reply = client.complete(Request("gold", TURN_OF_THE_AGENT, headers=simulation()))
     client.close()
@@ -157,7 +157,7 @@ def test_answers_take_their_time_streamed_or_not() -> None:
     play = Play([], "Four" * 10)
     said = Request("gold", GREETED, headers=simulation("mock", "t", "user"))
     with StandInProcess("--latency", "0.1:0.12", "--tokens-per-second", "50") as process:
-        client = OpenAIClient("gold", process.serve({("mock", "t"): play}), "gold", 1)
+        client = OpenAIClient("gold", process.serve({("mock", "t"): play}), "gold")
         began = time.perf_counter()
         client.complete(said)
         plain_ms = (time.perf_counter() - began) * 1000
@@ -173,7 +173,7 @@ def test_answers_take_their_time_streamed_or_not() -> None:
 
 def test_each_nth_request_hangs_on_purpose() -> None:
     with StandInProcess("--hang-every", "2") as process:
-        client = OpenAIClient("gold", process.serve(PLAYS), "gold", 1)
+        client = OpenAIClient("gold", process.serve(PLAYS), "gold")
         asked = Request("gold", TURN_OF_THE_AGENT, headers=simulation(), timeout_s=2.0)
         for _ in range(2):
             assert client.complete(asked).tool_calls

@@ -212,7 +212,7 @@ def bench(registry: Any) -> Iterator[Callable[[CountingClock], Bench]]:
             tasks = {("mock", task.id): task for task in registry.get_tasks_loader("mock")(None)}
             plays = {key: replace(play_of(task), experts=("wise",)) for key, task in tasks.items()}
             url = closing.enter_context(StandInProcess()).serve(plays)
-            client = OpenAIClient("gold", url, "gold", 2)
+            client = OpenAIClient("gold", url, "gold")
             closing.callback(client.close)
             spec, book = ModelSpec(GOLD, GOLD, GOLD), PriceBook({"gold": FREE})
 
