@@ -18,6 +18,7 @@ from support import CHECKOUT, Run, RunLocal, Spawn, StandIn
 from tau2_enhanced import tau2_versions
 from tau2_enhanced.logging import current_context
 from tau2_enhanced.logging.events import ExecutionEvent
+from tau2_enhanced.models.stand_in.gold import write_plays
 from tau2_enhanced.models.stand_in.plays import play_of
 from tau2_enhanced.models.stand_in.process import StandInProcess
 from tau2_enhanced.runner.main import main
@@ -26,7 +27,7 @@ from tau2_enhanced.runner.main import main
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
-_KEYS = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "VLLM_API_KEY", "ANTHROPIC_API_KEY")
+_KEYS = ("CKPT_DIR", "OPENAI_API_KEY", "OPENAI_BASE_URL", "VLLM_API_KEY", "ANTHROPIC_API_KEY")
 
 
 class EventCollector(logging.Handler):
@@ -103,6 +104,17 @@ def stand_in(registry: Any) -> Iterator[StandIn]:
             return process.serve({key: play_of(task) for key, task in tasks.items()})
 
         yield start
+
+
+@pytest.fixture
+def vllm_stub(registry: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Makes STUB_VLLM play the tasks of mock; the folder of its notes."""
+    notes = tmp_path / "notes"
+    notes.mkdir()
+    plays = {("mock", task.id): play_of(task) for task in registry.get_tasks_loader("mock")()}
+    (notes / "plays.json").write_text(write_plays(plays))
+    monkeypatch.setenv("STUB_PLAYS", str(notes / "plays.json"))
+    return notes
 
 
 @pytest.fixture

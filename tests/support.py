@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,8 @@ from typing import Any
 from tau2_enhanced.logging.events import ExecutionEvent, parse_line
 
 CHECKOUT = Path(__file__).parent.parent
+STUB_VLLM = f"{sys.executable} {CHECKOUT / 'tests' / 'stub_vllm.py'}"
+"""`--vllm-command` for a stub of vLLM; needs the fixture `vllm_stub`."""
 
 
 @dataclass
@@ -56,6 +60,29 @@ Spawn = Callable[..., "subprocess.Popen[str]"]
 """Starts `run_local.py` with flags."""
 StandIn = Callable[..., str]
 """Starts the stand-in with flags; its base URL."""
+
+
+def free_ports(count: int) -> int:
+    """The first of so many ports that follow each other and are free now."""
+    while True:
+        start = random.randrange(20_000, 32_000 - count)  # below what Linux gives out by itself
+        with ExitStack() as closing, suppress(OSError):
+            for port in range(start, start + count):
+                closing.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            return start
+
+
+def processes_of(notes: Path) -> list[int]:
+    """The living processes of the stubs of vLLM that keep their notes there: servers and their children."""
+    pids = [pid for file in notes.glob("*.pid") for pid in json.loads(file.read_text())]
+    return [pid for pid in pids if _lives(pid)]
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def wait_until(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
