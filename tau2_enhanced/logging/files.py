@@ -12,7 +12,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO
 
+from tau2_enhanced.logging.server_samples import FILE_NAME as SAMPLES
+
 _OWNER = ".run"
+_LOGS = ("tau2_*.log", "eval_*.log", "vllm_port_*.log", SAMPLES)
 
 
 class LogFolder:
@@ -89,4 +92,4 @@ def move_logs(source: Path, target: Path) -> None:
 
 
 def _logs_in(folder: Path) -> list[Path]:
-    return sorted([*folder.glob("tau2_*.log"), *folder.glob("eval_*.log")])
+    return sorted(log for pattern in _LOGS for log in folder.glob(pattern))
