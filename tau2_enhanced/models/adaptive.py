@@ -15,7 +15,8 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
 
 from tau2_enhanced.logging import current_context, get_logger
 from tau2_enhanced.models.failures import TransientFailure
@@ -31,6 +32,13 @@ _tickets = itertools.count(1)
 def new_ticket() -> int:
     """A place in every server's queue: a call keeps its own through all its attempts."""
     return next(_tickets)
+
+
+class Limit(Protocol):
+    """Says when an attempt may begin."""
+
+    def turn(self, ticket: int) -> AbstractContextManager[bool]:
+        """Wait until it is this ticket's turn, for one attempt; gives whether there was a wait."""
 
 
 class AdaptiveLimit:

@@ -14,7 +14,7 @@ import ssl
 import time
 from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -35,7 +35,7 @@ _BREAKS_A_LINE = re.compile(r"[\r\n\0]")
 _BACKEND = httpcore2.SyncBackend()
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Connection:
     stream: httpcore2.NetworkStream
     forwarding: httpx2.Proxy | None
@@ -47,12 +47,22 @@ class _Connection:
         is_fresh = time.monotonic() - self.unused_since < _KEPT_S
         return is_fresh and not self.stream.get_extra_info("is_readable")
 
+    def shut_down(self) -> None:
+        """Let whoever reads from it or writes to it find it broken: closing it would not wake them."""
+        with suppress(OSError):
+            self.stream.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+
 
 class Exchange(httpx2.SyncByteStream):
     """A request that was sent, and its answer: the head at once, the body as it comes. To be closed."""
 
     def __init__(
-        self, connection: _Connection, answer: http.client.HTTPResponse, deadline: Deadline, kept: deque[_Connection]
+        self,
+        connection: _Connection,
+        answer: http.client.HTTPResponse,
+        deadline: Deadline,
+        kept: deque[_Connection],
+        busy: set[_Connection],
     ) -> None:
         self.status = answer.status
         self.headers = answer.headers
@@ -60,6 +70,7 @@ class Exchange(httpx2.SyncByteStream):
         self._answer = answer
         self._deadline = deadline
         self._kept = kept
+        self._busy = busy
         self._is_whole = False
         self._is_closed = False
 
@@ -77,6 +88,7 @@ class Exchange(httpx2.SyncByteStream):
         if self._is_closed:
             return
         self._is_closed = True
+        self._busy.discard(self._connection)
         if self._is_whole and not self._answer.will_close:
             self._connection.unused_since = time.monotonic()
             self._kept.append(self._connection)
@@ -95,6 +107,7 @@ class Connections(httpx2.BaseTransport):
         """`trust_env`: use the environment's proxies and certificates."""
         self._trust_env = trust_env
         self._kept: dict[tuple[str, str, int | None], deque[_Connection]] = defaultdict(deque)
+        self._busy: set[_Connection] = set()
 
     def send(
         self, method: str, url: httpx2.URL, headers: Mapping[str, str], body: bytes, deadline: Deadline
@@ -103,13 +116,15 @@ class Connections(httpx2.BaseTransport):
         kept = self._kept[url.scheme, url.host, url.port]
         with _failing_as_httpx2(deadline):
             connection = _usable(kept) or self._connect(url, deadline)
+            self._busy.add(connection)
             try:
                 _write(connection.stream, _head(method, url, headers, connection.forwarding) + body, deadline)
                 answer = _read_head(connection.stream, method, deadline)
             except BaseException:
+                self._busy.discard(connection)
                 connection.stream.close()
                 raise
-        return Exchange(connection, answer, deadline, kept)
+        return Exchange(connection, answer, deadline, kept, self._busy)
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         """As httpx2 wants it. All of it ends by the Deadline in the extension "deadline", or by the time for a read."""
@@ -117,6 +132,11 @@ class Connections(httpx2.BaseTransport):
         deadline = limits.get("deadline") or Deadline(limits["timeout"]["read"])
         exchange = self.send(request.method, request.url, request.headers, request.read(), deadline)
         return httpx2.Response(exchange.status, headers=list(exchange.headers.items()), stream=exchange)
+
+    def interrupt(self) -> None:
+        """End what other threads wait for: their connections break at once."""
+        for connection in tuple(self._busy):
+            connection.shut_down()
 
     def close(self) -> None:
         for kept in self._kept.values():

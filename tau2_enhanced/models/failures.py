@@ -3,6 +3,7 @@
 ModelCallError
 ├── CallFailed               the infrastructure's fault: no verdict, `--resume` runs the simulation again
 │   ├── TransientFailure     rate limit, 5xx, dropped connection: worth another attempt
+│   │   └── ServerLost       the server no longer answers, and another one does
 │   ├── DeadlinePassed       no answer within the call's time limit
 │   ├── TaskTimeout          the whole task took too long, by the clock on the wall
 │   ├── AuthenticationFailed the key is wrong, may not use the model, or its account is used up
@@ -62,6 +63,10 @@ class TransientFailure(CallFailed):
         """Whether to wait rather than to give up: a rate limit, a busy server that says for how long, one away."""
         waits = self.error_type in ("rate_limit", UNREACHABLE)
         return waits or (self.for_load and self.retry_after_s is not None)
+
+
+class ServerLost(TransientFailure):
+    """The next attempt goes to another server, at once."""
 
 
 class DeadlinePassed(CallFailed):

@@ -131,6 +131,10 @@ class OpenAIClient:
             raise _status_error(error.chunk) from None
         return replace(reply, ttft_ms=stream.ttft_ms, decode_ms=stream.decode_ms)
 
+    def interrupt(self) -> None:
+        """Let the calls under way fail at once, as where a connection is lost."""
+        self._connections.interrupt()
+
     def close(self) -> None:
         self._connections.close()
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from tau2_enhanced.logging import current_context, emit, get_logger
 from tau2_enhanced.logging.events import EvaluatorEvent, ExpertCallEvent, LLMCallEvent, ModelCallEvent, UserSimEvent
-from tau2_enhanced.models.adaptive import AdaptiveLimit
+from tau2_enhanced.models.adaptive import Limit
 from tau2_enhanced.models.client import ChatMessage, Client, Reply, Request, RequestedCall, ToolSchema, Usage, whole
 from tau2_enhanced.models.failures import (
     BrokenArguments,
@@ -102,7 +102,7 @@ class Participant:
         *,
         retries: int = 3,
         timeout_s: float = 600.0,
-        limit: AdaptiveLimit | None = None,
+        limit: Limit | None = None,
         expert: str | None = None,
     ) -> None:
         """`expert` is the name by which the agent knows an expert; its role is "expert"."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -19,7 +19,7 @@ REPLAY_PREFIX = f"{REPLAY}:"
 _OPENAI_NAME = re.compile(r"(gpt-|chatgpt-|o[1-9](-|$)|ft:gpt-|codex-)")
 _PROVIDER = re.compile(r"[a-z][a-z0-9_-]+\Z")
 _KNOWN_FORMS = (
-    "gold, replay:RESULTS.json, openai/NAME, anthropic/NAME, vllm/NAME with a base URL, "
+    "gold, replay:RESULTS.json, openai/NAME, anthropic/NAME, vllm/NAME with a base URL, a checkpoint's /PATH, "
     "or PROVIDER/NAME as litellm knows it"
 )
 _HOSTED = ("openai", "anthropic")
@@ -40,6 +40,8 @@ class ModelSpec:
     api_key: str | None = field(default=None, repr=False)
     arguments: Mapping[str, Any] = field(default_factory=dict)
     """What is sent with every call: temperature, max_tokens, …"""
+    other_urls: Sequence[str] = field(default=(), repr=False)
+    """Of further servers with the same model."""
 
     @property
     def runs_here(self) -> bool:
@@ -52,6 +54,7 @@ def parse_model(
     *,
     role: str,
     base_url: str | None = None,
+    other_urls: Sequence[str] = (),
     arguments: Mapping[str, Any] | None = None,
     environment: Mapping[str, str] = os.environ,
 ) -> ModelSpec:
@@ -80,14 +83,18 @@ def parse_model(
         key = key or environment.get("VLLM_API_KEY") or "EMPTY"
         if base_url is None:
             raise UserMistake(f"{given} needs the server's address: {_address_flag(role, given)}http://HOST:PORT/v1")
-    base_url = _checked_url(base_url, role)
+    if other_urls and provider not in ("openai", "vllm"):
+        raise UserMistake(f"{_flag(role, 'base-url')}: several addresses are for servers of vllm/NAME")
+    base_url, *others = (_checked_url(url, role) for url in (base_url, *other_urls))
     if key is not None and not (key.isascii() and key.isprintable()):
         raise UserMistake(f"the key for {given} can't be sent: it holds a line break, or a character not of ASCII")
     protect(key)
-    return ModelSpec(given, provider, name, base_url, key, arguments)
+    return ModelSpec(given, provider, name, base_url, key, arguments, [url for url in others if url])
 
 
 def _split(given: str, base_url: str | None, role: str) -> tuple[str, str]:
+    if is_path(given) and base_url is not None:
+        return "vllm", given
     provider, slash, name = given.partition("/")
     if slash and name and _PROVIDER.match(provider):
         return provider, name
@@ -98,6 +105,11 @@ def _split(given: str, base_url: str | None, role: str) -> tuple[str, str]:
     if not slash and given and base_url is not None:
         return "vllm", given
     raise UserMistake(f"{_flag(role, 'model')} {given!r} is no model this runner knows: use {_KNOWN_FORMS}")
+
+
+def is_path(given: str) -> bool:
+    """Whether a model's name is the path of a checkpoint."""
+    return given.startswith(("/", "./", "../"))
 
 
 def _flag(role: str, what: str) -> str:

@@ -10,9 +10,9 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
 from tau2_enhanced.logging import current_context, get_logger
-from tau2_enhanced.models.adaptive import AdaptiveLimit, new_ticket
+from tau2_enhanced.models.adaptive import Limit, new_ticket
 from tau2_enhanced.models.client import Client, Reply, Request
-from tau2_enhanced.models.failures import UNREACHABLE, DeadlinePassed, ModelCallError, TransientFailure
+from tau2_enhanced.models.failures import UNREACHABLE, DeadlinePassed, ModelCallError, ServerLost, TransientFailure
 from tau2_enhanced.models.pauses import PAUSES
 from tau2_enhanced.models.task_time import task_time
 
@@ -22,6 +22,8 @@ _LOOKS_AGAIN_AFTER_S = 10.0
 """The longest wait between two attempts to reach a server: looking costs it nothing, and it may be back any moment."""
 _ATTEMPTS_SHOWN = 3
 """Failed attempts at one call that are warned of; those after them are told to the log alone."""
+_MOST_MOVES = 10
+"""How often one call may move to another server without that being counted as a failed attempt."""
 
 _logger = get_logger(__name__)
 _jitter = random.Random()
@@ -65,21 +67,21 @@ def complete_with_retries(
     *,
     retries: int,
     now_ms: Callable[[], float],
-    limit: AdaptiveLimit | None = None,
+    limit: Limit | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Reply:
     """The first answer that arrives; at most `retries` attempts after the first, for transient failures only.
 
     Rate limits and servers that can't be reached, which pass, are not counted among them: they are waited for until the
-    call's own time limit has passed since the first of them. `limit` says when each attempt may begin. An attempt takes
-    no more than what the simulation has left of its time; one whose deadline passed while this process did not run is
-    made again.
+    call's own time limit has passed since the first of them. Nor are moves from a server that is lost to another, which
+    are made at once. `limit` says when each attempt may begin. An attempt takes no more than what the simulation has
+    left of its time; one whose deadline passed while this process did not run is made again.
 
     Raises the last attempt's ModelCallError, or what passing the simulation's limit means. `attempts` holds the
     times either way.
     """
     time_of_task = task_time()
-    ticket, failures = new_ticket(), 0
+    ticket, failures, moves = new_ticket(), 0, 0
     limited_since_ms: float | None = None
     while True:
         asked_ms, paused_s = now_ms(), PAUSES.total_s()
@@ -108,7 +110,9 @@ def complete_with_retries(
             wait = backoff_s(attempts.count, failure.retry_after_s)
             if failure.error_type == UNREACHABLE:
                 wait = min(wait, _LOOKS_AGAIN_AFTER_S)
-            if failure.will_pass:
+            if isinstance(failure, ServerLost) and moves < _MOST_MOVES:
+                wait, moves = 0.0, moves + 1
+            elif failure.will_pass:
                 limited_since_ms = attempts.start_ms if limited_since_ms is None else limited_since_ms
                 if (now_ms() - limited_since_ms) / 1000 + wait > request.timeout_s:
                     raise
