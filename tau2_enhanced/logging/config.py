@@ -91,17 +91,18 @@ def configure_logging(
     console: ConsoleSink | None = None,
     console_level: int | str = logging.WARNING,
     redact: bool = False,
+    folder: LogFolder | None = None,
 ) -> LogSession:
     """Write everything from `level` on into `log_dir`, into two files for each domain.
 
     `console` gets the finished line of each record from `console_level` on. With `redact`, sensitive data is
-    replaced in all of them; secrets of the process always are. An earlier run's files are
-    moved into `log_dir/ITS_RUN_ID/`; a run of the same id appends. Raises ValueError for an unknown
-    level and OSError where `log_dir` can't be written.
+    replaced in all of them; secrets of the process always are. An earlier run's files are moved into
+    `log_dir/ITS_RUN_ID/`; a run of the same id appends. `folder` is the logs' where it is held already.
+    Raises ValueError for an unknown level and OSError where `log_dir` can't be written.
     """
     number, console_number = level_number(level), level_number(console_level)
     domains = tuple(domains)
-    folder = LogFolder(Path(log_dir), run_id)
+    folder = folder or LogFolder(Path(log_dir), run_id)
     protect_environment()
     writer = LogWriter(run_id, DomainFiles(folder, domains), number, console, console_number, redact)
     # a logger with a lower level of its own does not get below the chosen one

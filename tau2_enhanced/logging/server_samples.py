@@ -59,6 +59,7 @@ class SampleFile:
     def write(self, sample: ServerSample) -> None:
         """Raises OSError where the file can't be written."""
         row = [_text(value) for value in astuple(sample)]
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         with self._lock, self.path.open("a", encoding="utf-8", newline="") as file:
             lines = csv.writer(file, lineterminator="\n")
             if not file.tell():

@@ -21,6 +21,7 @@ _EXAMPLES = """\
 examples:
   run_local.py --domains retail --log-level PROFILE
   run_local.py --domains airline --agent-model openai/gpt-4.1 --num-trials 4
+  run_local.py --domains retail --agent-model /path/to/checkpoint --num-servers 2
   run_local.py --domains retail --agent-model vllm/my-model --agent-base-url http://localhost:8000/v1
   run_local.py --domains retail --num-tasks 1 --log-level DEBUG
   run_local.py --resume"""
@@ -57,6 +58,8 @@ def parse_command_line(arguments: Sequence[str] | None = None) -> CommandLine:
         given["domains"] = list(dict.fromkeys(name.removesuffix("_enhanced") for name in names))
         if not given["domains"]:
             parser.error("--domains: give at least one domain")
+    if "gpu_ids" in given:
+        given["gpu_ids"] = [gpu for text in given["gpu_ids"] for gpu in text.split(",") if gpu]
     return CommandLine(given, resume)
 
 
@@ -80,14 +83,16 @@ def _build_parser() -> argparse.ArgumentParser:
 
     models = parser.add_argument_group(
         "models",
-        "gold (the default), openai/NAME, anthropic/NAME, vllm/NAME with a base URL, any other PROVIDER/NAME that "
-        "litellm knows, or a bare name that begins like gpt- or claude-",
+        "gold (the default), openai/NAME, anthropic/NAME, vllm/NAME with a base URL, a checkpoint's /PATH, any other "
+        "PROVIDER/NAME that litellm knows, or a bare name that begins like gpt- or claude-",
     )
     for role in ("agent", "user", "judge"):
         models.add_argument(
             f"--{role}-model", f"--{role}-llm", metavar="MODEL", help=_MODEL_HELP[role], dest=f"{role}_model"
         )
-        models.add_argument(f"--{role}-base-url", metavar="URL", help="the server's address", dest=f"{role}_base_url")
+        models.add_argument(
+            f"--{role}-base-url", nargs="+", metavar="URL", help="the servers' addresses", dest=f"{role}_base_url"
+        )
         models.add_argument(
             f"--{role}-args",
             f"--{role}-llm-args",
@@ -117,6 +122,7 @@ def _build_parser() -> argparse.ArgumentParser:
     models.add_argument("--llm-timeout", type=float, metavar="S", help="seconds for one call (default: 600)")
     models.add_argument("--llm-retries", "--max-retries", type=int, metavar="N", dest="llm_retries", help="default: 3")
 
+    _add_server_flags(parser)
     run = parser.add_argument_group("run")
     run.add_argument("--max-concurrency", type=int, metavar="N", help="simulations at once (default: 10)")
     run.add_argument("--max-steps", type=int, metavar="N", help="default: 200")
@@ -159,6 +165,27 @@ def _build_parser() -> argparse.ArgumentParser:
     out.add_argument("--display", choices=("rich", "plain", "none"), help="default: rich on a terminal, else plain")
     out.add_argument("--json", action="store_true", help="the summary as JSON on stdout, all else on stderr")
     return parser
+
+
+def _add_server_flags(parser: argparse.ArgumentParser) -> None:
+    servers = parser.add_argument_group(
+        "vLLM servers",
+        "started for an --agent-model that is a checkpoint's path (default: $CKPT_DIR, where it is set), and ended "
+        "with the run; each simulation keeps to one",
+    )
+    servers.add_argument("--serve", action="store_true", help="start servers for --agent-model, a name on the hub")
+    servers.add_argument(
+        "--skip-server-start", action="store_true", help="use the servers that run at --agent-base-url URL [URL …]"
+    )
+    servers.add_argument("--num-servers", type=int, metavar="N", help="default: as many as the GPUs allow, at most 4")
+    servers.add_argument("--start-port", type=int, metavar="PORT", help="of the first server (default: 1900)")
+    servers.add_argument("--gpu-ids", nargs="+", metavar="ID", help="default: all that are visible")
+    servers.add_argument("--tensor-parallel", type=int, metavar="N", help="GPUs of each server (default: 1)")
+    servers.add_argument("--stagger-delay", type=float, metavar="S", help="between two starts (default: 5)")
+    servers.add_argument("--server-timeout", type=float, metavar="S", help="until they must answer (default: 600)")
+    servers.add_argument("--tool-call-parser", metavar="NAME", help="vLLM's own name for it (default: hermes)")
+    servers.add_argument("--vllm-args", metavar="ARGS", help="more for vLLM: --vllm-args='--max-model-len 32768'")
+    servers.add_argument("--vllm-command", metavar="COMMAND", help="default: vllm serve")
 
 
 _MODEL_HELP = {

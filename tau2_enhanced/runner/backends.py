@@ -11,32 +11,42 @@ from urllib.parse import urlsplit
 
 from tau2_enhanced import tau2_versions
 from tau2_enhanced.errors import UserMistake
-from tau2_enhanced.models.adaptive import AdaptiveLimit
+from tau2_enhanced.models.adaptive import AdaptiveLimit, Limit
 from tau2_enhanced.models.client import Client
 from tau2_enhanced.models.experts import Experts, parse_expert
 from tau2_enhanced.models.participant import Participant
 from tau2_enhanced.models.prices import FREE, PriceBook, parse_price
 from tau2_enhanced.models.replay import Recording, ReplayClient, read_recording
 from tau2_enhanced.models.resolve import GOLD, REPLAY, ModelSpec, parse_model
+from tau2_enhanced.models.spread import Server, Spread
+from tau2_enhanced.models.vllm.probe import Probe
 from tau2_enhanced.runner.options import RunOptions
+from tau2_enhanced.runner.serving import Serving
 
 
-def resolve_models(options: RunOptions) -> dict[str, ModelSpec]:
+def resolve_models(options: RunOptions, serving: Serving | None = None) -> dict[str, ModelSpec]:
     """The model of each role; the judge only where one is asked for. Raises UserMistake."""
     assert options.user_model is not None
-    specs = {
-        "agent": parse_model(
-            options.agent_model, role="agent", base_url=options.agent_base_url, arguments=options.agent_args
-        ),
-        "user": parse_model(
-            options.user_model, role="user", base_url=options.user_base_url, arguments=options.user_args
-        ),
-    }
-    if options.judge_model is not None:
-        specs["judge"] = parse_model(
-            options.judge_model, role="judge", base_url=options.judge_base_url, arguments=options.judge_args
+    named = {"agent": options.agent_model, "user": options.user_model, "judge": options.judge_model}
+    return {role: _model_of(role, model, options, serving) for role, model in named.items() if model is not None}
+
+
+def _model_of(role: str, model: str, options: RunOptions, serving: Serving | None) -> ModelSpec:
+    urls: Sequence[str] = getattr(options, f"{role}_base_url") or ()
+    arguments = getattr(options, f"{role}_args")
+    if not urls and serving is not None and model == serving.given:
+        spec = parse_model(
+            f"vllm/{serving.model}",
+            role=role,
+            base_url=serving.urls[0],
+            other_urls=serving.urls[1:],
+            arguments=arguments,
         )
-    return specs
+        return replace(spec, given=model)
+    if not urls and options.skip_server_start and model == options.agent_model:
+        urls = options.agent_base_url or ()
+    urls = list(dict.fromkeys(urls))
+    return parse_model(model, role=role, base_url=urls[0] if urls else None, other_urls=urls[1:], arguments=arguments)
 
 
 def resolve_experts(options: RunOptions) -> dict[str, ModelSpec]:
@@ -87,6 +97,8 @@ class Backends:
     prices: PriceBook
     limits: Sequence[AdaptiveLimit]
     """Of each server."""
+    spreads: Sequence[Spread]
+    """Of each model on servers that the user runs."""
 
 
 def connect(
@@ -132,32 +144,52 @@ def connect(
     participants = {role: join(role, spec) for role, spec in specs.items()}
     asked = [join("expert", spec, name) for name, spec in experts.items()]
     known = {name: prices.price(spec.provider, spec.name) for name, spec in experts.items()}
-    return Backends(participants, Experts(asked, known) if asked else None, unpriced, prices, servers.limits)
+    return Backends(
+        participants, Experts(asked, known) if asked else None, unpriced, prices, servers.limits, servers.spreads
+    )
 
 
 class _Servers:
     """The clients of a run, and how much each server takes: models on one server share both."""
 
     def __init__(self, options: RunOptions, gold_url: str | None, closing: ExitStack) -> None:
-        self._options = options
+        self._most = options.max_concurrency
         self._gold_url = gold_url
         self._closing = closing
-        self._reached: dict[tuple[str, str | None, str | None], tuple[Client, AdaptiveLimit]] = {}
+        self._reached: dict[tuple[object, ...], tuple[Client, Limit]] = {}
+        self.limits: list[AdaptiveLimit] = []
+        self.spreads: list[Spread] = []
 
-    @property
-    def limits(self) -> list[AdaptiveLimit]:
-        return [limit for _, limit in self._reached.values()]
-
-    def reach(self, spec: ModelSpec) -> tuple[Client, AdaptiveLimit]:
+    def reach(self, spec: ModelSpec) -> tuple[Client, Limit]:
         url, key = (self._gold_url, "gold") if spec.provider == GOLD else (spec.base_url, spec.api_key)
-        server = (spec.provider, url, key)
-        if server not in self._reached:
-            most = self._options.max_concurrency
-            client = _client(spec.provider, url, key, most)
+        asked = (spec.provider, url, *spec.other_urls, key)
+        if asked not in self._reached:
+            if spec.provider == "vllm" or spec.other_urls:
+                spread = self._spread(spec)
+                self._reached[asked] = spread, spread
+            else:
+                client = _client(spec.provider, url, key, self._most)
+                self._closing.callback(client.close)
+                self._reached[asked] = client, self._limit(spec.base_url, spec.provider)
+        return self._reached[asked]
+
+    def _spread(self, spec: ModelSpec) -> Spread:
+        from tau2_enhanced.models.openai_client import OpenAIClient
+
+        servers = []
+        for url in filter(None, (spec.base_url, *spec.other_urls)):
+            client = OpenAIClient(spec.provider, url, spec.api_key or "")
+            probe = Probe(url)
             self._closing.callback(client.close)
-            where = urlsplit(spec.base_url or "").netloc.rpartition("@")[2]
-            self._reached[server] = client, AdaptiveLimit(where or spec.provider, most)
-        return self._reached[server]
+            self._closing.callback(probe.close)
+            limit = self._limit(url, spec.provider)
+            servers.append(Server(limit.name, url, client, limit, probe.is_well))
+        self.spreads.append(Spread(servers))
+        return self.spreads[-1]
+
+    def _limit(self, url: str | None, provider: str) -> AdaptiveLimit:
+        self.limits.append(AdaptiveLimit(urlsplit(url or "").netloc.rpartition("@")[2] or provider, self._most))
+        return self.limits[-1]
 
 
 def _with_streams(specs: Mapping[str, ModelSpec]) -> dict[str, ModelSpec]:
@@ -174,7 +206,7 @@ def _with_streams(specs: Mapping[str, ModelSpec]) -> dict[str, ModelSpec]:
 
 def _client(provider: str, url: str | None, key: str | None, max_connections: int) -> Client:
     """The provider's client; what it is made with is imported only here. Raises UserMistake."""
-    if provider in (GOLD, "openai", "vllm"):
+    if provider in (GOLD, "openai"):
         from tau2_enhanced.models.openai_client import OpenAIClient
 
         return OpenAIClient(provider, url, key or "")

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tau2_enhanced.errors import UserMistake
 from tau2_enhanced.logging import Clock, LogSession, configure_logging
+from tau2_enhanced.logging.files import LogFolder
 from tau2_enhanced.models.resolve import ModelSpec
 from tau2_enhanced.runner.arguments import CommandLine
 from tau2_enhanced.runner.configuration import Configuration, read_configuration
@@ -20,6 +22,7 @@ from tau2_enhanced.runner.keeper import Keeper
 from tau2_enhanced.runner.options import RunOptions
 from tau2_enhanced.runner.plan import Plan
 from tau2_enhanced.runner.record import Record
+from tau2_enhanced.runner.serving import default_model
 
 if TYPE_CHECKING:
     from tau2_enhanced.logging.event_stream import EventStream
@@ -56,7 +59,7 @@ def prepare(command: CommandLine) -> tuple[RunOptions, RunFolder, Configuration 
 
 
 def _prepare(command: CommandLine) -> tuple[RunOptions, RunFolder, Configuration | None]:
-    given = dict(command.given)
+    given, default = dict(command.given), default_model(os.environ)
     defaults = RunOptions()
     output_dir = Path(given.get("output_dir", defaults.output_dir))
     run_id = given.pop("run_id", None)
@@ -72,17 +75,40 @@ def _prepare(command: CommandLine) -> tuple[RunOptions, RunFolder, Configuration
                 return RunOptions(**{**earlier.options, **given}), folder, earlier
             except TypeError:
                 raise UserMistake(f"{folder.config} was written by another version of this runner") from None
-        return RunOptions(**given), folder, None
+        return RunOptions(**{**default, **given}), folder, None
     folder = RunFolder(output_dir, _checked_id(run_id or new_run_id()))
     if folder.started:
         raise UserMistake(f"run {folder.run_id} exists already: go on with it by --resume {folder.run_id}")
-    return RunOptions(**given), folder, None
+    return RunOptions(**{**default, **given}), folder, None
 
 
 def _checked_id(run_id: str) -> str:
     if run_id in (".", "..") or "/" in run_id or run_id.startswith("-") or not run_id.isprintable():
         raise UserMistake(f"--run-id {run_id!r} can't be a folder's name")
     return run_id
+
+
+def hold(options: RunOptions, folder: RunFolder, closing: ExitStack, *, resumed: bool) -> LogFolder:
+    """Take hold of the run's folder and of its logs'; leave nothing half-made where one can't be had."""
+    folder.hold(resumed=resumed)
+    closing.callback(folder.release)
+    try:
+        logs = LogFolder(Path(options.log_dir), folder.run_id)
+    except OSError as error:
+        folder.abandon()
+        raise _not_writable(error, folder) from None
+    closing.callback(logs.release)
+    return logs
+
+
+@contextmanager
+def nothing_left(folder: RunFolder) -> Iterator[None]:
+    """Where the block fails, a run that has not begun leaves no folder."""
+    try:
+        yield
+    except BaseException:
+        folder.abandon()
+        raise
 
 
 def open_run(
@@ -92,12 +118,9 @@ def open_run(
     domains: Sequence[str],
     display: Display,
     closing: ExitStack,
-    *,
-    resumed: bool,
+    held: LogFolder,
 ) -> tuple[Record, LogSession]:
-    """Take hold of the run's folder, record and logs; leave nothing half-made where one can't be had."""
-    folder.hold(resumed=resumed)
-    closing.callback(folder.release)
+    """The record and the logs of a run whose folders are held; leave nothing half-made where one can't be had."""
     try:
         record = Record(folder.record)
         closing.callback(record.close)
@@ -109,16 +132,21 @@ def open_run(
             console=display.record,
             console_level=options.console_level,
             redact=options.redact,
+            folder=held,
         )
         closing.callback(logs.close)
         configuration.write(folder)
     except OSError as error:
         folder.abandon()
-        raise UserMistake(f"{error.filename or folder.path} can't be written: {error.strerror}") from None
+        raise _not_writable(error, folder) from None
     except UserMistake:
         folder.abandon()
         raise
     return record, logs
+
+
+def _not_writable(error: OSError, folder: RunFolder) -> UserMistake:
+    return UserMistake(f"{error.filename or folder.path} can't be written: {error.strerror}")
 
 
 def record_events(

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from tau2_enhanced.logging.context import TaskContext
 from tau2_enhanced.models.adaptive import AdaptiveLimit
+from tau2_enhanced.models.spread import Server
 from tau2_enhanced.runner import words
 from tau2_enhanced.runner.jobs import Outcome, Status
 from tau2_enhanced.runner.tally import Count, Tally
@@ -30,12 +31,14 @@ Running = Mapping[str, TaskContext]
 """The simulations running now, by id."""
 Limits = Sequence[AdaptiveLimit]
 """How many calls each server is given now."""
+Servers = Sequence[Server]
+"""The servers that are watched."""
 
 
 class Display(Protocol):
     """Shows a run from `start` to `close`; every method may be called from any thread."""
 
-    def start(self, tally: Tally, running: Running, limits: Limits = ()) -> None: ...
+    def start(self, tally: Tally, running: Running, limits: Limits = (), servers: Servers = ()) -> None: ...
 
     def ended(self, outcome: Outcome) -> None: ...
 
@@ -57,7 +60,7 @@ def make_display(kind: str | None, stream: IO[str]) -> Display:
 class NoDisplay:
     """Shows nothing."""
 
-    def start(self, tally: Tally, running: Running, limits: Limits = ()) -> None: ...
+    def start(self, tally: Tally, running: Running, limits: Limits = (), servers: Servers = ()) -> None: ...
 
     def ended(self, outcome: Outcome) -> None: ...
 
@@ -76,9 +79,10 @@ class PlainDisplay:
         self._tally = Tally()
         self._running: Running = {}
         self._limits: Limits = ()
+        self._servers: Servers = ()
 
-    def start(self, tally: Tally, running: Running, limits: Limits = ()) -> None:
-        self._tally, self._running, self._limits = tally, running, limits
+    def start(self, tally: Tally, running: Running, limits: Limits = (), servers: Servers = ()) -> None:
+        self._tally, self._running, self._limits, self._servers = tally, running, limits, servers
         threading.Thread(target=self._report, name="status", daemon=True).start()
 
     def ended(self, outcome: Outcome) -> None:
@@ -98,6 +102,8 @@ class PlainDisplay:
             waits = f", oldest: {_describe_running(oldest)}" if oldest is not None else ""
             busy = "".join(f", {describe_limit(limit)}" for limit in self._limits if limit.reduced)
             self._print(f"{_describe_tally(self._tally)}, {len(self._running)} running{waits}{busy}")
+            for line in _server_lines(self._servers):
+                self._print(line)
 
     def _print(self, line: str) -> None:
         # who watched may have gone; that must not end the run
@@ -114,12 +120,13 @@ class RichDisplay:
         self._tally = Tally()
         self._running: Running = {}
         self._limits: Limits = ()
+        self._servers: Servers = ()
         self._live = Live(
             console=console, get_renderable=self._render, refresh_per_second=_REFRESHES_PER_SECOND, transient=True
         )
 
-    def start(self, tally: Tally, running: Running, limits: Limits = ()) -> None:
-        self._tally, self._running, self._limits = tally, running, limits
+    def start(self, tally: Tally, running: Running, limits: Limits = (), servers: Servers = ()) -> None:
+        self._tally, self._running, self._limits, self._servers = tally, running, limits, servers
         self._live.start()
 
     def ended(self, outcome: Outcome) -> None:
@@ -135,7 +142,8 @@ class RichDisplay:
 
     def _render(self) -> RenderableType:
         busy = [Text(describe_limit(limit), style="yellow") for limit in self._limits if limit.reduced]
-        return Group(self._bars(), *busy, self._tasks())
+        servers = [Text(line, style="dim", no_wrap=True) for line in _server_lines(self._servers)]
+        return Group(self._bars(), *busy, *servers, self._tasks(len(busy) + len(servers)))
 
     def _bars(self) -> Table:
         table = Table.grid(padding=(0, 2))
@@ -151,10 +159,10 @@ class RichDisplay:
             table.add_row(domain, *_bar(count))
         return table
 
-    def _tasks(self) -> Table:
+    def _tasks(self, rows_above: int) -> Table:
         table = Table.grid(padding=(0, 2))
         oldest_first = sorted(self._running.values(), key=_age_s, reverse=True)
-        room = self._console.size.height - _ROWS_BESIDE_TASKS - len(self._tally.domains)
+        room = self._console.size.height - _ROWS_BESIDE_TASKS - len(self._tally.domains) - rows_above
         shown = oldest_first[: max(room, _FEWEST_TASK_ROWS)]
         for context in shown:
             step = f"step {context.step}" if context.step is not None else "starting"
@@ -178,6 +186,29 @@ def describe_limit(limit: AdaptiveLimit) -> str:
     """A busy server in one line."""
     pause = f", none for {words.duration(limit.pause_s)} as it asks" if limit.pause_s else ""
     return f"{limit.name} is busy: {limit.limit} of {limit.most} calls at once{pause}, {limit.refused} refused so far"
+
+
+def describe_server(server: Server) -> str:
+    """A server and what it says of its work, in one line."""
+    tasks = f"{server.name}: {server.simulations} task{'' if server.simulations == 1 else 's'}"
+    if server.out:
+        return f"{tasks}, taken out: {server.out}"
+    said = server.sample
+    if said is None:
+        return tasks
+    figures = [
+        f"{said.running or 0:.0f} running, {said.waiting or 0:.0f} waiting",
+        f"KV cache {words.percent(said.kv_cache_usage)}" if said.kv_cache_usage is not None else "",
+        f"prefix hits {words.percent(said.prefix_cache_hit_rate)}" if said.prefix_cache_hit_rate is not None else "",
+        f"{said.preemptions:.0f} preempted" if said.preemptions else "",
+        f"{said.generation_tokens_per_s:.0f} tokens/s" if said.generation_tokens_per_s is not None else "",
+    ]
+    return ", ".join([tasks, *filter(None, figures)])
+
+
+def _server_lines(servers: Servers) -> list[str]:
+    """A line for each server that says something of itself, has fallen silent, or is one of several."""
+    return [describe_server(server) for server in servers if server.sample or server.out or len(servers) > 1]
 
 
 def _bar(count: Count) -> tuple[RenderableType, ...]:

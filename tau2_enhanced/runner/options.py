@@ -36,12 +36,32 @@ class RunOptions:
     user_model: str | None = None
     """None: gold for a gold agent, the same recording for a replayed one, else tau2's own default."""
     judge_model: str | None = None
-    agent_base_url: str | None = _free(default=None, repr=False)
-    user_base_url: str | None = _free(default=None, repr=False)
-    judge_base_url: str | None = _free(default=None, repr=False)
+    agent_base_url: list[str] | None = _free(default=None, repr=False)
+    """Of one server with the model or of several, over which the simulations are spread."""
+    user_base_url: list[str] | None = _free(default=None, repr=False)
+    judge_base_url: list[str] | None = _free(default=None, repr=False)
     agent_args: dict[str, Any] = field(default_factory=dict, repr=False)
     user_args: dict[str, Any] = field(default_factory=dict, repr=False)
     judge_args: dict[str, Any] = field(default_factory=dict, repr=False)
+    serve: bool = _free(default=False)
+    """Whether vLLM servers are started for the agent's model; for a checkpoint's path they are unless it has a URL."""
+    skip_server_start: bool = _free(default=False)
+    """The servers at the agent's URLs run already."""
+    num_servers: int | None = _free(default=None)
+    """None: as many as the GPUs allow, at most four."""
+    start_port: int = _free(default=1900)
+    gpu_ids: list[str] | None = _free(default=None)
+    """None: all that are visible."""
+    tensor_parallel: int = _free(default=1)
+    """GPUs of each server."""
+    stagger_delay: float = _free(default=5.0)
+    """Seconds between the starts of two servers."""
+    server_timeout: float = _free(default=600.0)
+    """Seconds until all servers must answer."""
+    tool_call_parser: str = "hermes"
+    """vLLM's name of how it reads tool calls out of the model's text; empty for none."""
+    vllm_args: str = _free(default="")
+    vllm_command: str = _free(default="vllm serve")
     stream: bool = False
     """Whether answers are streamed, which tells when their first token came."""
     experts: list[str] = field(default_factory=list, repr=False)
@@ -94,6 +114,10 @@ class RunOptions:
     dry_run: bool = _free(default=False)
 
     def __post_init__(self) -> None:
+        for name in ("agent_base_url", "user_base_url", "judge_base_url"):
+            if isinstance(one := getattr(self, name), str):
+                # as earlier configurations have it
+                setattr(self, name, [one])
         if self.user_model is None:
             plays_both = self.agent_model == GOLD or self.agent_model.startswith(REPLAY_PREFIX)
             self.user_model = self.agent_model if plays_both else DEFAULT_MODEL
@@ -113,7 +137,9 @@ class RunOptions:
             raise UserMistake(f"--num-tasks must be at least 1, not {self.num_tasks}")
         if self.stop_loops is not None and self.stop_loops < _FEWEST_IN_A_LOOP:
             raise UserMistake(f"--stop-loops must be at least {_FEWEST_IN_A_LOOP}, not {self.stop_loops}")
-        for name in ("llm_timeout", "heartbeat", "stall_after"):
+        if not self.stagger_delay >= 0:
+            raise UserMistake(f"--stagger-delay must be at least 0 seconds, not {self.stagger_delay:g}")
+        for name in ("llm_timeout", "heartbeat", "stall_after", "server_timeout"):
             if not getattr(self, name) > 0:
                 raise UserMistake(f"{_flag(name)} must be more than 0 seconds, not {getattr(self, name):g}")
         for name in ("max_cost", "task_cost_limit", "task_token_limit", "task_timeout", "task_working_timeout"):
@@ -149,10 +175,10 @@ class RunOptions:
 
     def _kept(self, name: str) -> Any:
         value = getattr(self, name)
-        if name.endswith("_args"):
+        if isinstance(value, dict):
             return {key: kept for key, kept in value.items() if key not in _CONNECTION}
         if name.endswith("_base_url") and value is not None:
-            return url_without_secrets(value)
+            return [url_without_secrets(url) for url in value]
         if name == "experts":
             return ["".join(_expert(text)) for text in value]
         return value

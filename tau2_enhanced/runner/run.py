@@ -15,20 +15,31 @@ from tau2_enhanced.logging import Clock, TaskContext, emit, get_logger, task_con
 from tau2_enhanced.logging.bridge import silence_loguru
 from tau2_enhanced.logging.events import RunStartEvent
 from tau2_enhanced.logging.redaction import protect_environment
-from tau2_enhanced.models.adaptive import AdaptiveLimit
+from tau2_enhanced.logging.server_samples import FILE_NAME as SAMPLES
+from tau2_enhanced.logging.server_samples import SampleFile
 from tau2_enhanced.models.failures import UNREACHABLE, AuthenticationFailed
 from tau2_enhanced.models.resolve import GOLD, ModelSpec
 from tau2_enhanced.models.stand_in.plays import play_of
 from tau2_enhanced.models.stand_in.process import StandInProcess
+from tau2_enhanced.models.vllm.watch import ServerWatch
 from tau2_enhanced.runner.arguments import CommandLine
 from tau2_enhanced.runner.backends import (
+    Backends,
     connect,
     read_recordings,
     resolve_experts,
     resolve_models,
     with_needed_judge,
 )
-from tau2_enhanced.runner.begin import StartedRun, open_run, prepare, record_events, resumed_at_ms
+from tau2_enhanced.runner.begin import (
+    StartedRun,
+    hold,
+    nothing_left,
+    open_run,
+    prepare,
+    record_events,
+    resumed_at_ms,
+)
 from tau2_enhanced.runner.configuration import continued, make_configuration
 from tau2_enhanced.runner.display import Display, make_display
 from tau2_enhanced.runner.finish import finish
@@ -41,6 +52,7 @@ from tau2_enhanced.runner.plan import Plan, make_plan
 from tau2_enhanced.runner.pool import Stop, ThreadPool
 from tau2_enhanced.runner.record import Record
 from tau2_enhanced.runner.replay_plan import following, make_replay_plan
+from tau2_enhanced.runner.serving import Serving, plan_serving, start_servers, wait_for_servers
 from tau2_enhanced.runner.signals import dumping, stopping
 from tau2_enhanced.runner.simulate import Bench, simulate
 from tau2_enhanced.runner.status import RunStatus
@@ -57,7 +69,8 @@ def run(command: CommandLine) -> int:
     """Run, or go on with a run; the process's exit code. Raises UserMistake before anything is begun."""
     options, folder, earlier = prepare(command)
     options.check()
-    specs, experts = resolve_models(options), resolve_experts(options)
+    serving = plan_serving(options)
+    specs, experts = resolve_models(options, serving), resolve_experts(options)
     recordings = read_recordings(specs)
     replayed = list(recordings.values())
     options = following(options, replayed)
@@ -76,17 +89,25 @@ def run(command: CommandLine) -> int:
         if earlier is not None:
             configuration = continued(earlier, configuration)
         if options.dry_run:
-            _print_plan(plan, specs, experts, folder, options)
+            _print_plan(plan, specs, experts, folder, options, serving)
             return 0
         _warn_of_gold_user(specs)
         plays = {key: replace(play_of(task), experts=tuple(experts)) for key, task in plan.tasks.items()}
         gold_url = stand_in.serve(plays) if stand_in is not None else None
-        backends = connect(specs, experts, options, gold_url, recordings, closing)
+        stop = Stop()
+        if serving is None:
+            backends = connect(specs, experts, options, gold_url, recordings, closing)
+            held = hold(options, folder, closing, resumed=earlier is not None)
+        else:
+            # servers take minutes to start, and what they say has its place in the folder of the logs
+            held = hold(options, folder, closing, resumed=earlier is not None)
+            with nothing_left(folder):
+                servers = closing.enter_context(start_servers(serving, options, held.path, stop))
+                wait_for_servers(servers, options)
+                backends = connect(specs, experts, options, gold_url, recordings, closing)
         make_room(min(options.max_concurrency, len(plan.jobs)), len(backends.limits))
         display = make_display(options.display, sys.stderr)
-        record, logs = open_run(
-            options, folder, configuration, plan.domains, display, closing, resumed=earlier is not None
-        )
+        record, logs = open_run(options, folder, configuration, plan.domains, display, closing, held)
         events, event_files = record_events(options, folder, plan.domains, closing)
         clock = Clock(resumed_at_ms(record, earlier))
         context = TaskContext(run=folder.run_id, clock=clock)
@@ -110,7 +131,6 @@ def run(command: CommandLine) -> int:
             record_replays=options.record_replays,
             clock=clock,
         )
-        stop = Stop()
         keeper = Keeper(folder, record, configuration, stop, min(options.max_concurrency, len(plan.jobs)))
         closing.callback(keeper.close)
         started = StartedRun(
@@ -132,12 +152,12 @@ def run(command: CommandLine) -> int:
         if record.repaired_bytes:
             _logger.warning("the record's last line was torn: %d bytes were cut off", record.repaired_bytes)
         with stopping(stop):
-            _execute(started, bench, backends.limits, display, stop)
+            _execute(started, bench, backends, display, stop)
             policies = {domain: prompt.policy for domain, prompt in prompts.items()}
             return finish(started, registry, policies, stop)
 
 
-def _execute(started: StartedRun, bench: Bench, limits: Sequence[AdaptiveLimit], display: Display, stop: Stop) -> None:
+def _execute(started: StartedRun, bench: Bench, backends: Backends, display: Display, stop: Stop) -> None:
     """Run what has no verdict yet, each outcome put on record as it comes."""
     options, record = started.options, started.record
     jobs = _jobs_left(started.plan.jobs, record)
@@ -160,9 +180,11 @@ def _execute(started: StartedRun, bench: Bench, limits: Sequence[AdaptiveLimit],
         stop.request(f"--max-cost {options.max_cost:g} USD is reached")
     watchdog = _watchdog(started, bench, tally)
     gc.set_threshold(*_GARBAGE)
-    display.start(tally, bench.running, limits)
+    samples = SampleFile(started.logs.folder / SAMPLES)
+    watch = ServerWatch(backends.spreads, samples, started.folder.run_id, started.clock.ms)
+    display.start(tally, bench.running, backends.limits, [one for spread in backends.spreads for one in spread.servers])
     try:
-        with watchdog.watching(), dumping(watchdog.dump):
+        with watchdog.watching(), watch.watching(), dumping(watchdog.dump):
             pool = ThreadPool(options.max_concurrency)
             for outcome in pool.execute(jobs, lambda job: simulate(job, bench), stop):
                 for kept in started.keeper.put(outcome):
@@ -228,6 +250,7 @@ def _print_plan(
     experts: Mapping[str, ModelSpec],
     folder: RunFolder,
     options: RunOptions,
+    serving: Serving | None,
 ) -> None:
     if options.json:
         planned = {domain: sum(job.domain == domain for job in plan.jobs) for domain in plan.domains}
@@ -238,4 +261,6 @@ def _print_plan(
         print(f"{domain}: {len({job.task for job in jobs})} tasks, {len(jobs)} simulations")
     asked = {f"expert {name}": spec for name, spec in experts.items()}
     print("models: " + ", ".join(f"{role} {spec.given}" for role, spec in {**specs, **asked}.items()))
+    for command in serving.commands if serving is not None else ():
+        print(f"would be started: {command}")
     print(f"would be written to {folder.path} and {options.log_dir}; nothing was run (--dry-run)")

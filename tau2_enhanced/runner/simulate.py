@@ -20,6 +20,7 @@ from tau2_enhanced.models.experts import Experts, ExpertTool
 from tau2_enhanced.models.failures import ModelCallError
 from tau2_enhanced.models.participant import Participant, Used
 from tau2_enhanced.models.simulation_models import SimulationModels
+from tau2_enhanced.models.spread import one_server_each
 from tau2_enhanced.models.stand_in.gold import HEADER
 from tau2_enhanced.models.task_time import TaskTime, limited
 from tau2_enhanced.runner.jobs import Job, Outcome, Status
@@ -105,7 +106,7 @@ def simulate(job: Job, bench: Bench) -> Outcome:
     assert context.sim is not None
     bench.running[context.sim] = context
     try:
-        with task_context(context):
+        with task_context(context), one_server_each():
             return _recorded(job, bench, context.sim)
     finally:
         del bench.running[context.sim]

@@ -2,14 +2,25 @@ from __future__ import annotations
 
 import io
 from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 from rich.console import Console
 
 from tau2_enhanced.logging import Clock, TaskContext
+from tau2_enhanced.logging.server_samples import ServerSample
 from tau2_enhanced.models.adaptive import AdaptiveLimit, new_ticket
 from tau2_enhanced.models.failures import TransientFailure
-from tau2_enhanced.runner.display import PlainDisplay, RichDisplay, describe, describe_limit, make_display
+from tau2_enhanced.models.openai_client import OpenAIClient
+from tau2_enhanced.models.spread import Server
+from tau2_enhanced.runner.display import (
+    PlainDisplay,
+    RichDisplay,
+    describe,
+    describe_limit,
+    describe_server,
+    make_display,
+)
 from tau2_enhanced.runner.jobs import Job, Outcome, Status
 from tau2_enhanced.runner.tally import Tally
 
@@ -87,3 +98,35 @@ def test_a_busy_server_is_shown_while_it_is_given_fewer_calls() -> None:
 
 def test_without_a_terminal_the_display_is_plain() -> None:
     assert isinstance(make_display(None, io.StringIO()), PlainDisplay)
+
+
+def server(name: str, **said: Any) -> Server:
+    sample = ServerSample(datetime(2026, 3, 14), "R", 0.0, name, **said) if said else None
+    client = OpenAIClient("vllm", f"http://{name}/v1", "EMPTY", 1)
+    return Server(name, "", client, AdaptiveLimit(name, 1), lambda: True, simulations=2, sample=sample)
+
+
+def test_a_server_has_a_line_with_what_it_says() -> None:
+    busy = server(
+        "h:1900", running=12.0, waiting=3.0, kv_cache_usage=0.456, preemptions=7.0, generation_tokens_per_s=310
+    )
+    assert describe_server(busy) == (
+        "h:1900: 2 tasks, 12 running, 3 waiting, KV cache 45.6 %, 7 preempted, 310 tokens/s"
+    )
+    busy.out = "does not answer"
+    assert describe_server(busy) == "h:1900: 2 tasks, taken out: does not answer"
+    assert describe_server(server("h:1901")) == "h:1901: 2 tasks"
+
+
+def test_servers_are_shown_above_the_tasks_where_they_say_something() -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=120, height=20)
+    display = RichDisplay(console)
+    display.start(Tally.of(JOBS, []), {"1": running(1)}, servers=[server("h:1900", running=1.0), server("h:1901")])
+    display.close()
+    shown = console.file.getvalue()  # type: ignore[attr-defined]  # the StringIO above
+    assert shown.index("h:1900: 2 tasks, 1 running") < shown.index("h:1901: 2 tasks") < shown.index("retail t1 #0")
+    silent = Console(file=io.StringIO(), force_terminal=True, width=120, height=20)
+    display = RichDisplay(silent)
+    display.start(Tally.of(JOBS, []), {}, servers=[server("h:1900")])
+    display.close()
+    assert "h:1900" not in silent.file.getvalue()  # type: ignore[attr-defined]  # as above

@@ -87,7 +87,7 @@ def test_config_holds_no_credentials_of_an_address(run_local: RunLocal, talkativ
         *("--user-base-url", f"http://me:{URL_PASSWORD}@{talkative}"),
     )
     config = json.loads(Path(run.folder / "outputs/R/run/config.json").read_text())
-    assert config["options"]["user_base_url"] == f"http://{talkative}"
+    assert config["options"]["user_base_url"] == [f"http://{talkative}"]
 
 
 @pytest.mark.parametrize("key", ["0000", "user", "message", "assistant", "12345678"])

@@ -1,0 +1,102 @@
+"""Which vLLM servers a run starts, and their start."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tau2_enhanced.errors import UserMistake
+from tau2_enhanced.logging import get_logger
+from tau2_enhanced.models.resolve import is_path
+from tau2_enhanced.models.vllm.commands import ServerCommand, served_name, server_commands
+from tau2_enhanced.models.vllm.gpus import visible_gpus
+from tau2_enhanced.models.vllm.processes import ServerProcesses
+from tau2_enhanced.runner.options import RunOptions
+from tau2_enhanced.runner.pool import Stop
+
+CHECKPOINT = "CKPT_DIR"
+"""The environment variable that names the agent's model where nothing else does."""
+
+_logger = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Serving:
+    """The servers that a run starts."""
+
+    given: str
+    """Their model, as the user named it."""
+    model: str
+    """By which name the servers know it."""
+    commands: Sequence[ServerCommand]
+
+    @property
+    def urls(self) -> list[str]:
+        return [command.base_url for command in self.commands]
+
+
+def default_model(environment: Mapping[str, str]) -> dict[str, str]:
+    """The options that the environment's checkpoint stands for; none without one."""
+    checkpoint = environment.get(CHECKPOINT)
+    return {"agent_model": str(Path(checkpoint).absolute())} if checkpoint else {}
+
+
+def plan_serving(options: RunOptions) -> Serving | None:
+    """The servers that are to be started; None where the models need none. Raises UserMistake."""
+    given = options.agent_model
+    if options.skip_server_start:
+        if not options.agent_base_url:
+            raise UserMistake("--skip-server-start needs the servers' addresses: --agent-base-url URL [URL …]")
+        return None
+    if options.agent_base_url:
+        if options.serve:
+            raise UserMistake("--serve starts servers, --agent-base-url names some that run already: leave one out")
+        return None
+    if not (options.serve or is_path(given)):
+        if options.num_servers is not None:
+            raise UserMistake(f"--num-servers: no servers are started for {given} (see --serve)")
+        return None
+    model = given.removeprefix("vllm/")
+    if is_path(model) and not Path(model).is_dir():
+        raise UserMistake(f"--agent-model {model}: there is no such folder")
+    gpus = visible_gpus() if options.gpu_ids is None else options.gpu_ids
+    commands = server_commands(
+        model,
+        gpus=gpus,
+        num_servers=options.num_servers,
+        start_port=options.start_port,
+        tensor_parallel=options.tensor_parallel,
+        tool_call_parser=options.tool_call_parser,
+        vllm_args=options.vllm_args,
+        vllm_command=options.vllm_command,
+    )
+    return Serving(given, served_name(model, options.vllm_args), commands)
+
+
+def start_servers(serving: Serving, options: RunOptions, log_dir: Path, stop: Stop) -> ServerProcesses:
+    """The servers, of which one that ends by itself is told in the log; when all have, `stop` is asked for.
+
+    Raises UserMistake where one can't be started.
+    """
+
+    def ended(port: int, how: str) -> None:
+        lines = "".join(f"\n{line}" for line in servers.last_lines(port))
+        _logger.error("the server on port %d %s; %s ends with:%s", port, how, servers.log(port), lines)
+        if servers.all_ended:
+            stop.request("all servers have ended")
+
+    servers = ServerProcesses(serving.commands, log_dir, stagger_delay_s=options.stagger_delay, on_end=ended)
+    ports = ", ".join(str(command.port) for command in serving.commands)
+    _say(f"starting {len(serving.commands)} × {options.vllm_command} {serving.model} on port {ports}")
+    return servers
+
+
+def wait_for_servers(servers: ServerProcesses, options: RunOptions) -> None:
+    """Return when all servers answer. Raises UserMistake where one does not, its last lines shown."""
+    servers.wait(options.server_timeout, _say)
+
+
+def _say(text: str) -> None:
+    print(f"vllm: {text}", file=sys.stderr, flush=True)
