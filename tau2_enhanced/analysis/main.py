@@ -84,6 +84,7 @@ def _compare(options: argparse.Namespace) -> int:
 
 
 def _analyse(options: argparse.Namespace) -> int:
+    from tau2_enhanced.analysis import servers
     from tau2_enhanced.analysis.goodput import parse_limits
     from tau2_enhanced.analysis.results_file import result_statistics
     from tau2_enhanced.analysis.simulations import chosen, simulations
@@ -105,7 +106,10 @@ def _analyse(options: argparse.Namespace) -> int:
             summary = summarise(table, limits, found)
         if sources.results:
             summary["results"] = [result_statistics(results) for results in sources.results]
-        written, left_out = _write_all(options, table, found, summary, say)
+        samples = _samples(options, summary.get("runs", []))
+        if samples.height:
+            summary["servers"] = servers.numbers(samples)
+        written, left_out = _write_all(options, table, found, summary, samples, say)
     if sources.results:
         print_results(summary["results"])
     if table.count:
@@ -129,11 +133,23 @@ def _read(options: argparse.Namespace, say: Callable[[str], None]) -> Sources:
     return sources
 
 
+def _samples(options: argparse.Namespace, runs: Sequence[str | None]) -> pl.DataFrame:
+    """What the servers of these runs said of themselves."""
+    import polars as pl
+
+    from tau2_enhanced.analysis.inputs import find_logs
+    from tau2_enhanced.analysis.servers import samples_beside
+
+    named = [run for run in runs if run is not None]
+    return samples_beside(find_logs(options.logs)).filter(pl.col("run").is_in(named))
+
+
 def _write_all(
     options: argparse.Namespace,
     table: EventTable,
     found: pl.DataFrame,
     summary: dict[str, Any],
+    samples: pl.DataFrame,
     say: Callable[[str], None],
 ) -> tuple[list[Path], list[str]]:
     """Write every file that is wanted; which, and a sentence for each picture that has no data."""
@@ -143,7 +159,7 @@ def _write_all(
     if table.count and not options.no_figures:
         from tau2_enhanced.analysis.figures import draw_figures
 
-        drawn = draw_figures(table, folder, tasks=options.tasks, say=say)
+        drawn = draw_figures(table, folder, tasks=options.tasks, samples=samples, say=say)
         written += drawn.paths
         left_out = drawn.left_out
     say("writing report.html")
@@ -161,7 +177,7 @@ def _write_all(
 
         say("writing trace.json")
         written.append(folder / "trace.json")
-        write_trace(table, written[-1])
+        write_trace(table, written[-1], samples)
     return [write_index(folder / "summary.json", summary, written), *written], left_out
 
 

@@ -47,6 +47,8 @@ def print_tables(summary: Mapping[str, Any]) -> None:
         console.print(_goodput(summary["goodput"]))
     if summary["concurrency"] is not None:
         console.print(_concurrency(summary["concurrency"]))
+    if summary.get("servers"):
+        console.print(_servers(summary["servers"]))
     if summary["slowest_simulations"]:
         console.print(_slowest_simulations(summary["slowest_simulations"]))
     if summary["slowest_calls"]:
@@ -160,6 +162,17 @@ def _concurrency(found: Mapping[str, Any]) -> Table:
         if isinstance(level, Mapping):
             bars = _bars(level["mean_over_time"], level["peak"])
             _row(table, name.replace("_", " "), _number(level["mean"], 1), str(level["peak"]), bars)
+    return table
+
+
+def _servers(rows: Sequence[Mapping[str, Any]]) -> Table:
+    levels = ("running", "most", "waiting", "most", "KV cache", "most")
+    table = _table("model servers", ("server",), (*levels, "prefix hits", "preempted", "tok in", "tok out"))
+    for row in rows:
+        counts = [_number(row[f"{name}_{how}"], 1) for name in ("running", "waiting") for how in ("mean", "max")]
+        shares = [_share(row[name]) for name in ("kv_cache_usage_mean", "kv_cache_usage_max", "prefix_cache_hit_rate")]
+        sums = [_number(row[name], 0) for name in ("preemptions", "prompt_tokens", "generation_tokens")]
+        _row(table, row["server"], *counts, *shares, *sums)
     return table
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import polars as pl
 from matplotlib.figure import Figure
 
 from tau2_enhanced.analysis.concurrency import concurrency as concurrency_of
@@ -19,6 +20,7 @@ from tau2_enhanced.analysis.figures import (
     latency_by_model,
     latency_distribution,
     run_gantt,
+    servers,
     task_gantt,
 )
 from tau2_enhanced.analysis.figures.files import write_figure
@@ -41,29 +43,32 @@ def draw_figures(
     output_dir: Path,
     *,
     tasks: Sequence[str] | None = None,
+    samples: pl.DataFrame | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Drawn:
     """Write every picture that `table` has data for. Raises UserMistake where `output_dir` can't be written.
 
     `tasks` (as 12 or retail:12) are those whose course is drawn; by default the slowest, a failed and a typical one.
-    `say` is told which picture is being drawn.
+    `samples` are those of the servers, as `samples_beside` gives them. `say` is told which picture is being drawn.
     """
     paths: list[Path] = []
     left_out: list[str] = []
     with look():
-        for name, figure in _figures(table, tasks, left_out):
+        for name, figure in _figures(table, tasks, samples, left_out):
             say(f"drawing {name}")
             paths += write_figure(figure, output_dir, name)
     return Drawn(paths, left_out)
 
 
-def _figures(table: EventTable, tasks: Sequence[str] | None, left_out: list[str]) -> Iterator[tuple[str, Figure]]:
+def _figures(
+    table: EventTable, tasks: Sequence[str] | None, samples: pl.DataFrame | None, left_out: list[str]
+) -> Iterator[tuple[str, Figure]]:
     yield from _measures(table, left_out)
     times = timeline(table)
     if times.runs > 1 and (times.simulations.height or times.calls.height):
         which = "the events without a run" if times.run is None else f"{times.run} alone, which has most events"
         left_out.append(f"task_gantt, run_gantt, concurrency: of {times.runs} runs {which}")
-    yield from _timelines(times, tasks, left_out)
+    yield from _timelines(times, tasks, samples, left_out)
 
 
 def _measures(table: EventTable, left_out: list[str]) -> Iterator[tuple[str, Figure]]:
@@ -92,7 +97,9 @@ def _measures(table: EventTable, left_out: list[str]) -> Iterator[tuple[str, Fig
         left_out.append("cost_and_tokens: no call's tokens or cost are known")
 
 
-def _timelines(times: Timeline, tasks: Sequence[str] | None, left_out: list[str]) -> Iterator[tuple[str, Figure]]:
+def _timelines(
+    times: Timeline, tasks: Sequence[str] | None, samples: pl.DataFrame | None, left_out: list[str]
+) -> Iterator[tuple[str, Figure]]:
     source = _source([times.run])
     selected = task_gantt.select(times, tasks)
     for number, page in enumerate(selected.pages(), 1):
@@ -108,7 +115,10 @@ def _timelines(times: Timeline, tasks: Sequence[str] | None, left_out: list[str]
     else:
         left_out.append("run_gantt: no events with a task, a thread and start_ms")
     if running := concurrency_of(times):
-        yield "concurrency", concurrency.draw(running, source)
+        yield (
+            "concurrency",
+            concurrency.draw(running, source, servers.select(samples, times.run) if samples is not None else None),
+        )
     else:
         left_out.append("concurrency: no events with a task, a duration and start_ms")
 

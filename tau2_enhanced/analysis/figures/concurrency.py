@@ -1,4 +1,4 @@
-"""How many simulations ran, and how many model calls were under way, at each moment."""
+"""How many simulations ran and how many model calls were under way at each moment, and how the servers fared."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tau2_enhanced.analysis.concurrency import Concurrency, Level
+from tau2_enhanced.analysis.figures import servers
 from tau2_enhanced.analysis.figures.style import FAINT, count_axis, counted, duration_text, event_colour, new_figure
 
 _PANELS = (
@@ -15,8 +16,11 @@ _PANELS = (
 )
 
 
-def draw(selected: Concurrency, source: str) -> Figure:
-    """Simulations, model calls under way and those that wait, one above the other over the same time."""
+def draw(selected: Concurrency, source: str, load: servers.ServerLoad | None = None) -> Figure:
+    """Simulations, model calls under way and those that wait, one above the other over the same time.
+
+    Below them what the servers said of themselves, where `load` has it.
+    """
     parts = [
         (level, f"{name}: {_rounded(level.average)} on average, {level.peak:,} at most", colour)
         for level, (name, colour) in zip(selected, _PANELS, strict=True)
@@ -27,11 +31,15 @@ def draw(selected: Concurrency, source: str) -> Figure:
     n = ", ".join(
         counted(level.n, noun) for level, noun in zip(selected[:2], ("simulation", "model call"), strict=True) if level
     )
-    figure = new_figure("What ran at once", f"n = {n}{thinned} · {source}", 1.1 + 1.75 * len(parts))
-    panels = figure.subplots(len(parts), 1, sharex=True, squeeze=False)[:, 0]
-    for axes, (level, title, colour) in zip(panels, parts, strict=True):
+    load = load or servers.ServerLoad({}, [])
+    rows = len(parts) + len(load.panels)
+    figure = new_figure("What ran at once", f"n = {n}{thinned} · {source}", 1.1 + 1.75 * rows)
+    panels = figure.subplots(rows, 1, sharex=True, squeeze=False)[:, 0]
+    for axes, (level, title, colour) in zip(panels, parts, strict=False):
         _draw_level(axes, level, colour)
         axes.set_title(title)
+    for axes, panel in zip(panels[len(parts) :], load.panels, strict=True):
+        servers.draw_panel(axes, panel, load, names=panel is load.panels[0])
     panels[-1].set_xlabel("seconds since the run's start")
     return figure
 

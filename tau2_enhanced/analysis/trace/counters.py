@@ -1,4 +1,5 @@
-"""What a domain's timeline counts: model calls in flight, simulations running, money spent."""
+"""What is counted along the timeline: model calls in flight, simulations running and money spent in each domain, and
+what the model servers said of themselves."""
 
 from __future__ import annotations
 
@@ -43,3 +44,31 @@ def _summed(changes: pl.DataFrame) -> pl.DataFrame:
     moments = changes.group_by("pid", "ts").agg(pl.col("change").sum()).sort("pid", "ts")
     changed = (pl.col("change") != 0) | pl.col("pid").is_first_distinct()
     return moments.filter(changed).select("pid", "ts", pl.col("change").cum_sum().over("pid").alias("value"))
+
+
+_SAID = (
+    ("requests", {"running": "running", "waiting": "waiting"}, 1.0),
+    ("KV cache in use", {"kv_cache_usage": "per cent"}, 100.0),
+    ("prefix cache hits", {"prefix_cache_hit_rate": "per cent"}, 100.0),
+    ("tokens a second", {"prompt_tokens_per_s": "prompt", "generation_tokens_per_s": "generated"}, 1.0),
+    ("preemptions", {"preemptions": "since the start"}, 1.0),
+)
+"""The counters of a server: name, the values' names by column, and what they are multiplied by."""
+
+
+class ServerCounter(NamedTuple):
+    """A counter of a server: its frame has `server`, `ts` (µs) and a column for each of its values."""
+
+    name: str
+    values: pl.DataFrame
+
+
+def server_counters(samples: pl.DataFrame) -> list[ServerCounter]:
+    """What the servers' samples count. What one did not say is left out."""
+    ts = (pl.col("at_ms") * 1000).round().cast(pl.Int64())
+    made = []
+    for name, columns, factor in _SAID:
+        values = [(pl.col(column) * factor).round(3).alias(shown) for column, shown in columns.items()]
+        frame = samples.select("run", "server", ts.alias("ts"), *values)
+        made.append(ServerCounter(name, frame.filter(pl.any_horizontal(pl.col(list(columns.values())).is_not_null()))))
+    return [counter for counter in made if counter.values.height]

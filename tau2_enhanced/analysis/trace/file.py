@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from tau2_enhanced.analysis.output import written_whole
 from tau2_enhanced.analysis.table import MODEL_CALLS, EventTable
-from tau2_enhanced.analysis.trace.counters import counters
+from tau2_enhanced.analysis.trace.counters import counters, server_counters
 from tau2_enhanced.analysis.trace.json_text import json_objects
 from tau2_enhanced.analysis.trace.spans import Place, Timeline, nested, timeline
 
@@ -22,17 +24,19 @@ _EVENTS_PER_PART = 50_000
 _WAIT_FIELDS = ("run", "sim", "domain", "task", "trial", "step", "model", "attempts", "retry_wait_ms", "error_type")
 
 
-def write_trace(table: EventTable, path: Path) -> int:
+def write_trace(table: EventTable, path: Path, samples: pl.DataFrame | None = None) -> int:
     """Write the events' timeline and return how many trace events it has.
 
     A process is a domain (of a run, where the table holds several), a thread a worker; a task holds its
     steps, a step its calls. Slices of one thread nest; one that overlaps others stands beside the thread.
+    `samples` are those of the model servers, as `samples_beside` gives them: each server is a process with counters.
     Raises UserMistake where `path` can't be written; no part of a file is left then.
     """
     count = 0
     with written_whole(path) as temporary, temporary.open("wb") as file:
         file.write(b'{"displayTimeUnit":"ms","traceEvents":[')
-        for part in _parts(timeline(table)):
+        run = timeline(table)
+        for part in chain(_parts(run), _server_parts(run, samples)):
             file.write((",\n" if count else "\n").encode())
             file.write(str(part.str.join(",\n").item()).encode())
             count += part.len()
@@ -54,17 +58,45 @@ def _parts(run: Timeline) -> Iterator[pl.Series]:
             yield json_objects(event, written=("args",))
 
 
+def _server_parts(run: Timeline, samples: pl.DataFrame | None) -> Iterator[pl.Series]:
+    """The servers' counters; each server stands below the domains."""
+    if samples is None or not samples.height:
+        return
+    first = 1 + max((max(place.pid, place.tid) for place in run.places), default=0)
+    servers = samples.select("run", "server").unique(maintain_order=True).with_row_index("pid", first)
+    several = servers["run"].n_unique() > 1
+    for pid, of_run, server in servers.rows():
+        name = f"{of_run} / {server}" if several else server
+        yield pl.Series([_json(event) for event in _process(pid, name)])
+    for counter in server_counters(samples):
+        values = counter.values.join(servers, on=("run", "server"), how="left", maintain_order="left")
+        args = json_objects(values.drop("run", "server", "ts", "pid"))
+        event = values.select(pl.lit(counter.name).alias("name"), pl.lit("C").alias("ph"), "ts", "pid", args=args)
+        yield json_objects(event, written=("args",))
+
+
 def _names(places: list[Place]) -> list[str]:
     made = []
     for place in places:
-        process, thread = {"pid": place.pid}, {"pid": place.pid, "tid": place.tid}
+        thread = {"pid": place.pid, "tid": place.tid}
         made += [
-            {"name": "process_name", "ph": "M", **process, "args": {"name": place.process}},
-            {"name": "process_sort_index", "ph": "M", **process, "args": {"sort_index": place.pid}},
+            *_process(place.pid, place.process),
             {"name": "thread_name", "ph": "M", **thread, "args": {"name": place.thread}},
             {"name": "thread_sort_index", "ph": "M", **thread, "args": {"sort_index": place.tid}},
         ]
-    return list(dict.fromkeys(json.dumps(event, separators=(",", ":")) for event in made))
+    return list(dict.fromkeys(map(_json, made)))
+
+
+def _process(pid: int, name: str) -> list[dict[str, Any]]:
+    """What a process is called, and where it stands."""
+    return [
+        {"name": "process_name", "ph": "M", "pid": pid, "args": {"name": name}},
+        {"name": "process_sort_index", "ph": "M", "pid": pid, "args": {"sort_index": pid}},
+    ]
+
+
+def _json(event: dict[str, Any]) -> str:
+    return json.dumps(event, separators=(",", ":"))
 
 
 def _events(events: dict[str, pl.DataFrame], part: pl.DataFrame) -> pl.Series:
