@@ -75,19 +75,32 @@ def free_ports(count: int) -> int:
 def processes_of(notes: Path) -> list[int]:
     """The living processes of the stubs of vLLM that keep their notes there: servers and their children."""
     pids = [pid for file in notes.glob("*.pid") for pid in json.loads(file.read_text())]
-    return [pid for pid in pids if _lives(pid)]
+    return [pid for pid in pids if lives(pid)]
 
 
-def _lives(pid: int) -> bool:
+def descendants(pid: int) -> set[int]:
+    """The living processes below one."""
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+    found, newest = set[int](), {pid}
+    while newest := {child for child, parent in parents.items() if parent in newest} - found:
+        found |= newest
+    return found
+
+
+def lives(pid: int) -> bool:
+    """Whether there is such a process, and it has not ended."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
 
 
-def wait_until(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+def wait_until(condition: Callable[[], bool], process: subprocess.Popen[str], within_s: float = 60) -> None:
     """Return when the condition holds or the process has ended."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + within_s
     while not condition() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.002)  # another process is waited for, and only its files can tell
 
