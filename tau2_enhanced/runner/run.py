@@ -14,7 +14,7 @@ from tau2_enhanced import tau2_versions
 from tau2_enhanced.logging import Clock, TaskContext, emit, get_logger, task_context
 from tau2_enhanced.logging.bridge import silence_loguru
 from tau2_enhanced.logging.events import RunStartEvent
-from tau2_enhanced.logging.redaction import protect_environment
+from tau2_enhanced.logging.redaction import protect_environment, scrub
 from tau2_enhanced.logging.server_samples import FILE_NAME as SAMPLES
 from tau2_enhanced.logging.server_samples import SampleFile
 from tau2_enhanced.models.failures import UNREACHABLE, AuthenticationFailed
@@ -262,5 +262,5 @@ def _print_plan(
     asked = {f"expert {name}": spec for name, spec in experts.items()}
     print("models: " + ", ".join(f"{role} {spec.given}" for role, spec in {**specs, **asked}.items()))
     for command in serving.commands if serving is not None else ():
-        print(f"would be started: {command}")
+        print(scrub(f"would be started: {command}"))
     print(f"would be written to {folder.path} and {options.log_dir}; nothing was run (--dry-run)")

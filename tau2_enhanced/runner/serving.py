@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from tau2_enhanced.errors import UserMistake
 from tau2_enhanced.logging import get_logger
+from tau2_enhanced.logging.redaction import scrub
 from tau2_enhanced.models.resolve import is_path
 from tau2_enhanced.models.vllm.commands import ServerCommand, served_name, server_commands
 from tau2_enhanced.models.vllm.gpus import visible_gpus
@@ -62,6 +64,10 @@ def plan_serving(options: RunOptions) -> Serving | None:
     if is_path(model) and not Path(model).is_dir():
         raise UserMistake(f"--agent-model {model}: there is no such folder")
     gpus = visible_gpus() if options.gpu_ids is None else options.gpu_ids
+    # numbers that the environment gives are meant in its own order
+    in_its_order = "CUDA_DEVICE_ORDER" in os.environ or (
+        options.gpu_ids is None and "CUDA_VISIBLE_DEVICES" in os.environ
+    )
     commands = server_commands(
         model,
         gpus=gpus,
@@ -71,6 +77,7 @@ def plan_serving(options: RunOptions) -> Serving | None:
         tool_call_parser=options.tool_call_parser,
         vllm_args=options.vllm_args,
         vllm_command=options.vllm_command,
+        gpu_order=not in_its_order,
     )
     return Serving(given, served_name(model, options.vllm_args), commands)
 
@@ -88,8 +95,8 @@ def start_servers(serving: Serving, options: RunOptions, log_dir: Path, stop: St
             stop.request("all servers have ended")
 
     servers = ServerProcesses(serving.commands, log_dir, stagger_delay_s=options.stagger_delay, on_end=ended)
-    ports = ", ".join(str(command.port) for command in serving.commands)
-    _say(f"starting {len(serving.commands)} × {options.vllm_command} {serving.model} on port {ports}")
+    for command in serving.commands:
+        _say(f"starting {command}")
     return servers
 
 
@@ -99,4 +106,4 @@ def wait_for_servers(servers: ServerProcesses, options: RunOptions) -> None:
 
 
 def _say(text: str) -> None:
-    print(f"vllm: {text}", file=sys.stderr, flush=True)
+    print(f"vllm: {scrub(text)}", file=sys.stderr, flush=True)

@@ -201,6 +201,27 @@ def test_however_the_runner_ends_no_server_is_left(
 
 
 @pytest.mark.parametrize(
+    ("environment", "flags", "shown"),
+    [
+        ({"CUDA_VISIBLE_DEVICES": "2,3"}, [], "CUDA_VISIBLE_DEVICES=3 vllm serve"),
+        ({}, ["--gpu-ids", "4,5"], "CUDA_VISIBLE_DEVICES=5 CUDA_DEVICE_ORDER=PCI_BUS_ID vllm serve"),
+        ({"CUDA_DEVICE_ORDER": "X"}, ["--gpu-ids", "4", "5"], "CUDA_VISIBLE_DEVICES=5 vllm serve"),
+    ],
+)
+def test_gpus_are_counted_as_who_named_them_counts(
+    run_local: RunLocal, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], flags: list[str], shown: str
+) -> None:
+    for name in ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    run = run_local("--domains", "mock", "--agent-model", "M", "--serve", "--user-model", "gold", "--dry-run", *flags)
+    assert run.code == 0, run.err
+    assert run.out.count("would be started:") == 2
+    assert f"would be started: {shown} M --port 1901" in run.out
+
+
+@pytest.mark.parametrize(
     ("flags", "said"),
     [
         (["--agent-model", "./nowhere"], "there is no such folder"),

@@ -17,8 +17,9 @@ _OURS = {
     "-tp": "--tensor-parallel",
     "--tool-call-parser": "--tool-call-parser",
     "--api-key": "VLLM_API_KEY, which servers and runner both read",
+    "--hf-token": "HF_TOKEN",
 }
-"""What of vLLM's flags this runner sets itself, and by what."""
+"""What of vLLM's flags this runner sets itself or would show, and what does it instead."""
 
 
 @dataclass(frozen=True)
