@@ -19,6 +19,7 @@ from pathlib import Path
 from aiohttp import web
 
 from tau2_enhanced.models.stand_in.gold import HEADER, read_plays
+from tau2_enhanced.models.stand_in.gold_player import GoldPlayer
 from tau2_enhanced.models.stand_in.server import Pace, StandIn
 from tau2_enhanced.models.stand_in.wires import Wire
 
@@ -39,7 +40,8 @@ vllm:generation_tokens_total{{engine="0",model_name="{model}"}} {completion}
 
 class Stub(StandIn):
     def __init__(self, options: argparse.Namespace, notes: Path) -> None:
-        super().__init__(read_plays(Path(os.environ["STUB_PLAYS"]).read_text()), Pace((options.latency,) * 2))
+        plays = read_plays(Path(os.environ["STUB_PLAYS"]).read_text())
+        super().__init__(GoldPlayer(plays), Pace((options.latency,) * 2))
         self._model = options.model
         self._asked_file = notes.with_suffix(".asked")
 
@@ -90,7 +92,9 @@ def main() -> None:
             pids.append(subprocess.Popen([sys.executable, "-c", _CHILD], start_new_session=apart).pid)
     if options.deaf:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    notes.with_suffix(".pid").write_text(json.dumps(pids))
+    whole = notes.with_suffix(".tmp")
+    whole.write_text(json.dumps(pids))
+    whole.rename(notes.with_suffix(".pid"))
     print(json.dumps({"rest": rest, "gpus": os.environ.get("CUDA_VISIBLE_DEVICES"), "at": time.time()}), flush=True)
     time.sleep(options.load)
     if options.fail_on == options.port:

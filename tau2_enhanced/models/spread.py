@@ -17,7 +17,7 @@ from tau2_enhanced.logging import get_logger
 from tau2_enhanced.logging.server_samples import ServerSample
 from tau2_enhanced.models.adaptive import AdaptiveLimit
 from tau2_enhanced.models.client import Client, Reply, Request
-from tau2_enhanced.models.failures import ServerLost, TransientFailure
+from tau2_enhanced.models.failures import CallFailed, ServerLost, TransientFailure
 
 _logger = get_logger(__name__)
 
@@ -71,6 +71,7 @@ class Spread:
         self.servers = servers
         self.call_type = servers[0].client.call_type
         self._lock = threading.Lock()
+        self._given_up = ""
 
     def check(self, model: str) -> None:
         for server in self.servers:
@@ -89,6 +90,8 @@ class Spread:
 
     def complete(self, request: Request) -> Reply:
         """One attempt at an answer. Raises ServerLost where its server is out and another one is not."""
+        if self._given_up:
+            raise CallFailed(self._given_up)
         server = _asked.get() or self._mine()
         if server.out and self._another(server):
             raise ServerLost(f"{server.name} {server.out}", error_type="connection")
@@ -115,6 +118,10 @@ class Spread:
             before, server.out = server.out, ""
         if before:
             _logger.warning("%s answers again", server.name)
+
+    def give_up(self, why: str) -> None:
+        """Let every call fail from now on: none of the servers will be back."""
+        self._given_up = why
 
     def leave(self, server: Server) -> None:
         """A simulation has ended that kept to the server."""

@@ -52,7 +52,7 @@ from tau2_enhanced.runner.plan import Plan, make_plan
 from tau2_enhanced.runner.pool import Stop, ThreadPool
 from tau2_enhanced.runner.record import Record
 from tau2_enhanced.runner.replay_plan import following, make_replay_plan
-from tau2_enhanced.runner.serving import Serving, plan_serving, start_servers, wait_for_servers
+from tau2_enhanced.runner.serving import Serving, heed_ends, plan_serving, start_servers, wait_for_servers
 from tau2_enhanced.runner.signals import dumping, stopping
 from tau2_enhanced.runner.simulate import Bench, simulate
 from tau2_enhanced.runner.status import RunStatus
@@ -102,9 +102,10 @@ def run(command: CommandLine) -> int:
             # servers take minutes to start, and what they say has its place in the folder of the logs
             held = hold(options, folder, closing, resumed=earlier is not None)
             with nothing_left(folder):
-                servers = closing.enter_context(start_servers(serving, options, held.path, stop))
+                servers = closing.enter_context(start_servers(serving, options, held.path))
                 wait_for_servers(servers, options)
                 backends = connect(specs, experts, options, gold_url, recordings, closing)
+                heed_ends(servers, backends.spreads, stop)
         make_room(min(options.max_concurrency, len(plan.jobs)), len(backends.limits))
         display = make_display(options.display, sys.stderr)
         record, logs = open_run(options, folder, configuration, plan.domains, display, closing, held)

@@ -12,6 +12,7 @@ from tau2_enhanced.errors import UserMistake
 from tau2_enhanced.logging import get_logger
 from tau2_enhanced.logging.redaction import scrub
 from tau2_enhanced.models.resolve import is_path
+from tau2_enhanced.models.spread import Spread
 from tau2_enhanced.models.vllm.commands import ServerCommand, served_name, server_commands
 from tau2_enhanced.models.vllm.gpus import visible_gpus
 from tau2_enhanced.models.vllm.processes import ServerProcesses
@@ -20,6 +21,8 @@ from tau2_enhanced.runner.pool import Stop
 
 CHECKPOINT = "CKPT_DIR"
 """The environment variable that names the agent's model where nothing else does."""
+
+_ALL_ENDED = "all servers that the run had started have ended"
 
 _logger = get_logger(__name__)
 
@@ -82,27 +85,31 @@ def plan_serving(options: RunOptions) -> Serving | None:
     return Serving(given, served_name(model, options.vllm_args), commands)
 
 
-def start_servers(serving: Serving, options: RunOptions, log_dir: Path, stop: Stop) -> ServerProcesses:
-    """The servers, of which one that ends by itself is told in the log; when all have, `stop` is asked for.
-
-    Raises UserMistake where one can't be started.
-    """
-
-    def ended(port: int, how: str) -> None:
-        lines = "".join(f"\n{line}" for line in servers.last_lines(port))
-        _logger.error("the server on port %d %s; %s ends with:%s", port, how, servers.log(port), lines)
-        if servers.all_ended:
-            stop.request("all servers have ended")
-
-    servers = ServerProcesses(serving.commands, log_dir, stagger_delay_s=options.stagger_delay, on_end=ended)
+def start_servers(serving: Serving, options: RunOptions, log_dir: Path) -> ServerProcesses:
+    """The servers, on their way. Raises UserMistake where a port is taken."""
     for command in serving.commands:
         _say(f"starting {command}")
-    return servers
+    return ServerProcesses(serving.commands, log_dir, stagger_delay_s=options.stagger_delay)
 
 
 def wait_for_servers(servers: ServerProcesses, options: RunOptions) -> None:
     """Return when all servers answer. Raises UserMistake where one does not, its last lines shown."""
     servers.wait(options.server_timeout, _say)
+
+
+def heed_ends(servers: ServerProcesses, spreads: Sequence[Spread], stop: Stop) -> None:
+    """Log from now on how servers end by themselves; with the last of them the run ends too."""
+
+    def ended(port: int, how: str) -> None:
+        lines = "".join(f"\n{line}" for line in servers.last_lines(port))
+        _logger.error("the server on port %d %s; %s ends with:%s", port, how, servers.log(port), lines)
+        if servers.all_ended:
+            stop.request(_ALL_ENDED)
+            for spread in spreads:
+                if {one.base_url for one in spread.servers} <= {command.base_url for command in servers.commands}:
+                    spread.give_up(_ALL_ENDED)
+
+    servers.tell(ended)
 
 
 def _say(text: str) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from tau2_enhanced.models.adaptive import AdaptiveLimit
 from tau2_enhanced.models.client import Reply, Request
-from tau2_enhanced.models.failures import ServerLost, TransientFailure
+from tau2_enhanced.models.failures import CallFailed, ServerLost, TransientFailure
 from tau2_enhanced.models.openai_client import OpenAIClient
 from tau2_enhanced.models.retry import Attempts, complete_with_retries
 from tau2_enhanced.models.spread import Server, Spread, one_server_each
@@ -187,6 +187,13 @@ def test_where_no_server_is_left_the_failure_is_told_as_it_is(two: Two) -> None:
         two.ask(retries=1)
     assert not isinstance(failure.value, ServerLost)
     assert sum(len(script.requests) for script in two.scripts) == 3
+
+
+def test_servers_that_are_given_up_are_not_waited_for(two: Two) -> None:
+    two.spread.give_up("all have ended")
+    with one_server_each(), pytest.raises(CallFailed, match="all have ended") as failure:
+        two.ask(retries=5)
+    assert not isinstance(failure.value, TransientFailure)
 
 
 def test_load_on_one_server_limits_that_one_alone(two: Two) -> None:

@@ -38,21 +38,17 @@ class ServerProcesses:
         log_dir: Path,
         *,
         stagger_delay_s: float = 0.0,
-        on_end: Callable[[int, str], None] = lambda port, how: None,
     ) -> None:
-        """Start them, each `stagger_delay_s` after the one before. Raises UserMistake for a port that is taken.
-
-        Once they have been waited for, `on_end` is told of each that ends by itself: its port and how.
-        """
+        """Start them, each `stagger_delay_s` after the one before. Raises UserMistake for a port that is taken."""
         for command in commands:
             _check_port(command.port)
         self.commands = commands
         self._log_dir = log_dir
         self._delay_s = stagger_delay_s
-        self._on_end = on_end
+        self._on_end: Callable[[int, str], None] | None = None
         self._pids: dict[int, int] = {}
         self._ended: dict[int, str] = {}
-        self._waited_for = self._closing = False
+        self._closing = False
         self._told = threading.Condition()
         self._supervisor = subprocess.Popen(
             [sys.executable, "-I", supervisor.__file__],
@@ -90,8 +86,14 @@ class ServerProcesses:
         finally:
             for probe in waiting.values():
                 probe.close()
+
+    def tell(self, on_end: Callable[[int, str], None]) -> None:
+        """Let `on_end` be told, from another thread, of each that ends by itself: its port and how it ended."""
         with self._told:
-            self._waited_for = True
+            self._on_end = on_end
+            missed = list(self._ended.items())
+        for ended in missed:
+            on_end(*ended)
 
     def _failure(self, port: int, what: str, say: Callable[[str], None]) -> str:
         for line in self.last_lines(port):
@@ -147,10 +149,10 @@ class ServerProcesses:
                 return
             self._ended[port] = f"ended ({told.get('error') or _exit(told['code'])})"
             self._pids.pop(port, None)
-            in_use = self._waited_for
+            on_end = self._on_end
             self._told.notify_all()
-        if in_use:
-            self._on_end(port, self._ended[port])
+        if on_end is not None:
+            on_end(port, self._ended[port])
 
     def _kill_all(self) -> None:
         """Without the supervisor nobody else would."""

@@ -110,8 +110,9 @@ def test_one_that_ends_later_is_told_and_its_children_end_with_it(
     commands: Callable[..., list[ServerCommand]], vllm_stub: Path, tmp_path: Path
 ) -> None:
     ended: list[tuple[int, str]] = []
-    with ServerProcesses(commands("--children"), tmp_path, on_end=lambda *told: ended.append(told)) as servers:
+    with ServerProcesses(commands("--children"), tmp_path) as servers:
         servers.wait(60, lambda _: None)
+        servers.tell(lambda *told: ended.append(told))
         port = servers.commands[0].port
         server, child, _ = json.loads((vllm_stub / f"{port}.pid").read_text())
         os.kill(server, signal.SIGKILL)
