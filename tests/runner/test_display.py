@@ -102,7 +102,7 @@ def test_without_a_terminal_the_display_is_plain() -> None:
 
 def server(name: str, **said: Any) -> Server:
     sample = ServerSample(datetime(2026, 3, 14), "R", 0.0, name, **said) if said else None
-    client = OpenAIClient("vllm", f"http://{name}/v1", "EMPTY", 1)
+    client = OpenAIClient("vllm", f"http://{name}/v1", "EMPTY")
     return Server(name, "", client, AdaptiveLimit(name, 1), lambda: True, simulations=2, sample=sample)
 
 

@@ -62,7 +62,7 @@ def pages() -> Iterator[Pages]:
 @pytest.fixture
 def spread(pages: Pages) -> Iterator[Spread]:
     made = Spread(
-        [Server("h:1", pages.url, OpenAIClient("vllm", pages.url, "EMPTY", 1), AdaptiveLimit("h:1", 1), lambda: True)]
+        [Server("h:1", pages.url, OpenAIClient("vllm", pages.url, "EMPTY"), AdaptiveLimit("h:1", 1), lambda: True)]
     )
     yield made
     made.close()
