@@ -49,7 +49,7 @@ class _Parser(argparse.ArgumentParser):
 def parse_command_line(arguments: Sequence[str] | None = None) -> CommandLine:
     """Read the command line; ends the process with one line and exit code 2 where it can't be read."""
     parser = _build_parser()
-    given = vars(parser.parse_args(arguments))
+    given = vars(parser.parse_args(_joined(sys.argv[1:] if arguments is None else arguments)))
     resume = given.pop("resume", False)
     if "domains" in given:
         names = [name for text in given["domains"] for name in text.split(",") if name]
@@ -61,6 +61,15 @@ def parse_command_line(arguments: Sequence[str] | None = None) -> CommandLine:
     if "gpu_ids" in given:
         given["gpu_ids"] = [gpu for text in given["gpu_ids"] for gpu in text.split(",") if gpu]
     return CommandLine(given, resume)
+
+
+def _joined(arguments: Sequence[str]) -> list[str]:
+    """The words, with the value of --vllm-args in one with it: one that begins with dashes is a flag to argparse."""
+    words = list(arguments)
+    if "--vllm-args" in words[:-1]:
+        place = words.index("--vllm-args")
+        words[place : place + 2] = [f"--vllm-args={words[place + 1]}"]
+    return words
 
 
 def _build_parser() -> argparse.ArgumentParser:
@@ -170,8 +179,8 @@ def _build_parser() -> argparse.ArgumentParser:
 def _add_server_flags(parser: argparse.ArgumentParser) -> None:
     servers = parser.add_argument_group(
         "vLLM servers",
-        "started for an --agent-model that is a checkpoint's path (default: $CKPT_DIR, where it is set), and ended "
-        "with the run; each simulation keeps to one",
+        "started for an --agent-model that is a checkpoint's path (default: $CKPT_DIR, where it is set), and\n"
+        "ended with the run; each simulation keeps to one",
     )
     servers.add_argument("--serve", action="store_true", help="start servers for --agent-model, a name on the hub")
     servers.add_argument(
@@ -184,7 +193,7 @@ def _add_server_flags(parser: argparse.ArgumentParser) -> None:
     servers.add_argument("--stagger-delay", type=float, metavar="S", help="between two starts (default: 5)")
     servers.add_argument("--server-timeout", type=float, metavar="S", help="until they must answer (default: 600)")
     servers.add_argument("--tool-call-parser", metavar="NAME", help="vLLM's own name for it (default: hermes)")
-    servers.add_argument("--vllm-args", metavar="ARGS", help="more for vLLM: --vllm-args='--max-model-len 32768'")
+    servers.add_argument("--vllm-args", metavar="ARGS", help='more for vLLM: "--max-model-len 32768"')
     servers.add_argument("--vllm-command", metavar="COMMAND", help="default: vllm serve")
 
 

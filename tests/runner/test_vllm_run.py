@@ -32,7 +32,7 @@ def serving(model: str, *vllm_args: str, servers: int = 2) -> list[str]:
     return [
         *("--domains", "mock", "--agent-model", model, "--user-model", "gold", "--num-servers", str(servers)),
         *("--start-port", str(free_ports(servers)), "--stagger-delay", "0", "--vllm-command", STUB_VLLM),
-        f"--vllm-args={' '.join(vllm_args)}",
+        *("--vllm-args", " ".join(vllm_args)),
     ]
 
 
@@ -102,7 +102,7 @@ def test_a_server_that_fails_to_start_is_told_and_nothing_is_begun(
 ) -> None:
     flags = serving(checkpoint)
     port = flags[flags.index("--start-port") + 1]
-    run = run_local(*flags[:-1], f"--vllm-args=--fail-on {port}")
+    run = run_local(*flags[:-1], f"--fail-on={port}")
     assert run.code == 2
     assert f"vllm: {port}: ValueError: no memory for the KV cache" in run.err
     assert f"the server on port {port} ended (exit code 3) before all servers answered" in run.err

@@ -174,6 +174,8 @@ class ServerProcesses:
             self._supervisor.wait()
             self._kill_all()
         self._listener.join()
+        assert self._supervisor.stdout is not None
+        self._supervisor.stdout.close()
 
     def __enter__(self) -> ServerProcesses:
         return self
