@@ -61,6 +61,9 @@ from tau2_enhanced.runner.watchdog import Watchdog
 
 _GARBAGE = (50_000, 20, 100)
 """`gc` thresholds: environments come and go by the thousand objects, and are seldom part of a cycle."""
+_SWITCH_S = 0.002
+"""How long a thread may keep the interpreter from the others. With Python's 5 ms, a call whose time is over waits for
+its turn behind every busy thread, and again at each step: seconds behind twenty of them."""
 
 _logger = get_logger(__name__)
 
@@ -181,6 +184,7 @@ def _execute(started: StartedRun, bench: Bench, backends: Backends, display: Dis
         stop.request(f"--max-cost {options.max_cost:g} USD is reached")
     watchdog = _watchdog(started, bench, tally)
     gc.set_threshold(*_GARBAGE)
+    sys.setswitchinterval(_SWITCH_S)
     samples = SampleFile(started.logs.folder / SAMPLES)
     watch = ServerWatch(backends.spreads, samples, started.folder.run_id, started.clock.ms)
     display.start(tally, bench.running, backends.limits, [one for spread in backends.spreads for one in spread.servers])
