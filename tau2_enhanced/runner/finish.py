@@ -79,7 +79,7 @@ def _summary(started: StartedRun, stop: Stop, unwritten: str) -> dict[str, Any]:
     folder, options, logs = started.folder, started.options, started.logs
     found = summarise([job.key for job in started.plan.jobs], started.record.outcome)
     complete = found["finished"] == found["planned"]
-    exit_code = 130 if stop.interrupts else 0 if complete and not unwritten else 1
+    exit_code = 0 if complete and not unwritten else 130 if stop.interrupts else 1
     python = _python()
     resume = [python, "run_local.py", "--resume", folder.run_id]
     if options.output_dir != RunOptions().output_dir:
@@ -89,7 +89,7 @@ def _summary(started: StartedRun, stop: Stop, unwritten: str) -> dict[str, Any]:
     return {
         "run_id": folder.run_id,
         "exit_code": exit_code,
-        "stopped": stop.reason or None,
+        "stopped": (stop.reason or None) if not complete else None,
         "agent_model": started.specs["agent"].given,
         "user_model": started.specs["user"].given,
         "judge_model": started.specs["judge"].given if "judge" in started.specs else None,

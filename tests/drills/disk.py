@@ -8,7 +8,7 @@ import subprocess
 
 from drills.scene import EARLY, Row, Scene, fill, small_file_system
 
-_RECORD_MB, _LOGS_MB = 4, 1
+_RECORD_MB, _LOGS_MB = 16, 1
 _RECORD_BYTES = 200_000
 
 

@@ -55,7 +55,7 @@ def terminated_while_finishing(scene: Scene) -> Row:
     first = scene.start()
     first.until_announced(scene.wanted)
     first.process.terminate()
-    return scene.ended("SIGTERM while it writes its results", "run R")
+    return scene.ended("SIGTERM while it writes its results", "108/108|360/360")
 
 
 def few_files(scene: Scene) -> Row:
