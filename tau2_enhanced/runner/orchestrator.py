@@ -78,6 +78,12 @@ class RecordedOrchestrator(Orchestrator):  # type: ignore[misc]  # tau2 ships no
         self.termination_reason = TerminationReason(model_failure_reason(taker.value))
         self._end_turn(None)
 
+    def get_trajectory(self) -> list[Any]:
+        """tau2's: the messages in the order of their times, numbered. Nobody changes what they hold any more, so it
+        is not copied (tau2 does it twice)."""
+        in_order = sorted(self.trajectory, key=lambda message: message.timestamp)
+        return [message.model_copy(update={"turn_idx": index}) for index, message in enumerate(in_order)]
+
     def conversation_so_far(self) -> list[Any]:
         """The messages exchanged, also of a simulation that broke off."""
         return list(self.get_trajectory()) if self.trajectory else []
