@@ -63,10 +63,14 @@ def unchanged(value: Any, original: Any) -> bool:
     if kind in _untouched_classes:
         return _original_of(value) is original
     if kind in _touched_classes:
+        if _original_of(value) is not original:
+            return False
         fields = original.__dict__
-        return _original_of(value) is original and all(
-            unchanged(copied, fields[name]) for name, copied in _fields_of(value).items()
-        )
+        for name, copied in _fields_of(value).items():
+            # most are plain values, which are known without a call
+            if copied is not fields[name] and not unchanged(copied, fields[name]):
+                return False
+        return True
     if kind is not type(original) or kind not in (dict, list) or len(value) != len(original):
         return False
     if kind is list:
@@ -163,6 +167,17 @@ def _is_lazy(kind: type) -> bool:
     return issubclass(kind, BaseModel) and not kind.__private_attributes__ and kind.model_config.get("extra") != "allow"
 
 
+def _model_copier(kind: type[BaseModel]) -> Copier:
+    untouched, new = _lazy_classes(kind).untouched, object.__new__
+
+    def copier(original: BaseModel) -> Any:
+        copied: Any = new(untouched)
+        _hold_original(copied, original)
+        return copied
+
+    return copier
+
+
 def _copy_models(kind: type[BaseModel], originals: Collection[BaseModel]) -> list[Any]:
     """Lazy copies of models of one class; there may be thousands, so no step is Python's."""
     copies: list[Any] = list(map(object.__new__, repeat(_lazy_classes(kind).untouched, len(originals))))
@@ -190,11 +205,10 @@ class _Copiers(dict[type, Copier]):
 
     def __missing__(self, kind: type) -> Copier:
         if _is_lazy(kind):
-            copier: Copier = lambda original: _copy_models(kind, (original,))[0]  # noqa: E731
+            self[kind] = _model_copier(kind)
         else:
-            copier = _itself if issubclass(kind, Enum) else copy.deepcopy
-        self[kind] = copier
-        return copier
+            self[kind] = _itself if issubclass(kind, Enum) else copy.deepcopy
+        return self[kind]
 
 
 _copiers = _Copiers({**dict.fromkeys(_IMMUTABLE, _itself), dict: _copy_dict, list: _copy_all})
