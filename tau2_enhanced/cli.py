@@ -7,12 +7,14 @@ import sys
 from collections.abc import Sequence
 from types import ModuleType
 
-from tau2_enhanced.commands import compare, serve, show, status, tau2, verify
+from tau2_enhanced.commands import analyze, compare, report, serve, show, status, tau2, verify
 from tau2_enhanced.commands.parser import PROGRAM
 from tau2_enhanced.errors import UserMistake
 
 COMMANDS: dict[str, ModuleType] = {
     "show": show,
+    "analyze": analyze,
+    "report": report,
     "compare": compare,
     "status": status,
     "verify": verify,

@@ -12,7 +12,8 @@ from typing import Any
 from tau2_enhanced.errors import UserMistake
 
 _OURS = re.compile(
-    r"(report|compare|trace|events)\.\w+|(latency|cost|task_gantt|run_gantt|concurrency|compare)\w*\.(png|svg)"
+    r"(report|compare|trace|events)\.\w+|(latency|cost|task_gantt|run_gantt|concurrency|compare|tools)\w*\.(png|svg)"
+    r"|simulation_timeline\.(png|svg)"
 )
 """The names of files that an analysis writes beside its numbers."""
 

@@ -72,7 +72,7 @@ def _figures(
 
 
 def _measures(table: EventTable, left_out: list[str]) -> Iterator[tuple[str, Figure]]:
-    source = _source(run_ids(table))
+    source = source_of(run_ids(table))
     if distributions := latency_distribution.select(table):
         yield "latency_distribution", latency_distribution.draw(distributions, source)
         shown = {part.kind for part in distributions.parts}
@@ -100,7 +100,7 @@ def _measures(table: EventTable, left_out: list[str]) -> Iterator[tuple[str, Fig
 def _timelines(
     times: Timeline, tasks: Sequence[str] | None, samples: pl.DataFrame | None, left_out: list[str]
 ) -> Iterator[tuple[str, Figure]]:
-    source = _source([times.run])
+    source = source_of([times.run])
     selected = task_gantt.select(times, tasks)
     for number, page in enumerate(selected.pages(), 1):
         yield "task_gantt" + (f"_{number}" if number > 1 else ""), task_gantt.draw(page, source)
@@ -123,7 +123,7 @@ def _timelines(
         left_out.append("concurrency: no events with a task, a duration and start_ms")
 
 
-def _source(runs: Sequence[str | None]) -> str:
+def source_of(runs: Sequence[str | None]) -> str:
     """The runs, as captions name them."""
     named = [label(run, 60) for run in runs if run is not None]
     if not named:

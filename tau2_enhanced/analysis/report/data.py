@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -24,7 +24,12 @@ _NUMBERS = ("ttft_ms", "retry_wait_ms", "input_tokens", "cached_tokens", "output
 
 
 def report_data(
-    table: EventTable, found: pl.DataFrame, summary: Mapping[str, Any], head: Head, most_calls: int = MOST_CALLS
+    table: EventTable,
+    found: pl.DataFrame,
+    summary: Mapping[str, Any],
+    head: Head,
+    most_calls: int = MOST_CALLS,
+    more: Sequence[Table] = (),
 ) -> dict[str, Any]:
     """What the page shows, as JSON. Times are whole µs, those of starts since the run's start.
 
@@ -37,7 +42,7 @@ def report_data(
     left_out = kept.filter(~pl.col("shown"))
     return {
         "head": _head(head),
-        "tables": [_table(table) for table in tables(summary)],
+        "tables": [_table(table) for table in (*tables(summary), *more)],
         "concurrency": summary.get("concurrency"),
         "lanes": [lane._asdict() for lane in placed.lanes],
         "simulations": {"n": found.height, **packed(_simulations(found, kept, placed.rows))},

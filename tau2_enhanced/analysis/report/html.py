@@ -6,8 +6,9 @@ import base64
 import hashlib
 import html
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
+from pathlib import Path
 from string import Template
 from typing import Any
 
@@ -20,8 +21,8 @@ _SCRIPTS = (
 """In this order; each knows those before it."""
 
 
-def html_page(title: str, data: Mapping[str, Any]) -> str:
-    """The page that shows `data`."""
+def html_page(title: str, data: Mapping[str, Any], pictures: Sequence[Path] = ()) -> str:
+    """The page that shows `data`, and holds `pictures` (PNG)."""
     script = "\n".join(_part(name) for name in _SCRIPTS)
     return Template(_part("template.html")).substitute(
         title=html.escape(title),
@@ -29,7 +30,14 @@ def html_page(title: str, data: Mapping[str, Any]) -> str:
         style=_colours() + _part("report.css"),
         data=embedded(data),
         script=script,
+        pictures="\n".join(map(_picture, pictures)),
     )
+
+
+def _picture(path: Path) -> str:
+    data = base64.b64encode(path.read_bytes()).decode()
+    name = html.escape(path.stem.replace("_", " "))
+    return f'<img alt="{name}" src="data:image/png;base64,{data}">'
 
 
 def embedded(data: Mapping[str, Any]) -> str:

@@ -8,22 +8,19 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from tau2_enhanced.analysis.report.cells import TEXTS, cell_text, written
 from tau2_enhanced.analysis.report.head import Head
 from tau2_enhanced.analysis.report.tables import Column, Row, Table, tables
-from tau2_enhanced.analysis.report.texts import UNKNOWN, count_text, number_text, share_text, usd_text
+from tau2_enhanced.analysis.report.texts import count_text
 
-_TEXTS = {"text", "label"}
-_DRAWN = {"range"}
-"""Columns that are pictures; the others have their numbers too."""
 _SPECIAL = re.compile(r"([\\`*\[\]<>&|~#])|(?<!\w)_|_(?!\w)")
 _SPACES = re.compile(r"[\s\x00-\x1f\x7f]+")
 
 
-def markdown(head: Head, summary: Mapping[str, Any], pictures: Sequence[Path]) -> str:
-    """The head, the pictures (files beside the report) and the tables."""
-    return "\n".join(
-        [*_head(head), *_pictures(pictures), *(line for table in tables(summary) for line in _table(table))]
-    )
+def markdown(head: Head, summary: Mapping[str, Any], pictures: Sequence[Path], more: Sequence[Table] = ()) -> str:
+    """The head, the pictures (files beside the report), the summary's tables and `more` of them."""
+    all_tables = [*tables(summary), *more]
+    return "\n".join([*_head(head), *_pictures(pictures), *(line for table in all_tables for line in _table(table))])
 
 
 def _head(head: Head) -> Iterator[str]:
@@ -50,12 +47,12 @@ def _pictures(pictures: Sequence[Path]) -> Iterator[str]:
 
 
 def _table(table: Table) -> Iterator[str]:
-    shown = [place for place, column in enumerate(table.columns) if column.kind not in _DRAWN]
+    shown = written(table.columns)
     columns = [table.columns[place] for place in shown]
     yield f"## {table.title}"
     yield ""
     yield _line(escaped(column.name) for column in columns)
-    yield _line("---" if column.kind in _TEXTS else "---:" for column in columns)
+    yield _line("---" if column.kind in TEXTS else "---:" for column in columns)
     for row in (*table.rows, *([table.total] if table.total else [])):
         yield _line(_cells(columns, [row[place] for place in shown]))
     yield ""
@@ -74,12 +71,8 @@ def _cells(columns: Sequence[Column], row: Row) -> Iterator[str]:
 
 
 def _cell(column: Column, value: Any) -> str:
-    if column.kind in _TEXTS:
-        return escaped(value or UNKNOWN)
-    if column.kind == "interval":
-        return UNKNOWN if value is None else f"{100 * value[1]:.1f} – {100 * value[2]:.1f}"
-    shown = {"count": count_text, "share": share_text, "usd": usd_text}.get(column.kind, number_text)
-    return shown(value)
+    text = cell_text(column, value)
+    return escaped(text) if column.kind in TEXTS else text
 
 
 def escaped(text: str) -> str:

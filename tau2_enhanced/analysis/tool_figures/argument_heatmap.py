@@ -59,8 +59,8 @@ def select(analysis: Mapping[str, Any]) -> ArgumentHeatmap | None:
 def draw(selected: ArgumentHeatmap, source: str) -> Figure:
     """Cells as dark as the share of calls; beside the rows how many calls, and how complex their arguments are."""
     caption = (
-        f"n = {counted(selected.n, 'call')} whose arguments are known · colour: the share of the tool's calls that "
-        f"gave the argument · complexity: mean score of a tool's arguments, from 0 to 1{selected.more} · {source}"
+        f"n = {counted(selected.n, 'call')} whose arguments are known · colour: the share of a tool's calls that gave "
+        f"the argument · complexity: mean score of a tool's arguments, from 0 to 1{selected.more} · {source}"
     )
     height = 1.3 + 1.3 + _CELL_IN * len(selected.tools)
     legend = [patch(to_hex(SHADES(share)), f"{100 * share:.0f} %") for share in (0.0, 0.25, 0.5, 0.75, 1.0)]

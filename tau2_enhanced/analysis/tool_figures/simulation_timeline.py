@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import textwrap
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
+import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -79,6 +83,38 @@ def select(found: Trajectory) -> SimulationTimeline | None:
     )
 
 
+def select_calls(calls: pl.DataFrame, changes: pl.DataFrame) -> SimulationTimeline | None:
+    """The same of a simulation whose conversation is not known: the frames of its calls and state changes alone.
+
+    None where no time is known.
+    """
+    ended = calls.drop_nulls("timestamp")
+    if not ended.height:
+        return None
+    told = dict(changes.drop_nulls("tool_call_id").select("tool_call_id", "change_summary").iter_rows())
+    took_ms = ended["duration_ms"].fill_null(0.0).to_list()
+    ends: list[datetime] = ended["timestamp"].to_list()
+    first = min(end - timedelta(milliseconds=ms) for end, ms in zip(ends, took_ms, strict=True))
+    rows = []
+    for call, end, ms in zip(ended.iter_rows(named=True), ends, took_ms, strict=True):
+        at_s = (end - first).total_seconds()
+        text = f"{call['tool_name'] or '?'}(\n{', '.join(_given(call['tool_args']))})"
+        change = told.get(call["tool_call_id"]) or ("the database changed" if call["state_changed"] else None)
+        rows.append(Row(at_s, at_s - ms / 1000, "tool", text, call["success"] is False, change))
+    kept = rows[:MOST_ROWS]
+    name = label(str(ended["simulation"][0]), 60)
+    return SimulationTimeline(f"Simulation {name}", kept, max(row.at_s for row in kept), len(rows) - len(kept))
+
+
+def _given(arguments: str | None) -> list[str]:
+    """The arguments of a call, of which the event has JSON."""
+    with suppress(ValueError):
+        given = json.loads(arguments or "{}")
+        if isinstance(given, dict):
+            return [f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in given.items()]
+    return ["…"]
+
+
 def _rows(turns: Sequence[Turn]) -> Iterator[Row]:
     for turn in turns:
         if turn.at_s is None:
@@ -110,9 +146,10 @@ def draw(selected: SimulationTimeline, source: str) -> Figure:
     """Rows in their order, each joined to its place on a strip of time that is to scale."""
     rows = [row for row in selected.rows if row.text]
     more = f" · {counted(selected.more, 'row')} more are left out" if selected.more else ""
+    coloured = ", coloured while a model answered" if any(row.who in _KINDS for row in rows) else ""
     caption = (
-        f"The strip of time is to scale ({duration_text(1000 * selected.seconds)}), and coloured while a model "
-        f"answered; a line leads from each moment to what came of it{more} · {source}"
+        f"The strip of time is to scale ({duration_text(1000 * selected.seconds)}){coloured}; "
+        f"a line leads from each moment to what came of it{more} · {source}"
     )
     legend = [event_patch(kind, who) for who, kind in _KINDS.items() if any(row.who == who for row in rows)]
     for colour, shape, name, held in (

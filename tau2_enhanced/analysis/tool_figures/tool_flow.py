@@ -49,7 +49,9 @@ def select(analysis: Mapping[str, Any]) -> ToolFlow | None:
     weight: Counter[str] = Counter()
     for (source, target), count in counts.items():
         weight.update({source: count, target: count})
-    tools = [tool for tool, _ in sorted(weight.items(), key=lambda pair: (-pair[1], pair[0])) if tool[0] != "("]
+    tools = [
+        tool for tool, _ in sorted(weight.items(), key=lambda pair: (-pair[1], pair[0])) if tool not in (_BEGIN, _END)
+    ]
     shown = tools[:MOST_TOOLS]
     known = {_BEGIN, _END, *shown}
     kept = {pair: count for pair, count in counts.items() if known >= set(pair)}

@@ -1,0 +1,45 @@
+"""What recorded tool calls tell: tools, errors and their causes, state changes, flow, arguments, trends."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+
+from tau2_enhanced.commands.parser import CommandParser
+
+_PIPE_WIDTH = 170
+
+
+def main(arguments: Sequence[str]) -> int:
+    parser = CommandParser("analyze", str(__doc__))
+    parser.add_argument(
+        "paths", nargs="+", metavar="PATH",
+        help="files of events, enhanced logs, logs, results files of tau2, or folders (a run's: outputs/RUN_ID)",
+    )  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="all numbers, as JSON")
+    options = parser.parse_args(arguments)
+    from tau2_enhanced.analysis.analyzer import LogAnalyzer
+    from tau2_enhanced.analysis.terminal import saying
+
+    with saying() as say:
+        say("reading")
+        analyzer = LogAnalyzer(options.paths)
+        say("counting")
+        analysis = analyzer.get_comprehensive_analysis()
+    if options.json:
+        print(json.dumps(analysis, ensure_ascii=False, allow_nan=False))
+        return 0
+    from rich.console import Console
+
+    from tau2_enhanced.analysis.report.terminal import headline, rich_table
+    from tau2_enhanced.analysis.report.tool_tables import tool_tables
+
+    # a pipe has no width of its own
+    console = Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH, highlight=False)
+    console.print(headline(analysis), markup=False)
+    for table in tool_tables(analysis):
+        console.print(rich_table(table))
+    for note in analyzer.notes:
+        print(f"note: {note}")
+    return 0
