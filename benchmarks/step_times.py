@@ -1,93 +1,133 @@
-"""What of a step's time lies outside of its calls, in a run whose agent lets experts take turns.
+"""What of a step's time lies outside of its calls, and how much of that is work, where experts take turns.
 
-    python benchmarks/step_times.py [--num-tasks 4] [--latency 0.2] [--max-concurrency 1]
+    python benchmarks/step_times.py [--num-tasks 6] [--latency 0.02]
 
 Each answer of the stand-in takes `--latency` seconds. A step is a turn: the agent's own call, the expert's where
-one took the turn, and the tool calls it made; what is left is the work of tau2 and of the runner between them.
+one took the turn, and the tool calls it made; `framework_ms` is the rest. The thread's CPU time in that rest is the
+work of tau2 and of the runner; what is more by the clock on the wall is the wait for a core.
 """
 
 from __future__ import annotations
 
 import argparse
 import statistics
-import subprocess
-import sys
-import tempfile
+import time
+from bisect import bisect_left
 from collections import defaultdict
+from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
+from logging import Handler, LogRecord, getLogger
 
 from tau2_enhanced import tau2_versions
+from tau2_enhanced.logging import PROFILE, Clock, current_context
 from tau2_enhanced.logging.bridge import silence_loguru
-from tau2_enhanced.logging.events import (
-    ExpertCallEvent,
-    LLMCallEvent,
-    StepCompleteEvent,
-    ToolCallEvent,
-    UserSimEvent,
-    parse_line,
-)
+from tau2_enhanced.logging.events import ExecutionEvent, ModelCallEvent, StepCompleteEvent, ToolCallEvent
+from tau2_enhanced.models.experts import Experts
+from tau2_enhanced.models.openai_client import OpenAIClient
+from tau2_enhanced.models.participant import Participant
+from tau2_enhanced.models.prices import FREE, PriceBook
+from tau2_enhanced.models.resolve import GOLD, ModelSpec
 from tau2_enhanced.models.stand_in.plays import play_of
 from tau2_enhanced.models.stand_in.process import StandInProcess
+from tau2_enhanced.runner.jobs import Job
+from tau2_enhanced.runner.simulate import Bench, simulate
 
-RUNNER = Path(__file__).parent.parent / "run_local.py"
-DOMAINS = ("mock", "retail", "airline", "telecom")
+DOMAINS = ("retail", "airline", "telecom")
+
+
+class TwoClocks(Clock):
+    """The clock on the wall, which remembers the thread's CPU time at each reading."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._readings: list[tuple[float, float]] = []
+
+    def ms(self) -> float:
+        now_ms = super().ms()
+        self._readings.append((now_ms, time.thread_time() * 1000))
+        return now_ms
+
+    def cpu_ms(self, at_ms: float) -> float:
+        """At the reading of this time, which events round to microseconds."""
+        return self._readings[bisect_left(self._readings, (at_ms - 0.0015, 0.0))][1]
+
+
+class Collector(Handler):
+    """Keeps the events of the simulations."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.events: list[ExecutionEvent] = []
+
+    def emit(self, record: LogRecord) -> None:
+        if isinstance(record.msg, ExecutionEvent):
+            record.msg.stamp(current_context())
+            self.events.append(record.msg)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--num-tasks", default="4", help="of each domain")
-    parser.add_argument("--latency", default="0.2", help="seconds that each answer takes")
-    parser.add_argument("--max-concurrency", default="1")
+    parser.add_argument("--num-tasks", type=int, default=6, help="of each domain")
+    parser.add_argument("--latency", default="0.02", help="seconds that each answer takes")
     options = parser.parse_args()
     silence_loguru()
     registry = tau2_versions.load()
-    plays = {
-        (domain, task.id): replace(play_of(task), experts=("wise",))
+    collector, logger, clock = Collector(), getLogger("tau2_enhanced.events"), TwoClocks()
+    logger.addHandler(collector)
+    logger.setLevel(PROFILE)
+    logger.propagate = False
+    tasks = {
+        (domain, task.id): task
         for domain in DOMAINS
-        for task in registry.get_tasks_loader(domain)("base" if domain != "mock" else None)
+        for task in registry.get_tasks_loader(domain)("base")[: options.num_tasks]
     }
-    with StandInProcess("--latency", options.latency) as stand_in, tempfile.TemporaryDirectory() as folder:
-        url = stand_in.serve(plays)
-        models = [
-            word for role in ("agent", "user") for word in (f"--{role}-model", "vllm/gold", f"--{role}-base-url", url)
-        ]
-        limits = ["--num-tasks", options.num_tasks, "--max-concurrency", options.max_concurrency]
-        subprocess.run(
-            [sys.executable, RUNNER, "--domains", *DOMAINS, *models, *limits, "--experts", f"wise=vllm/gold@{url}"],
-            cwd=folder,
-            check=True,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+    plays = {key: replace(play_of(task), experts=("wise",)) for key, task in tasks.items()}
+    with ExitStack() as closing:
+        url = closing.enter_context(StandInProcess("--latency", options.latency)).serve(plays)
+        client = OpenAIClient("gold", url, "gold", 1)
+        closing.callback(client.close)
+        spec, prices = ModelSpec(GOLD, GOLD, GOLD), PriceBook({"gold": FREE})
+        bench = Bench(
+            run="R",
+            registry=registry,
+            tasks=tasks,
+            participants={role: Participant(role, spec, client, prices) for role in ("agent", "user")},
+            max_steps=200,
+            max_errors=10,
+            experts=Experts([Participant("expert", spec, client, prices, expert="wise")], {"wise": FREE}),
+            clock=clock,
         )
-        _print(sorted(Path(folder, "logs").glob("eval_*.log")))
+        for is_warm in (False, True):
+            collector.events.clear()
+            for domain, task in tasks:
+                simulate(Job(domain, task, 0, seed=1), bench)
+            if is_warm:
+                _print(collector.events, clock)
 
 
-def _print(logs: list[Path]) -> None:
-    inside: dict[tuple[str | None, int | None], float] = defaultdict(float)
+def _print(events: list[ExecutionEvent], clock: TwoClocks) -> None:
+    cpu_inside: dict[tuple[str | None, int | None], float] = defaultdict(float)
     asked: set[tuple[str | None, int | None]] = set()
-    steps: list[StepCompleteEvent] = []
-    for log in logs:
-        for line in log.read_text().splitlines():
-            event = parse_line(line)
-            if isinstance(event, LLMCallEvent | ExpertCallEvent | UserSimEvent | ToolCallEvent):
-                inside[event.sim, event.step] += event.duration_ms or 0.0
-            if isinstance(event, ExpertCallEvent):
-                asked.add((event.sim, event.step))
-            if isinstance(event, StepCompleteEvent):
-                steps.append(event)
-    left: dict[str, list[float]] = defaultdict(list)
-    for step in steps:
-        taker = "agent, with an expert" if (step.sim, step.step) in asked else step.from_role or ""
-        rest = (step.total_duration_ms or 0.0) - inside[step.sim, step.step]
-        left[f"{taker}, to {step.to_role}"].append(rest)
-    print(f"{'ms of a step outside of its calls':40} {'steps':>6} {'median':>8} {'P95':>8} {'max':>8} {'< 1 ms':>8}")
-    for name, rests in sorted(left.items()):
-        p95 = statistics.quantiles(rests, n=20, method="inclusive")[-1] if len(rests) > 1 else rests[0]
-        within = sum(rest < 1.0 for rest in rests)
+    wall: dict[str, list[float]] = defaultdict(list)
+    cpu: dict[str, list[float]] = defaultdict(list)
+    for event in events:
+        step, start_ms = (event.sim, event.step), event.start_ms or 0.0
+        if isinstance(event, ModelCallEvent | ToolCallEvent):
+            cpu_inside[step] += clock.cpu_ms(start_ms + (event.duration_ms or 0.0)) - clock.cpu_ms(start_ms)
+            if event.type == "expert_call":
+                asked.add(step)
+        elif isinstance(event, StepCompleteEvent):
+            taker = "agent, with an expert" if step in asked else event.from_role
+            name = f"{taker}, to {event.to_role}"
+            worked_ms = clock.cpu_ms(start_ms + (event.total_duration_ms or 0.0)) - clock.cpu_ms(start_ms)
+            wall[name].append(event.framework_ms or 0.0)
+            cpu[name].append(worked_ms - cpu_inside[step])
+    print(f"{'framework_ms':31} {'steps':>6} {'median':>8} {'max':>8} {'< 1 ms':>8} {'CPU: median':>12} {'max':>8}")
+    for name in sorted(wall):
+        within = f"{sum(rest < 1.0 for rest in wall[name])}/{len(wall[name])}"
         print(
-            f"{name:40} {len(rests):6} {statistics.median(rests):8.3f} {p95:8.3f} {max(rests):8.3f}"
-            f" {within:>4}/{len(rests)}"
+            f"{name:31} {len(wall[name]):6} {statistics.median(wall[name]):8.3f} {max(wall[name]):8.3f} {within:>8}"
+            f" {statistics.median(cpu[name]):12.3f} {max(cpu[name]):8.3f}"
         )
 
 

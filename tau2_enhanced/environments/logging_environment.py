@@ -72,6 +72,7 @@ class LoggingEnvironment:
             start_ms = context.clock.ms()
             response = self._answer(message)
             duration_ms = context.clock.ms() - start_ms
+        context.called_ms += duration_ms
         call = MadeCall(
             message, self._unique_id(message.id), json.dumps(message.arguments, default=str), start_ms, duration_ms
         )

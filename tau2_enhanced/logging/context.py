@@ -45,6 +45,8 @@ class TaskContext:
     waiting_for: str = ""
     """What the task waits for at this moment, in words: a model, a tool, the evaluator."""
     waiting_since_ms: float = 0.0
+    called_ms: float = 0.0
+    """What its calls of models and tools have taken so far, with the waits before those that were tried again."""
     last_event_ms: float = 0.0
     began_ms: float = 0.0
     thread: str | None = None

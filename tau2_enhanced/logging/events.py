@@ -299,6 +299,8 @@ class StepCompleteEvent(ExecutionEvent):
     """Who took the step: agent or user."""
     to_role: str | None = None
     """Who was addressed: env where tools were called, else user or agent."""
+    framework_ms: float | None = ms(default=None)
+    """`total_duration_ms` without the step's calls and the waits before those that were tried again."""
 
 
 @dataclass

@@ -169,12 +169,12 @@ class Participant:
                     raise
 
     def _call(self, request: Request, used: Used) -> tuple[Reply, float | None]:
-        clock = current_context().clock
+        context = current_context()
         attempts = Attempts()
         event = self._event(model=self.spec.name, call_type=self._client.call_type)
         try:
             reply = complete_with_retries(
-                self._client, request, attempts, retries=self._retries, now_ms=clock.ms, limit=self._limit
+                self._client, request, attempts, retries=self._retries, now_ms=context.clock.ms, limit=self._limit
             )
         except ModelCallError as failure:
             event.error_type = failure.error_type
@@ -197,6 +197,7 @@ class Participant:
                 )
             return reply, cost
         finally:
+            context.called_ms += attempts.retry_wait_ms + attempts.duration_ms
             event.start_ms = round(attempts.start_ms, 3)
             event.duration_ms = round(attempts.duration_ms, 3)
             event.attempts = attempts.count

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from typing import Any
+from typing import Any, NamedTuple
 
 from tau2.data_model.simulation import TerminationReason
 from tau2.orchestrator.orchestrator import Orchestrator, Role
@@ -14,6 +14,15 @@ from tau2_enhanced.logging.events import StepCompleteEvent
 from tau2_enhanced.models.failures import ModelFailure
 from tau2_enhanced.runner.loops import LoopWatch
 from tau2_enhanced.runner.verdicts import model_failure_reason
+
+
+class _Turn(NamedTuple):
+    """A step that is under way."""
+
+    taker: str
+    start_ms: float
+    called_ms: float
+    """What the simulation's calls had taken before it."""
 
 
 class RecordedOrchestrator(Orchestrator):  # type: ignore[misc]  # tau2 ships no types
@@ -28,7 +37,7 @@ class RecordedOrchestrator(Orchestrator):  # type: ignore[misc]  # tau2 ships no
         self.loops = LoopWatch(stop_loops)
         self.failure: ModelFailure | None = None
         self.turns = 0
-        self._turn: tuple[str, float] | None = None
+        self._turn: _Turn | None = None
 
     def run(self) -> Any:
         """tau2's own; a watched environment is told of the end."""
@@ -91,16 +100,21 @@ class RecordedOrchestrator(Orchestrator):  # type: ignore[misc]  # tau2 ships no
     def _begin_turn(self, taker: str) -> None:
         context = current_context()
         context.step = self.turns
-        self._turn = (taker, context.clock.ms())
+        self._turn = _Turn(taker, context.clock.ms(), context.called_ms)
 
     def _end_turn(self, addressed: str | None) -> None:
         if self._turn is None:
             return
-        taker, start_ms = self._turn
-        now_ms = current_context().clock.ms()
+        taker, start_ms, called_ms = self._turn
+        context = current_context()
+        total_ms = context.clock.ms() - start_ms
         emit(
             StepCompleteEvent(
-                start_ms=start_ms, total_duration_ms=now_ms - start_ms, from_role=taker, to_role=addressed
+                start_ms=start_ms,
+                total_duration_ms=total_ms,
+                from_role=taker,
+                to_role=addressed,
+                framework_ms=total_ms - (context.called_ms - called_ms),
             )
         )
         self._turn = None

@@ -17,6 +17,7 @@ from tau2_enhanced.logging.events import (
     ExecutionEvent,
     ExpertCallEvent,
     LLMCallEvent,
+    ModelCallEvent,
     RunStartEvent,
     StepCompleteEvent,
     TaskCompleteEvent,
@@ -250,5 +251,29 @@ def test_a_steps_time_is_that_of_its_calls_and_no_time_is_counted_twice(
     for step in steps:
         parts = inside[step.sim, step.step]
         assert step.total_duration_ms == pytest.approx(sum(parts.values()))
+        assert step.framework_ms == pytest.approx(0.0)
         assert parts.get("expert_call", 500.0) == 500.0
         assert parts.get("llm_call", 30.0) == 30.0
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_calls_waits_and_framework_make_up_the_step(run_local: RunLocal, stand_in: StandIn, fails: bool) -> None:
+    """By the clock on the wall, however busy the machine is."""
+    url = stand_in("--fail-every", "2")
+    served = ("--agent-model", "vllm/gold", "--agent-base-url", url, "--user-model", "gold", "--domains", "mock")
+    run = run_local(*served, "--task-ids", "create_task_1") if fails else run_local(*WITH_EXPERTS)
+    inside: dict[Any, float] = defaultdict(float)
+    waited = 0.0
+    for event in run.events("mock"):
+        if isinstance(event, CALLS):
+            inside[event.sim, event.step] += event.duration_ms or 0.0
+        if isinstance(event, ModelCallEvent):
+            inside[event.sim, event.step] += event.retry_wait_ms or 0.0
+            waited += event.retry_wait_ms or 0.0
+    steps = [event for event in run.events("mock", "step_complete") if isinstance(event, StepCompleteEvent)]
+    assert steps
+    assert (waited > 0) == fails
+    for step in steps:
+        assert step.framework_ms is not None
+        assert step.framework_ms > 0
+        assert inside[step.sim, step.step] + step.framework_ms == pytest.approx(step.total_duration_ms, abs=0.02)
