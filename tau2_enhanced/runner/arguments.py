@@ -17,11 +17,22 @@ Run τ²-bench tasks against any model, with their real tools, databases and eva
 
 Without a model, the stand-in "gold" plays each task's gold actions: no key, no cost; its reward is the
 benchmark's upper bound, not a model's score."""
+_MODELS = """\
+MODEL is one of
+  gold                      plays each task's gold actions (the default)
+  replay:RESULTS.json       says what a results file of tau2 has recorded, which decides on the tasks too
+  openai/NAME, gpt-…        OpenAI, by OPENAI_API_KEY
+  anthropic/NAME, claude-…  Claude, by ANTHROPIC_API_KEY
+  vllm/NAME                 vLLM or any OpenAI-compatible server, at the role's base URL
+  /PATH                     a checkpoint: the runner starts vLLM servers for it
+  PROVIDER/NAME             any other provider that litellm knows: gemini/…, bedrock/…, mistral/…"""
 _EXAMPLES = """\
 examples:
   run_local.py --domains retail --log-level PROFILE
   run_local.py --domains airline --agent-model openai/gpt-4.1 --num-trials 4
   run_local.py --domains retail --agent-model /path/to/checkpoint --num-servers 2
+  run_local.py --domains airline --agent-model anthropic/claude-sonnet-4-5 --user-model gemini/gemini-2.5-flash
+  run_local.py --agent-model replay:outputs/RUN_ID/retail.json
   run_local.py --domains retail --agent-model vllm/my-model --agent-base-url http://localhost:8000/v1
   run_local.py --domains retail --num-tasks 1 --log-level DEBUG
   run_local.py --resume"""
@@ -90,11 +101,7 @@ def _build_parser() -> argparse.ArgumentParser:
     tasks.add_argument("--task-split", "--task-split-name", metavar="NAME", help="default: base")
     tasks.add_argument("--num-trials", type=int, metavar="N", help="trials of each task (default: 1)")
 
-    models = parser.add_argument_group(
-        "models",
-        "gold (the default), openai/NAME, anthropic/NAME, vllm/NAME with a base URL, a checkpoint's /PATH, any other "
-        "PROVIDER/NAME that litellm knows, or a bare name that begins like gpt- or claude-",
-    )
+    models = parser.add_argument_group("models", _MODELS)
     for role in ("agent", "user", "judge"):
         models.add_argument(
             f"--{role}-model", f"--{role}-llm", metavar="MODEL", help=_MODEL_HELP[role], dest=f"{role}_model"
@@ -199,7 +206,7 @@ def _add_server_flags(parser: argparse.ArgumentParser) -> None:
 
 _MODEL_HELP = {
     "agent": "who serves the customer",
-    "user": "who plays the customer (default: gold with a gold agent, else gpt-4.1)",
+    "user": "who plays the customer (default: gold with a gold agent, the same file with a replayed one, else gpt-4.1)",
     "judge": "who judges natural-language assertions (default: nobody, unless a task's reward needs it)",
 }
 
