@@ -53,8 +53,14 @@ class PriceBook:
     def price(self, provider: str, model: str) -> Price | None:
         """The price of short calls (some are dearer where the prompt is long); None where it is unknown."""
         try:
-            per_input = self._cost_usd(provider, model, Usage(_THOUSAND, 0))
-            per_output = self._cost_usd(provider, model, Usage(0, _THOUSAND))
+            # some cost something for each call too, which a thousand tokens more do not change
+            per_input, per_output = (
+                self._cost_usd(provider, model, double) - self._cost_usd(provider, model, once)
+                for once, double in (
+                    (Usage(_THOUSAND, 0), Usage(2 * _THOUSAND, 0)),
+                    (Usage(0, _THOUSAND), Usage(0, 2 * _THOUSAND)),
+                )
+            )
         except LookupError:
             return None
         return Price(round(per_input * _THOUSAND, 6), round(per_output * _THOUSAND, 6))

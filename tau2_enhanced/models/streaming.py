@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from tau2_enhanced.models.client import Request, whole
-from tau2_enhanced.models.failures import ModelCallError, RequestRefused, TransientFailure
+from tau2_enhanced.models.failures import CallFailed, ModelCallError, RequestRefused, TransientFailure
 from tau2_enhanced.models.http import Received
 
 Chunk = dict[str, Any]
@@ -131,8 +131,11 @@ def is_streamed(request: Request) -> bool:
 
 def refused_as_stream(failure: ModelCallError, request: Request) -> ModelCallError:
     """The failure, which names `stream` as the refused parameter where the server's words are about streaming."""
-    if isinstance(failure, RequestRefused) and is_streamed(request):
-        names_it = failure.parameter is None and _STREAM.search(str(failure))
-        if names_it or failure.parameter == "stream_options":
-            return RequestRefused(str(failure), parameter="stream")
+    if not is_streamed(request):
+        return failure
+    named = failure.parameter if isinstance(failure, RequestRefused) else None
+    # "method not allowed", "not implemented" and the like are told from other failures by their words alone
+    refuses = isinstance(failure, RequestRefused) or type(failure) is CallFailed or failure.error_type == "http_501"
+    if named == "stream_options" or (refuses and named is None and _STREAM.search(str(failure))):
+        return RequestRefused(str(failure), parameter="stream")
     return failure

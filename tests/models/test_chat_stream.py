@@ -272,19 +272,21 @@ def test_a_body_that_is_no_stream_is_transient(server: ScriptedServer, connect: 
 
 
 REFUSALS = [
-    {"message": "Unsupported value: 'stream' does not support true with this model.", "param": "stream"},
-    {"message": "Your organization must be verified to stream this model.", "code": "unsupported_value"},
-    {"message": "Unknown parameter: 'stream_options'.", "param": "stream_options"},
-    {"message": "Streaming is not available for this deployment."},
+    (400, {"message": "Unsupported value: 'stream' does not support true with this model.", "param": "stream"}),
+    (400, {"message": "Your organization must be verified to stream this model.", "code": "unsupported_value"}),
+    (400, {"message": "Unknown parameter: 'stream_options'.", "param": "stream_options"}),
+    (422, {"message": "Streaming is not available for this deployment."}),
+    (405, {"message": "stream: method not allowed"}),
+    (501, {"message": "Streaming is not implemented."}),
 ]
 
 
-@pytest.mark.parametrize("error", REFUSALS)
+@pytest.mark.parametrize(("status", "error"), REFUSALS)
 def test_a_server_that_refuses_streams_is_asked_without_from_then_on(
-    server: ScriptedServer, connect: Connect, error: dict[str, str], caplog: pytest.LogCaptureFixture
+    server: ScriptedServer, connect: Connect, status: int, error: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
     def refuse(_: object, __: object) -> Response:
-        return server.error(400, **error)
+        return server.error(status, **error)
 
     server.answers(refuse, server.text(), server.text())
     spec = parse_model("vllm/m", role="agent", base_url=server.url, arguments={"stream": True})

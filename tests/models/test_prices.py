@@ -68,6 +68,8 @@ def test_a_long_prompt_has_the_price_of_its_tier() -> None:
     [
         ("openai", "gpt-4.1", Price(2, 8)),
         ("gemini", "gemini-2.5-pro", Price(1.25, 10)),
+        # and 12 USD for a thousand calls
+        ("perplexity", "sonar", Price(1, 1)),
         ("vllm", "m", None),
         ("vllm", "own", Price(0.25, 0.75)),
         ("openai", "no-such-model", None),
