@@ -66,3 +66,17 @@ def test_a_calls_own_id_is_kept(wire: Wire) -> None:
     ids = [call.id for call in read(answer).tool_calls]
     assert ids[0] == "mine"
     assert ids[1]
+
+
+@pytest.mark.parametrize(
+    "system", ["Be kind.", [{"type": "text", "text": "Be kind.", "cache_control": {"type": "ephemeral"}}]]
+)
+def test_anthropics_format_is_read_with_its_prompt_and_whoever_speaks_first(system: Any) -> None:
+    """litellm sends tau2's greeting as it is; a task is known by the system prompt."""
+    turns = [{"role": "assistant", "content": "Hi!"}, {"role": "user", "content": [{"type": "text", "text": "Hello"}]}]
+    read = MessagesAPI().conversation({"max_tokens": 9, "system": system, "messages": turns})
+    assert [(message["role"], message["content"]) for message in read] == [
+        ("system", "Be kind."),
+        ("assistant", "Hi!"),
+        ("user", "Hello"),
+    ]

@@ -20,11 +20,14 @@ class MessagesAPI:
 
     def conversation(self, body: Mapping[str, Any]) -> Sequence[ChatMessage]:
         turns = body["messages"]
-        if body["max_tokens"] < 1 or turns[0]["role"] != "user":
-            raise ValueError("an answer needs max_tokens, and a user who speaks first")
+        if body["max_tokens"] < 1:
+            raise ValueError("an answer needs max_tokens")
         if len(turns) > 1 and _blocks(turns[0])[0].get("text") == OPENING:
             turns = turns[1:]
-        return [message for turn in turns for message in _messages(turn)]
+        told = body.get("system") or []
+        prompts = [told] if isinstance(told, str) else [block["text"] for block in told]
+        system = [{"role": "system", "content": prompt} for prompt in prompts]
+        return [*system, *(message for turn in turns for message in _messages(turn))]
 
     def answer(self, number: int, turn: Turn, tokens: Tokens, body: Mapping[str, Any]) -> dict[str, Any]:
         content: list[dict[str, Any]] = []
