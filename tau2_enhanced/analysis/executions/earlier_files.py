@@ -21,6 +21,8 @@ from tau2_enhanced.logging.validation import validation_errors
 
 TOLD_BY = "phase_told_by"
 """The field that says how it was told in whose environment a call was made."""
+ENVIRONMENT = "environment"
+"""The field that names the environment: of a simulation's own one it is the `sim`."""
 _PAUSE_WITHOUT_SNAPSHOTS_S = 2.0
 """Without snapshots a pause contains how long that tool took to hash a database: more than a second at times."""
 _NUMBER = re.compile(r"_(\d+)$")
@@ -70,7 +72,7 @@ def read_earlier(listed: Sequence[Any], snapshots: Any, run: str) -> Read:
         for event, *_ in environment:
             event.run, event.domain, event.phase = run, domain, whose.phase
             event.sim = None if whose.phase == "gold" else f"{run} {simulation + 1}"
-            event.extra[TOLD_BY] = whose.by
+            event.extra |= {ENVIRONMENT: f"{run} {number + 1}", TOLD_BY: whose.by}
     return Read([found.event for found in recorded], broken)
 
 

@@ -10,14 +10,12 @@ from typing import NamedTuple
 
 import polars as pl
 
+from tau2_enhanced.analysis.executions.earlier_files import TOLD_BY
 from tau2_enhanced.analysis.results_file import ResultsFile
 from tau2_enhanced.analysis.simulations import SIMULATION
 from tau2_enhanced.analysis.table import EventTable
 from tau2_enhanced.analysis.tool_executions import AS_EXECUTION, EVALUATOR
 from tau2_enhanced.results_format import LONGEST_S
-
-TOLD_BY = "phase_told_by"
-"""A column that earlier files have: how it was told in whose environment a call was made."""
 
 
 class SetAside(NamedTuple):

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from tau2_enhanced.analysis.executions.executions import Executions
+from tau2_enhanced.analysis.executions.linking import linked
 from tau2_enhanced.analysis.inputs import find_logs
 from tau2_enhanced.analysis.log_lines import Lines
 from tau2_enhanced.analysis.results_file import ResultsFile
@@ -32,7 +33,7 @@ def read_executions(paths: Path | str | Iterable[Path | str]) -> Executions:
     for file in files:
         _read(file, lines, results)
     sources = to_sources(lines, results)
-    executions = Executions(sources.table, sources.results, files)
+    executions = Executions(linked(sources.table, sources.results), sources.results, files)
     executions.notes.extend(_notes(executions))
     return executions
 

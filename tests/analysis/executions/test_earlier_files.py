@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from earlier_tool import Call, document
 
+from tau2_enhanced.analysis import LogAnalyzer
 from tau2_enhanced.analysis.executions.executions import Executions
 from tau2_enhanced.analysis.executions.reading import read_executions
 
@@ -85,3 +87,59 @@ def test_entries_that_are_no_events_are_counted(tmp_path: Path) -> None:
     made["execution_events"] += [{"event_type": "ToolExecutionEvent"}, 3, {"event_type": [], "timestamp": 1.0}]
     found = read(tmp_path, made)
     assert (found.calls.height, found.table.broken) == (2, 3)
+
+
+def result(task: str, trial: int, calls: Sequence[Call], reward: float = 1.0) -> dict[str, Any]:
+    named = [(f"{task} {trial} {number}", call) for number, call in enumerate(calls)]
+    messages: list[dict[str, Any]] = []
+    for name, call in named:
+        asked = {"id": name, "name": call.tool, "arguments": call.arguments or {}}
+        messages.append({"role": "assistant", "content": None, "tool_calls": [asked]})
+        messages.append({"role": "tool", "id": name, "content": "…", "error": call.error is not None})
+    return {
+        "id": f"sim {task} {trial}",
+        "task_id": task,
+        "trial": trial,
+        "start_time": f"2025-09-29T01:38:{trial:02}",
+        "duration": 1.0,
+        "termination_reason": "user_stop",
+        "reward_info": {"reward": reward},
+        "messages": messages,
+    }
+
+
+def with_results(tmp_path: Path, made: dict[str, Any], *simulations: dict[str, Any]) -> Executions:
+    info = {"environment_info": {"domain_name": "airline"}, "agent_info": {}, "user_info": {}, "num_trials": 2}
+    (tmp_path / "results.json").write_text(json.dumps({"info": info, "tasks": [], "simulations": simulations}))
+    (tmp_path / "logs.json").write_text(json.dumps(made))
+    return read_executions(tmp_path)
+
+
+def test_results_beside_a_recording_name_its_simulations(tmp_path: Path) -> None:
+    later = [[call._replace(at=call.at + 20) for call in made] for made in (PAUSED, REPLAYED, GOLD)]
+    made = document(PAUSED, REPLAYED, GOLD, *later)
+    found = with_results(tmp_path, made, result("7", 1, PAUSED, 0.0), result("7", 0, PAUSED), result("8", 0, []))
+    assert (
+        found.calls.select("simulation", "task", "trial").rows()
+        == [("sim 7 0", "7", 0)] * 2 + [("sim 7 1", "7", 1)] * 2
+    )
+    assert found.state_changes["simulation"].to_list() == ["sim 7 0", "sim 7 1"]
+    assert phases(found) == (["live"] * 2 + ["replay"] * 2 + ["gold"] * 2) * 2
+    outcomes = LogAnalyzer(found).get_outcome_analysis()
+    assert (outcomes["simulations"], outcomes["pass_rate"]["value"]) == (3, 2 / 3)
+
+
+@pytest.mark.parametrize(("task", "phase"), [("7", "live"), (None, "gold")])
+def test_results_end_what_is_assumed(tmp_path: Path, task: str | None, phase: str) -> None:
+    one = [Call("find", 40, {"id": "7"})]
+    made = document(PAUSED, REPLAYED, one)
+    found = with_results(tmp_path, made, result("1", 0, PAUSED), *([result(task, 0, one)] if task else []))
+    assert phases(found)[-1] == phase
+    assert found.set_aside.assumed == 0
+
+
+def test_results_of_other_simulations_end_nothing(tmp_path: Path) -> None:
+    made = document(PAUSED, REPLAYED, [Call("find", 40, {"id": "7"})])
+    found = with_results(tmp_path, made, result("1", 0, GOLD))
+    assert (phases(found)[-1], found.set_aside.assumed) == ("gold", 1)
+    assert found.calls["task"].null_count() == 2

@@ -60,6 +60,20 @@ def test_the_recorded_run_has_the_calls_of_its_results() -> None:
     assert sorted(map(repr, found)) == sorted(map(repr, filter(None, told)))
 
 
+@pytest.mark.skipif(not RECORDED.is_dir(), reason="needs the recorded run (RECORDED_RUN)")
+def test_with_its_results_nothing_of_the_recorded_run_is_assumed() -> None:
+    found = read_executions(RECORDED)
+    assert (found.calls.height, found.set_aside) == (79, (79, 54, 0))
+    (results,) = found.results
+    assert {(task, trial): count for task, trial, count in found.calls.group_by("task", "trial").len().iter_rows()} == {
+        (simulation.task, simulation.trial): len(simulation.calls)
+        for simulation in results.simulations
+        if simulation.calls
+    }
+    outcomes = LogAnalyzer(found).get_outcome_analysis()
+    assert (outcomes["with_verdict"], outcomes["pass_rate"]["value"]) == (20, 0.6)
+
+
 def test_an_audited_file_and_one_cut_in_the_middle(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     with ExecutionLogger(path) as logger:

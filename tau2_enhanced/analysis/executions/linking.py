@@ -1,0 +1,105 @@
+"""Finds the simulations of results files in the earlier tool's recordings, which name none.
+
+A results file has every call of a simulation with its arguments and outcome, so it also says for certain which of
+a recording's environments are simulations' own. Simulations that are alike are taken in the order of time.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import polars as pl
+
+from tau2_enhanced.analysis.executions.earlier_files import ENVIRONMENT, TOLD_BY
+from tau2_enhanced.analysis.results_file import ResultsFile, Simulation
+from tau2_enhanced.analysis.table import EventTable
+
+_CERTAINTY = {"live": 0, "gold": 1, "replay": 2}
+"""In which order environments of one content are looked at: a replay has its simulation."""
+
+
+class _Environment(NamedTuple):
+    name: str
+    phase: str
+    assumed: bool
+    began: Any
+
+
+def linked(table: EventTable, results: Sequence[ResultsFile]) -> EventTable:
+    """The table with `sim`, `task`, `trial` and `phase` of recorded environments as the results files tell them.
+
+    Where all simulations of the results were found, nothing about these recordings is assumed any more.
+    """
+    calls = table.of("tool_execution")
+    if not results or ENVIRONMENT not in calls.columns:
+        return table
+    waiting = _environments(calls.filter(pl.col(ENVIRONMENT).is_not_null()))
+    environments: dict[str, dict[str, Any]] = {}
+    simulations: dict[str, dict[str, Any]] = {}
+    complete = True
+    for file in results:
+        for simulation in sorted(file.simulations, key=lambda simulation: simulation.start_time or ""):
+            same = waiting.get(_content(simulation), [])
+            if simulation.calls and not same:
+                complete = False
+            elif simulation.calls:
+                environment = same.pop(0)
+                identity = {"sim": simulation.sim, "task": simulation.task, "trial": simulation.trial}
+                environments[environment.name] = identity | {"phase": "live", TOLD_BY: "results"}
+                simulations[environment.name] = identity
+    if complete:
+        left = (environment for same in waiting.values() for environment in same)
+        environments |= {environment.name: {TOLD_BY: "results"} for environment in left if environment.assumed}
+    frames = {kind: _told(frame, environments, simulations) for kind, frame in table.frames.items()}
+    return EventTable(frames, table.broken, table.broken_examples, table.general, table.partial)
+
+
+def _environments(calls: pl.DataFrame) -> dict[Hashable, list[_Environment]]:
+    """The environments by what was called in them, those that may be a simulation's own first, by time."""
+    made: dict[Hashable, list[_Environment]] = {}
+    for part in calls.partition_by(ENVIRONMENT, maintain_order=True):
+        columns = part.select("tool_name", "tool_args", "success").iter_rows()
+        content = tuple((name, _ordered(json.loads(text or "{}")), success) for name, text, success in columns)
+        first = part.row(0, named=True)
+        environment = _Environment(first[ENVIRONMENT], first["phase"], first[TOLD_BY] == "assumed", first["timestamp"])
+        made.setdefault(content, []).append(environment)
+    for same in made.values():
+        same.sort(key=lambda environment: (_CERTAINTY[environment.phase], environment.began))
+        same[:] = [environment for environment in same if environment.phase == "live" or environment.assumed]
+    return made
+
+
+def _content(simulation: Simulation) -> Hashable:
+    return tuple(_calls(simulation))
+
+
+def _calls(simulation: Simulation) -> Iterator[tuple[str, str, bool]]:
+    failed = {message["id"]: bool(message.get("error")) for message in simulation.tool_messages}
+    for call in simulation.calls:
+        yield call["name"], _ordered(call["arguments"]), not failed.get(call["id"])
+
+
+def _ordered(arguments: Any) -> str:
+    return json.dumps(arguments, sort_keys=True)
+
+
+def _told(
+    frame: pl.DataFrame, environments: Mapping[str, Mapping[str, Any]], simulations: Mapping[str, Mapping[str, Any]]
+) -> pl.DataFrame:
+    """The frame with what was found of each row's environment, or of the simulation that it replays."""
+    if ENVIRONMENT not in frame.columns:
+        return frame
+    columns = {}
+    for name in ("sim", "task", "trial", "phase", TOLD_BY):
+        sources = [
+            pl.col(key).replace_strict(
+                {place: values[name] for place, values in found.items() if name in values},
+                default=None,
+                return_dtype=frame.schema[name],
+            )
+            for key, found in ((ENVIRONMENT, environments), ("sim", simulations))
+        ]
+        columns[name] = pl.coalesce(*sources, name)
+    return frame.with_columns(**columns)
