@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tau2_enhanced.analysis.inputs import opened, pieces
+from tau2_enhanced.analysis.json_columns import read_columns
 from tau2_enhanced.analysis.log_lines import Lines, believed, read_events
 from tau2_enhanced.errors import UserMistake
 from tau2_enhanced.logging.event_files import CHAIN
@@ -20,7 +21,9 @@ _LISTS = ("execution_events", "events")
 def read_json_lines(path: Path, into: Lines) -> None:
     """Read the events of a JSONL file; lines that hold none are counted as broken. Raises UserMistake."""
     for piece in pieces(path):
-        texts = piece.decode("utf-8", "replace").split("\n")
+        texts = read_columns(piece, into)
+        if texts is None:
+            texts = piece.decode("utf-8", "replace").split("\n")
         read_events(_sound((text for text in texts if text and not text.isspace()), into), into)
 
 

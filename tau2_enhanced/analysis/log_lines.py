@@ -15,12 +15,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
 import polars as pl
 
 from tau2_enhanced.analysis.line_pattern import column_types, pattern_of
 from tau2_enhanced.logging.events import EVENT_LINE, BrokenLine, ExecutionEvent, event_fields, parse_line, to_dict
 
-__all__ = ["Lines", "believed", "column_types", "read_events", "read_lines", "read_pieces"]
+__all__ = ["Lines", "believed", "column_types", "json_column", "read_events", "read_lines", "read_pieces"]
 
 _TYPE = " type="
 _TYPES = 64
@@ -143,11 +144,21 @@ def read_events(events: Iterable[ExecutionEvent], into: Lines) -> None:
 
 def _column(name: str, values: list[Any], kind: pl.DataType | None) -> pl.Series:
     if kind is None or kind == pl.String():
-        values = [
-            value if value is None or isinstance(value, str) else json.dumps(value, separators=(",", ":"), default=str)
-            for value in values
-        ]
-    return pl.Series(name, values, dtype=kind or pl.String())
+        return json_column(name, values)
+    return pl.Series(name, values, dtype=kind)
+
+
+def json_column(name: str, values: list[Any]) -> pl.Series:
+    """A column of texts: values that are none as their JSON."""
+    texts = [value if value is None or isinstance(value, str) else _json(value) for value in values]
+    return pl.Series(name, texts, dtype=pl.String())
+
+
+def _json(value: Any) -> str:
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:  # numbers beyond 64 bits, half characters, and what only a subclass's field can hold
+        return json.dumps(value, separators=(",", ":"), default=str)
 
 
 def _lines(text: bytes) -> pl.Series:

@@ -19,11 +19,12 @@ def task_analysis(found: Executions) -> dict[str, Any]:
 
     `unsteady_tasks` are those whose trials passed and failed. Simulations that name no task are left out.
     """
-    simulations = simulation_rows(found).drop_nulls("task")
+    rows = simulation_rows(found)
+    simulations = rows.drop_nulls("task")
     return {
         "tasks": _groups(simulations, found.calls.drop_nulls("task"), _TASK),
         "unsteady_tasks": _unsteady(simulations),
-        "simulations_without_task": simulation_rows(found)["task"].null_count(),
+        "simulations_without_task": rows["task"].null_count(),
     }
 
 
