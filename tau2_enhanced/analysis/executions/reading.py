@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tau2_enhanced.analysis.executions.executions import Executions
 from tau2_enhanced.analysis.executions.linking import linked
+from tau2_enhanced.analysis.executions.results_calls import with_arguments
 from tau2_enhanced.analysis.inputs import find_logs
 from tau2_enhanced.analysis.log_lines import Lines
 from tau2_enhanced.analysis.results_file import ResultsFile
@@ -22,43 +23,73 @@ def read_executions(paths: Path | str | Iterable[Path | str]) -> Executions:
     """Read files of events, enhanced logs, results files of tau2 and log files.
 
     Of a folder its files of events (`*.jsonl`) and the JSON documents beside them are meant; where it has none,
-    its logs. Raises UserMistake for a path that is none of these or can't be read.
+    its logs. Raises UserMistake for a path that is none of these or can't be read, and for a folder that holds
+    none; what else is in a folder is passed over, and said.
     """
     given = [paths] if isinstance(paths, Path | str) else list(paths)
     if not given:
         raise UserMistake("no path to read events from")
-    files = list(dict.fromkeys(file for path in given for file in _files_of(path)))
-    lines = Lines()
-    results: list[ResultsFile] = []
-    for file in files:
-        _read(file, lines, results)
-    sources = to_sources(lines, results)
-    executions = Executions(linked(sources.table, sources.results), sources.results, files)
+    read = _Reading()
+    for path in dict.fromkeys(map(Path, given)):
+        read.add(path)
+    alone = bool(read.results) and not read.lines.frames
+    table, results = to_sources(read.lines, read.results)
+    table = with_arguments(table, results) if alone else linked(table, results)
+    executions = Executions(table, results, read.files)
+    executions.notes.extend(read.notes)
+    if alone:
+        executions.notes.append("times of calls are those between the messages of results files")
     executions.notes.extend(_notes(executions))
     return executions
 
 
-def _files_of(given: Path | str) -> list[Path]:
-    folder = Path(given)
-    if not folder.is_dir():
-        if not folder.exists() and not glob.has_magic(str(given)):
+class _Reading:
+    """What was read so far."""
+
+    def __init__(self) -> None:
+        self.lines = Lines()
+        self.results: list[ResultsFile] = []
+        self.files: list[Path] = []
+        self.notes: list[str] = []
+        self._known: set[Path] = set()
+
+    def add(self, path: Path) -> None:
+        """Read a file, a folder or what a pattern means. Raises UserMistake."""
+        before, mistakes = len(self.files), []
+        for file in _files_of(path):
+            try:
+                self._read(file)
+            except UserMistake as mistake:
+                if not path.is_dir():
+                    raise
+                mistakes.append(mistake)
+        if mistakes and len(self.files) == before:
+            raise mistakes[0]
+        self.notes.extend(f"passed over: {mistake}" for mistake in mistakes)
+
+    def _read(self, file: Path) -> None:
+        """Read one file, once. Raises UserMistake where it holds something, and nothing of what is meant."""
+        if file.resolve() in self._known:
+            return
+        self._known.add(file.resolve())
+        found, known = Lines(), len(self.results)
+        read_source(file, found, self.results)
+        if not found.frames and len(self.results) == known and _holds_others(file, found):
+            raise UserMistake(f"{file} holds no events")
+        self.lines.join(found)
+        self.files.append(file)
+
+
+def _files_of(given: Path) -> list[Path]:
+    if not given.is_dir():
+        if not given.exists() and not glob.has_magic(str(given)):
             raise UserMistake(f"{given}: there is no such file")
         return find_logs([str(given)])
     for inside in _EVENT_FOLDERS:
-        events = sorted([*folder.glob(f"{inside}/*.jsonl"), *folder.glob(f"{inside}/*.jsonl.gz")])
+        events = sorted([*given.glob(f"{inside}/*.jsonl"), *given.glob(f"{inside}/*.jsonl.gz")])
         if events:
-            return [*events, *sorted(folder.glob("*.json"))]
-    return sorted(folder.glob("*.json")) or find_logs([str(given)])
-
-
-def _read(file: Path, lines: Lines, results: list[ResultsFile]) -> None:
-    """Read one file. Raises UserMistake where it holds something, and nothing of what is meant."""
-    found = Lines()
-    known = len(results)
-    read_source(file, found, results)
-    if not found.frames and len(results) == known and _holds_others(file, found):
-        raise UserMistake(f"{file} holds no events")
-    lines.join(found)
+            return [*events, *sorted(given.glob("*.json"))]
+    return sorted(given.glob("*.json")) or find_logs([str(given)])
 
 
 def _holds_others(file: Path, found: Lines) -> bool:

@@ -127,11 +127,16 @@ def test_a_simulation_that_has_events_is_not_counted_from_its_log_too(tmp_path: 
     assert sorted(read_executions(path).calls["simulation"]) == ["s", "t"]
 
 
-def test_results_alone_tell_their_calls(run_local: RunLocal) -> None:
+def test_results_alone_tell_their_calls_with_arguments(run_local: RunLocal) -> None:
     run = run_local("--domains", "mock")
-    calls = read_executions(run.results("mock")).calls
-    assert calls.height == len(run.events("mock", "tool_call"))
-    assert calls["success"].null_count() == 0
+    found = read_executions(run.results("mock"))
+    logged = {event.tool_call_id: event for event in run.events("mock", "tool_call")}  # type: ignore[attr-defined]
+    assert found.calls.height == len(logged)
+    for call in found.calls.iter_rows(named=True):
+        assert call["tool_name"] == logged[call["tool_call_id"]].function  # type: ignore[attr-defined]
+        assert call["args_count"] == len(json.loads(call["tool_args"])) > 0
+        assert (call["success"], call["result_truncated"]) == (True, False)
+    assert found.notes == ["times of calls are those between the messages of results files"]
 
 
 def test_a_folder_means_its_events_and_the_documents_beside_them(tmp_path: Path) -> None:
@@ -181,6 +186,16 @@ def test_a_file_of_other_things_is_an_error(tmp_path: Path, name: str, text: str
 def test_a_path_that_is_not_there_is_an_error(tmp_path: Path, name: str) -> None:
     with pytest.raises(UserMistake, match="absent"):
         LogAnalyzer(str(tmp_path / name))
+
+
+def test_what_else_is_in_a_folder_is_passed_over_and_said(tmp_path: Path) -> None:
+    (tmp_path / "notes.json").write_text('{"mine": 1}')
+    with pytest.raises(UserMistake, match="neither events nor results"):
+        LogAnalyzer(tmp_path)
+    (tmp_path / "events.jsonl").write_text(call())
+    found = LogAnalyzer([tmp_path, tmp_path / ".." / tmp_path.name / "events.jsonl"])
+    assert found.executions.calls.height == 1
+    assert [note.partition(":")[0] for note in found.notes] == ["passed over"]
 
 
 def test_a_folder_without_events_is_an_error(tmp_path: Path) -> None:
