@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 from earlier_tool import Call, document
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tau2_enhanced.analysis import LogAnalyzer
 from tau2_enhanced.analysis.executions.executions import Executions
@@ -143,3 +145,27 @@ def test_results_of_other_simulations_end_nothing(tmp_path: Path) -> None:
     found = with_results(tmp_path, made, result("1", 0, GOLD))
     assert (phases(found)[-1], found.set_aside.assumed) == ("gold", 1)
     assert found.calls["task"].null_count() == 2
+
+
+_odd = st.one_of(
+    st.none(), st.booleans(), st.integers(-5, 2**70), st.floats(), st.text(max_size=4), st.lists(st.integers())
+)
+_entries = st.one_of(
+    _odd,
+    st.dictionaries(
+        st.sampled_from(["timestamp", "event_type", "tool_name", "tool_args", "tool_call_id", "success", "metadata"]),
+        st.one_of(_odd, st.just(1.75e9), st.sampled_from(["ToolExecutionEvent", "StateChangeEvent", "Mine", "find_1"])),
+    ),
+)
+
+
+@given(st.lists(_entries, max_size=4), st.one_of(_odd, st.lists(_entries, max_size=4)))
+@settings(max_examples=50)
+def test_any_document_of_that_kind_is_read(
+    tmp_path_factory: pytest.TempPathFactory, entries: list[Any], snapshots: Any
+) -> None:
+    first = {"event_type": "ToolExecutionEvent", "timestamp": 1.75e9, "tool_name": "find", "tool_call_id": "find_1"}
+    made = {"execution_events": [first, *entries], "state_snapshots": snapshots}
+    found = read(tmp_path_factory.mktemp("any"), made)
+    count = sum(frame.height for frame in found.table.frames.values())
+    assert count + found.table.broken == 1 + len(entries)
