@@ -12,7 +12,7 @@ from pathlib import Path
 
 NAMES = (
     "simulations", "start_up", "in_flight", "overhead", "event_cost", "execution_log", "request_layers", "growth",
-    "analysis",
+    "analysis", "log_analyzer",
 )  # fmt: skip
 
 
