@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import atexit
 import logging
-from collections.abc import Iterable
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tau2_enhanced.logging.bridge import bridge_loguru, quiet_libraries
@@ -19,15 +21,34 @@ EVENT_LOGGER = "tau2_enhanced.events"
 """The logger through which all events go."""
 
 _events = get_logger(EVENT_LOGGER)
+_listeners: tuple[Callable[[ExecutionEvent], None], ...] = ()
+_listeners_lock = threading.Lock()
 
 
 def emit(event: ExecutionEvent) -> None:
     """Record an event at its own level, for the current task context, which it shows to be alive."""
     context = current_context()
     context.last_event_ms = context.clock.ms()
+    if _listeners:
+        event.stamp(context)
+        for hear in _listeners:
+            hear(event)
     if _events.isEnabledFor(event.level):
         # `log` would look for the caller, which is always this function
         _events.handle(_events.makeRecord(_events.name, event.level, __file__, 0, event, (), None, "emit"))
+
+
+@contextmanager
+def listening(hear: Callable[[ExecutionEvent], None]) -> Iterator[None]:
+    """Inside the block, every event that is emitted in any thread is handed to `hear`, whatever the log level is."""
+    global _listeners
+    with _listeners_lock:
+        _listeners = (*_listeners, hear)
+    try:
+        yield
+    finally:
+        with _listeners_lock:
+            _listeners = tuple(other for other in _listeners if other is not hear)
 
 
 class LogSession:

@@ -17,7 +17,6 @@ from tau2_enhanced.logging.events import RunStartEvent
 from tau2_enhanced.logging.redaction import protect_environment, scrub
 from tau2_enhanced.logging.server_samples import FILE_NAME as SAMPLES
 from tau2_enhanced.logging.server_samples import SampleFile
-from tau2_enhanced.models.failures import UNREACHABLE, AuthenticationFailed
 from tau2_enhanced.models.resolve import GOLD, ModelSpec
 from tau2_enhanced.models.stand_in.plays import play_of
 from tau2_enhanced.models.stand_in.process import StandInProcess
@@ -42,6 +41,7 @@ from tau2_enhanced.runner.begin import (
 )
 from tau2_enhanced.runner.configuration import continued, make_configuration
 from tau2_enhanced.runner.display import Display, make_display
+from tau2_enhanced.runner.early_end import look_for_the_end
 from tau2_enhanced.runner.finish import finish
 from tau2_enhanced.runner.folder import RunFolder
 from tau2_enhanced.runner.jobs import Job, Outcome, Status
@@ -195,7 +195,7 @@ def _execute(started: StartedRun, bench: Bench, backends: Backends, display: Dis
                 for kept in started.keeper.put(outcome):
                     tally.add(kept)
                     display.ended(kept)
-                _look_for_the_end(outcome, record, options, stop)
+                look_for_the_end(outcome, record, stop, max_cost_usd=options.max_cost)
     finally:
         started.logs.flush()
         display.close()
@@ -213,19 +213,6 @@ def _watchdog(started: StartedRun, bench: Bench, tally: Tally) -> Watchdog:
     )
     options = started.options
     return Watchdog(status, bench.running, tally, heartbeat_s=options.heartbeat, stall_after_s=options.stall_after)
-
-
-def _look_for_the_end(outcome: Outcome, record: Record, options: RunOptions, stop: Stop) -> None:
-    """Ask for a stop where going on would waste money or time."""
-    if options.max_cost is not None:
-        if outcome.cost_usd() is None:
-            stop.request("--max-cost can't be kept: a server does not say what a call used")
-        elif record.spent_usd >= options.max_cost:
-            stop.request(f"--max-cost {options.max_cost:g} USD is reached")
-    if outcome.error_type == AuthenticationFailed.error_type:
-        stop.request(f"a server refuses further calls: {outcome.error}")
-    if outcome.error_type == UNREACHABLE:
-        stop.request(f"a server can't be reached, and was waited for: {outcome.error}")
 
 
 def _jobs_left(jobs: Sequence[Job], record: Record) -> list[Job]:

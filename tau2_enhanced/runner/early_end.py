@@ -1,0 +1,21 @@
+"""What ends a run before its plan does: going on would waste money or time."""
+
+from __future__ import annotations
+
+from tau2_enhanced.models.failures import UNREACHABLE, AuthenticationFailed
+from tau2_enhanced.runner.jobs import Outcome
+from tau2_enhanced.runner.pool import Stop
+from tau2_enhanced.runner.record import Record
+
+
+def look_for_the_end(outcome: Outcome, record: Record, stop: Stop, *, max_cost_usd: float | None) -> None:
+    """Ask for a stop where that much is spent or can't be known, or a server refuses the key or stays out of reach."""
+    if max_cost_usd is not None:
+        if outcome.cost_usd() is None:
+            stop.request("--max-cost can't be kept: a server does not say what a call used")
+        elif record.spent_usd >= max_cost_usd:
+            stop.request(f"--max-cost {max_cost_usd:g} USD is reached")
+    if outcome.error_type == AuthenticationFailed.error_type:
+        stop.request(f"a server refuses further calls: {outcome.error}")
+    if outcome.error_type == UNREACHABLE:
+        stop.request(f"a server can't be reached, and was waited for: {outcome.error}")
