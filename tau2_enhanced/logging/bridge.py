@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from tau2_enhanced.logging.levels import LEVELS
@@ -12,6 +15,9 @@ if TYPE_CHECKING:
 
 _TALKATIVE = ("httpx", "httpx2", "httpcore", "httpcore2", "openai", "anthropic", "urllib3", "asyncio", "matplotlib")
 _OWN_HANDLERS = ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy")
+_quiet = 0
+"""How many blocks of `quiet_tau2` are running."""
+_quiet_lock = threading.Lock()
 
 
 def quiet_libraries() -> None:
@@ -29,6 +35,24 @@ def silence_loguru() -> None:
     from loguru import logger
 
     logger.remove()
+
+
+@contextmanager
+def quiet_tau2() -> Iterator[None]:
+    """Inside the block, in every thread, nobody hears what tau2 says through loguru; all else is left as it is."""
+    global _quiet
+    from loguru import logger
+
+    with _quiet_lock:
+        _quiet += 1
+        logger.disable("tau2")
+    try:
+        yield
+    finally:
+        with _quiet_lock:
+            _quiet -= 1
+            if not _quiet:
+                logger.enable("tau2")
 
 
 def bridge_loguru(level: int) -> None:

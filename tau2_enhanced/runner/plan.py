@@ -37,9 +37,16 @@ def make_plan(options: RunOptions, registry: Registry) -> Plan:
         domain: tasks[: options.num_tasks]
         for domain, tasks in load_chosen(registry, options.domains, options.task_ids, options.task_split).items()
     }
+    return plan_of(by_domain, options)
+
+
+def plan_of(by_domain: Mapping[str, Sequence[Task]], options: RunOptions) -> Plan:
+    """The plan of these tasks, in all trials. Raises UserMistake where there are none, or two of one id."""
     planned = {(domain, task.id): task for domain, tasks in by_domain.items() for task in tasks}
     if not planned:
         raise UserMistake("no tasks are chosen")
+    if len(planned) < sum(map(len, by_domain.values())):
+        raise UserMistake("two of the tasks have the same id")
     keys = [key for trial in range(options.num_trials) for key in _interleaved(by_domain, trial)]
     jobs = [Job(*key, seed=derive_seed(options.seed, key)) for key in keys]
     return Plan(jobs, planned, [domain for domain in options.domains if by_domain[domain]])

@@ -15,14 +15,14 @@ from tau2_enhanced.tau2_versions.participants import (
     DEFAULT_ARGUMENTS,
     SOLO_USER,
     USER,
-    check_participants,
     make_agent,
     make_user,
     plays_solo,
     takes_task,
+    user_beside,
 )
 from tau2_enhanced.tau2_versions.prompts import DomainPrompts, domain_prompts, user_guidelines
-from tau2_enhanced.tau2_versions.results import default_judge, marked_without_verdict, now
+from tau2_enhanced.tau2_versions.results import default_judge, marked_without_verdict, now, read_results
 from tau2_enhanced.tau2_versions.tool_descriptions import ToolDescription, agent_tools, user_tools
 
 __all__ = [
@@ -38,7 +38,6 @@ __all__ = [
     "answered_by",
     "around_generate",
     "check_domain",
-    "check_participants",
     "default_judge",
     "domain_prompts",
     "load",
@@ -47,8 +46,10 @@ __all__ = [
     "marked_without_verdict",
     "now",
     "plays_solo",
+    "read_results",
     "takes_task",
     "to_chat",
+    "user_beside",
     "user_guidelines",
     "user_tools",
     "version",

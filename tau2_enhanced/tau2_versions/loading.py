@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -29,8 +30,20 @@ Generate = Callable[..., "AssistantMessage"]
 _UNSUPPORTED = {"banking_knowledge": "its environments need a retrieval and a task of their own"}
 
 
+_loaded: Registry | None = None
+_loading = threading.Lock()
+
+
 def load() -> Registry:
     """Import tau2, its messages kept off the screen. Raises UserMistake where no supported one is there."""
+    global _loaded
+    with _loading:
+        if _loaded is None:
+            _loaded = _load()
+        return _loaded
+
+
+def _load() -> Registry:
     # litellm would otherwise fetch a price table from the network while it is imported
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     supported_installation()

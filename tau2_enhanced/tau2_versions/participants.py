@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tau2_enhanced.errors import UserMistake
@@ -23,18 +23,29 @@ DEFAULT_ARGUMENTS: Mapping[str, Any] = {"temperature": 0.0}
 _NEED_VOICE = {"discrete_time_audio_native_agent", "voice_streaming_user_simulator"}
 
 
-def check_participants(registry: Registry, agent: str, user: str) -> None:
-    """Raise UserMistake for names that are no agent or user, that need voice or that don't go together."""
-    for role, name, known in (("agent", agent, registry.get_agents()), ("user", user, registry.get_users())):
-        possible = [other for other in known if other not in _NEED_VOICE]
-        if name in _NEED_VOICE:
-            raise UserMistake(f"{role} {name!r} is not supported: it needs voice (use {', '.join(possible)})")
-        if name not in known:
-            raise UserMistake(f"unknown {role} {name!r}: tau2 has {', '.join(possible)}")
-    if plays_solo(registry, agent) != (user == SOLO_USER):
+def user_beside(registry: Registry, agent: str, user: str | None) -> str:
+    """The user of this name, or the one that goes with the agent.
+
+    Raises UserMistake for names that are no agent or user, that need voice or that don't go together.
+    """
+    _check("agent", agent, registry.get_agents())
+    solo = plays_solo(registry, agent)
+    if user is None:
+        return SOLO_USER if solo else USER
+    _check("user", user, registry.get_users())
+    if solo != (user == SOLO_USER):
         raise UserMistake(
             f"agent {agent!r} and user {user!r} don't go together: {SOLO_USER} is for agents without user"
         )
+    return user
+
+
+def _check(role: str, name: str, known: Sequence[str]) -> None:
+    possible = [other for other in known if other not in _NEED_VOICE]
+    if name in _NEED_VOICE:
+        raise UserMistake(f"{role} {name!r} is not supported: it needs voice (use {', '.join(possible)})")
+    if name not in known:
+        raise UserMistake(f"unknown {role} {name!r}: tau2 has {', '.join(possible)}")
 
 
 def plays_solo(registry: Registry, agent: str) -> bool:

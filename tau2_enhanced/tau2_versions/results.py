@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tau2.data_model.simulation import SimulationRun
+    from tau2.data_model.simulation import Results, SimulationRun
 
 
 def default_judge() -> str:
@@ -22,6 +23,14 @@ def now() -> str:
 
     text: str = get_now()
     return text
+
+
+def read_results(path: Path) -> Results:
+    """tau2's own object of a results file."""
+    from tau2.data_model.simulation import Results
+
+    results: Results = Results.load(path)
+    return results
 
 
 def marked_without_verdict(simulation: SimulationRun) -> SimulationRun:

@@ -1,0 +1,145 @@
+"""A run from Python, once all is ready: its simulations, and what is written of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tau2_enhanced import tau2_versions
+from tau2_enhanced.errors import Tau2EnhancedError
+from tau2_enhanced.logging import emit
+from tau2_enhanced.logging.event_stream import EventStream
+from tau2_enhanced.logging.events import RunCompleteEvent, RunStartEvent
+from tau2_enhanced.logging.redaction import scrub
+from tau2_enhanced.models.adaptive import AdaptiveLimit
+from tau2_enhanced.models.resolve import ModelSpec
+from tau2_enhanced.runner.display import Display
+from tau2_enhanced.runner.early_end import look_for_the_end
+from tau2_enhanced.runner.enhanced_files import EnhancedFiles
+from tau2_enhanced.runner.jobs import Outcome
+from tau2_enhanced.runner.options import RunOptions
+from tau2_enhanced.runner.plan import Plan
+from tau2_enhanced.runner.pool import Stop, ThreadPool
+from tau2_enhanced.runner.record import Record
+from tau2_enhanced.runner.results import write_results
+from tau2_enhanced.runner.simulate import Bench, simulate
+from tau2_enhanced.runner.summary import summarise
+from tau2_enhanced.runner.tally import Tally
+
+if TYPE_CHECKING:
+    from tau2.data_model.simulation import Results
+
+Paths = tuple[Path, Path]
+"""Of tau2's results, and of the enhanced logs."""
+
+
+class RunStopped(Tau2EnhancedError):
+    """A run that ended before its plan did; what it had finished is in `results` and in the files of `paths`."""
+
+    def __init__(self, reason: str, results: Results, paths: Paths) -> None:
+        super().__init__(f"{scrub(reason)}; what had finished is in {paths[0]}")
+        self.results = results
+        self.paths = paths
+
+
+@dataclass(frozen=True)
+class EnhancedRun:
+    """A run of which all is ready."""
+
+    options: RunOptions
+    plan: Plan
+    specs: Mapping[str, ModelSpec]
+    bench: Bench
+    stream: EventStream
+    files: EnhancedFiles
+    record: Record
+
+    def whole(self, display: Display, limits: Sequence[AdaptiveLimit]) -> tuple[Results, Paths]:
+        """Run it and write its files. Raises RunStopped, or Tau2EnhancedError where they can't be written."""
+        stop, tally = Stop(), Tally.of(self.plan.jobs, ())
+        self._say_start()
+        display.start(tally, self.bench.running, limits)
+        try:
+            for outcome in self._outcomes(stop):
+                tally.add(outcome)
+                display.ended(outcome)
+        except BaseException:
+            stop.request("interrupted")
+            raise
+        finally:
+            display.close()
+            self._write(stop)
+        paths = self.files.results, self.files.logs
+        results = tau2_versions.read_results(self.files.results)
+        if stop.reason:
+            raise RunStopped(stop.reason, results, paths)
+        return results, paths
+
+    def _outcomes(self, stop: Stop) -> Iterator[Outcome]:
+        pool = ThreadPool(self.options.max_concurrency)
+        for outcome in pool.execute(self.plan.jobs, lambda job: simulate(job, self.bench), stop):
+            try:
+                self.record.append(outcome)
+            except OSError as error:
+                raise Tau2EnhancedError(f"{self.files.record} can't be written: {error.strerror}") from error
+            look_for_the_end(outcome, self.record, stop, max_cost_usd=self.options.max_cost)
+            yield outcome
+
+    def _say_start(self) -> None:
+        emit(
+            RunStartEvent(
+                agent_model=self.specs["agent"].given,
+                user_model=self.specs["user"].given,
+                judge_model=self.specs["judge"].given if "judge" in self.specs else None,
+                planned=len(self.plan.jobs),
+                finished=0,
+                max_concurrency=self.options.max_concurrency,
+                resumed=False,
+                tau2_version=tau2_versions.version(),
+            )
+        )
+
+    def _write(self, stop: Stop) -> None:
+        """Make both documents of what was kept; the record goes once its content is in the results."""
+        [domain] = self.plan.domains
+        found = summarise([job.key for job in self.plan.jobs], self.record.outcome)
+        emit(
+            RunCompleteEvent(
+                start_ms=0.0,
+                duration_ms=self.bench.clock.ms(),
+                planned=found["planned"],
+                finished=found["finished"],
+                cost_usd=found["cost_usd"],
+                exit_code=int(found["finished"] < found["planned"]),
+            )
+        )
+        self.stream.close()
+        summary = {
+            "run": self.bench.run,
+            "domain": domain,
+            "agent": self.bench.agent,
+            "user": self.bench.user,
+            "llms": {role: spec.given for role, spec in self.specs.items()},
+            "tau2": tau2_versions.version(),
+            "stopped": stop.reason or None,
+            **{name: value for name, value in found.items() if name != "domains"},
+            "events": self.stream.loggers[0].get_statistics(),
+        }
+        try:
+            write_results(
+                self.files.results,
+                self.record,
+                domain,
+                list(self.plan.tasks.values()),
+                tau2_versions.domain_prompts(self.bench.registry, domain).policy,
+                self.options,
+                agent=self.bench.agent,
+                user=self.bench.user,
+            )
+            self.files.write_logs(summary)
+            self.record.close()
+            self.files.record.unlink()
+        except OSError as error:
+            raise Tau2EnhancedError(f"{error.filename} can't be written: {error.strerror}") from error
