@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -17,11 +20,22 @@ class Recording(NamedTuple):
 
 
 _recordings: list[Recording] = []
+_here: ContextVar[Recording | None] = ContextVar("tau2_enhanced_recording", default=None)
 
 
 def current_recording() -> Recording | None:
-    """The recording that began last and has not ended, the same in all threads; None where there is none."""
-    return _recordings[-1] if _recordings else None
+    """The recording of `recording_here`, or else the one that began last in any thread and has not ended."""
+    return _here.get() or (_recordings[-1] if _recordings else None)
+
+
+@contextmanager
+def recording_here(sink: EventSink | None, *, replays: bool) -> Iterator[None]:
+    """Inside the block, and in this thread alone, enhanced domains record to `sink`, where there is one."""
+    token = _here.set(_here.get() if sink is None else Recording(sink, replays))
+    try:
+        yield
+    finally:
+        _here.reset(token)
 
 
 def begin(recording: Recording) -> None:

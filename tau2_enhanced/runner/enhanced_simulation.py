@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from tau2_enhanced import tau2_versions
+from tau2_enhanced.domain_registration import SUFFIX
 from tau2_enhanced.errors import UserMistake
 from tau2_enhanced.logging import Clock, TaskContext, task_context
 from tau2_enhanced.logging.bridge import quiet_tau2
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
     from tau2.data_model.simulation import Results
     from tau2.data_model.tasks import Task
     from tau2.registry import Registry
-
-_ENHANCED = "_enhanced"
 
 
 class Limits(TypedDict, total=False):
@@ -76,6 +75,7 @@ def run_enhanced_simulation(
     max_errors: int = 10,
     max_concurrency: int = 10,
     seed: int = 300,
+    record_replays: bool = False,
     redact: bool = False,
     show_progress: bool = False,
     **limits: Unpack[Limits],
@@ -92,9 +92,10 @@ def run_enhanced_simulation(
     `summary`. While it runs both are kept as lines, in `….record.jsonl` and `…_enhanced_logs.jsonl`: a killed run
     leaves all it has finished. A simulation that broke off for want of a server is in the results, without a verdict.
 
-    `redact` replaces sensitive data in events, and `show_progress` shows progress on stderr; otherwise nothing is
-    printed. Safe to be called from several threads. Raises UserMistake for what can't be used, before anything is
-    written, and RunStopped where a server refuses the key or `max_cost` is reached.
+    `record_replays` records what the evaluator plays too, with its `phase`; `redact` replaces sensitive data in
+    events; `show_progress` shows progress on stderr, and otherwise nothing is printed. Safe to be called from several
+    threads. Raises UserMistake for what can't be used, before anything is written, and RunStopped where a server
+    refuses the key or `max_cost` is reached.
     """
     if unknown := limits.keys() - Limits.__annotations__.keys():
         raise TypeError(f"run_enhanced_simulation() got an unexpected keyword argument {min(unknown)!r}")
@@ -149,6 +150,7 @@ def run_enhanced_simulation(
             wall_limit_s=options.task_timeout,
             working_limit_s=options.task_working_timeout,
             events=stream,
+            record_replays=record_replays,
             clock=clock,
         )
         display = make_display(None, sys.stderr) if show_progress else NoDisplay()
@@ -166,7 +168,7 @@ def _planned(
 ) -> tuple[RunOptions, Plan]:
     """What is to be run, and the options as a recording changes them. Raises UserMistake."""
     [domain] = options.domains
-    plain = domain.removesuffix(_ENHANCED)
+    plain = domain.removesuffix(SUFFIX)
     domain = plain if plain in registry.get_domains() else domain
     chosen = list(load_tasks(registry, domain, options.task_split) if tasks is None else tasks)
     for task in chosen:

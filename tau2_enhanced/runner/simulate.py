@@ -15,6 +15,7 @@ from tau2_enhanced.domain_registration import SUFFIX
 from tau2_enhanced.environments.logging_environment import LoggingEnvironment
 from tau2_enhanced.logging import Clock, TaskContext, current_context, emit, get_logger, task_context
 from tau2_enhanced.logging.events import TaskCompleteEvent, TaskStartEvent
+from tau2_enhanced.logging.recording import recording_here
 from tau2_enhanced.models.context_window import ContextWindow
 from tau2_enhanced.models.experts import Experts, ExpertTool
 from tau2_enhanced.models.failures import ModelCallError
@@ -281,13 +282,14 @@ def evaluate(simulation: SimulationRun, task: Task, domain: str, bench: Bench) -
         message.model_copy(update={"raw_data": None}) if getattr(message, "raw_data", None) else message
         for message in simulation.messages
     ]
-    return evaluate_simulation(
-        simulation=simulation.model_copy(update={"messages": messages}),
-        task=task,
-        evaluation_type=EvaluationType.ALL_WITH_NL_ASSERTIONS if judged else EvaluationType.ALL,
-        solo_mode=bench.solo,
-        domain=domain,
-    )
+    with recording_here(bench.events, replays=bench.record_replays):
+        return evaluate_simulation(
+            simulation=simulation.model_copy(update={"messages": messages}),
+            task=task,
+            evaluation_type=EvaluationType.ALL_WITH_NL_ASSERTIONS if judged else EvaluationType.ALL,
+            solo_mode=bench.solo,
+            domain=domain,
+        )
 
 
 def request_headers(job: Job, participant: Participant, *, solo: bool = False) -> Mapping[str, str]:

@@ -245,6 +245,24 @@ def test_threads_run_side_by_side_and_apart(registry: Any, tmp_path: Path) -> No
         assert {event["run"] for event in logs["execution_events"]} == {logs["summary"]["run"]}
 
 
+def test_replays_are_recorded_where_that_is_asked_for(registry: Any, tmp_path: Path) -> None:
+    tasks = tasks_of(registry, "retail", "0")
+
+    def phases(save_dir: Path, **asked: bool) -> Counter[str]:
+        _, (_, logs_path) = run_enhanced_simulation("retail", tasks, save_dir=save_dir, **asked)
+        logs = logs_at(logs_path)
+        calls = Counter(e["phase"] for e in logs["execution_events"] if e["type"] == "tool_execution")
+        assert logs["summary"]["events"]["tool_calls"]["total"] == calls["live"]
+        return calls
+
+    with ThreadPoolExecutor(2) as pool:
+        plain = pool.submit(phases, tmp_path / "plain")
+        asked = pool.submit(phases, tmp_path / "asked", record_replays=True)
+    live = plain.result()["live"]
+    assert plain.result() == {"live": live}
+    assert asked.result() == {"live": live, "replay": live, "gold": live}
+
+
 def test_it_takes_no_signals_and_prints_nothing(
     registry: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
