@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 LONGEST_S = 1e9
 """What claims to have taken longer, in seconds, is no measurement."""
+INFRASTRUCTURE_ERROR = "infrastructure_error"
+"""Why a simulation ended that tau2 1.0 takes for nobody's fault: it has no verdict."""
+
+
+def with_simulations(data: Any, path: Path) -> Any:
+    """The JSON of `path`; where tau2 1.0 keeps the simulations beside it, in files of their own, with these.
+
+    Raises OSError for one that can't be read, ValueError for one that is no JSON or that the index names and is gone.
+    """
+    if not isinstance(data, dict) or "simulations" in data or "simulation_index" not in data:
+        return data
+    files = {file.stem: file for file in sorted((path.parent / "simulations").glob("*.json"))}
+    if missing := [entry["id"] for entry in data["simulation_index"] or () if entry["id"] not in files]:
+        raise ValueError(f"{len(missing)} of its simulations are missing, {missing[0]} first")
+    return {**data, "simulations": [json.loads(file.read_bytes()) for file in files.values()]}
 
 
 def checked_simulation(entry: Any) -> Mapping[str, Any]:
-    """A simulation of a results file. Raises ValueError for what is none, or holds nonsense."""
+    """A simulation of a results file. Raises ValueError for what is none, or holds nonsense.
+
+    A voice run's has no messages: None, and ticks instead.
+    """
     _need(isinstance(entry, Mapping) and isinstance(entry.get("task_id"), str), "a simulation names its task")
     _need(isinstance(entry.get("trial"), int | None) and isinstance(entry.get("seed"), int | None), "trial and seed")
     duration = entry.get("duration")
@@ -20,8 +40,10 @@ def checked_simulation(entry: Any) -> Mapping[str, Any]:
         _need(entry.get(name) is None or _is_number(entry[name]), name)
     info = entry.get("reward_info")
     _need(info is None or (isinstance(info, Mapping) and _is_number(info.get("reward"))), "a reward")
-    _need(isinstance(entry.get("messages"), list), "messages")
-    for message in entry["messages"]:
+    messages = entry.get("messages")
+    voice = messages is None and isinstance(entry.get("ticks"), list)
+    _need(voice or isinstance(messages, list), "messages")
+    for message in messages or ():
         _check_message(message)
     return entry  # type: ignore[no-any-return]  # checked above
 

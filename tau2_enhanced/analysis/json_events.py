@@ -13,6 +13,7 @@ from tau2_enhanced.analysis.log_lines import Lines, believed, read_events
 from tau2_enhanced.errors import UserMistake
 from tau2_enhanced.logging.event_files import CHAIN
 from tau2_enhanced.logging.events import AuditEvent, BrokenLine, ExecutionEvent, from_json, to_json
+from tau2_enhanced.results_format import with_simulations
 
 _LISTS = ("execution_events", "events")
 """Under which key a document holds its events."""
@@ -60,10 +61,10 @@ def _read_earlier(listed: list[Any], snapshots: Any, run: str, into: Lines) -> N
 
 
 def load_json(path: Path) -> Any:
-    """A JSON file, unpacked where it is gzipped. Raises UserMistake where it can't be read or is none."""
+    """A JSON file, unpacked where it is gzipped, results of tau2 whole. Raises UserMistake where it can't be read."""
     try:
         with opened(path) as file:
-            return json.load(file)
+            return with_simulations(json.load(file), path)
     except (OSError, EOFError) as error:
         raise UserMistake(f"{path} can't be read: {getattr(error, 'strerror', None) or error}") from None
     except (ValueError, RecursionError) as error:

@@ -19,7 +19,7 @@ from tau2_enhanced.analysis.pass_k import (
 )
 from tau2_enhanced.analysis.tool_accuracy import tool_accuracy
 from tau2_enhanced.errors import UserMistake
-from tau2_enhanced.results_format import checked_simulation
+from tau2_enhanced.results_format import INFRASTRUCTURE_ERROR, checked_simulation
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,13 @@ class Simulation:
     seed: int | None
     start_time: str | None
     reward: float | None
-    """None where there is no verdict (tau2: `skipped`, or no reward at all)."""
+    """None where there is no verdict (tau2: `skipped`, `infrastructure_error`, or no reward at all)."""
     termination_reason: str
     agent_cost_usd: float | None
     user_cost_usd: float | None
     duration_s: float
     messages: Sequence[Mapping[str, Any]] = field(repr=False)
-    """As tau2 wrote them."""
+    """As tau2 wrote them; none of a voice run."""
     breakdown: dict[str, float]
     """The reward by basis: DB, COMMUNICATE, …"""
 
@@ -63,7 +63,7 @@ class ResultsFile:
 
     path: Path
     run: str
-    """The file's name, or its folder's where the file is named after its domain."""
+    """The file's name, or its folder's where the file is named after its domain, or `results`."""
     domain: str
     agent_model: str | None
     user_model: str | None
@@ -81,7 +81,7 @@ def results_of(data: Any, path: Path) -> ResultsFile:
         domain = info["environment_info"]["domain_name"]
         return ResultsFile(
             path=path,
-            run=path.absolute().parent.name if path.stem == domain else path.stem,
+            run=path.absolute().parent.name if path.stem in (domain, "results") else path.stem,
             domain=domain,
             agent_model=info["agent_info"].get("llm"),
             user_model=info["user_info"].get("llm"),
@@ -141,18 +141,19 @@ def _pass_hat(tasks: Sequence[Trials], k: int) -> dict[str, float | None]:
 
 def _simulation(entry: Mapping[str, Any]) -> Simulation:
     info = entry.get("reward_info")
+    void = entry.get("skipped") or entry["termination_reason"] == INFRASTRUCTURE_ERROR
     return Simulation(
         sim=entry.get("id"),
         task=entry["task_id"],
         trial=entry.get("trial") or 0,
         seed=entry.get("seed"),
         start_time=entry.get("start_time"),
-        reward=None if info is None or entry.get("skipped") else float(info["reward"]),
+        reward=None if info is None or void else float(info["reward"]),
         termination_reason=entry["termination_reason"],
         agent_cost_usd=entry.get("agent_cost"),
         user_cost_usd=entry.get("user_cost"),
         duration_s=float(entry["duration"]),
-        messages=entry["messages"],
+        messages=entry["messages"] or [],
         breakdown=(info or {}).get("reward_breakdown") or {},
     )
 

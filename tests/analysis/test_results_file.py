@@ -10,6 +10,8 @@ from support import CHECKOUT, RunLocal
 from tau2_enhanced.analysis.main import main
 from tau2_enhanced.analysis.results_file import result_statistics
 from tau2_enhanced.analysis.sources import read_sources
+from tau2_enhanced.errors import UserMistake
+from tau2_enhanced.models.replay import read_recording
 
 RECORDED = CHECKOUT.parent / "shared" / "data" / "airline_gemini2_5_flash_10tasks_2t.json"
 
@@ -36,20 +38,22 @@ def test_a_runs_summary_and_its_results_agree(run_local: RunLocal) -> None:
     assert set(found["mean_reward_by_basis"]) == {"ACTION", "COMMUNICATE", "DB", "ENV_ASSERTION"}
 
 
-def test_what_has_no_verdict_is_coverage_and_no_failure(tmp_path: Path) -> None:
-    def simulation(task: str, trial: int, reward: float | None, **more: Any) -> dict[str, Any]:
-        info = None if reward is None else {"reward": reward, "reward_breakdown": {"DB": reward}}
-        return {
-            "task_id": task,
-            "trial": trial,
-            "reward_info": info,
-            "termination_reason": "user_stop",
-            "duration": 2.0,
-            "messages": [],
-            **more,
-        }
+def simulation(task: str, trial: int, reward: float | None, **more: Any) -> dict[str, Any]:
+    info = None if reward is None else {"reward": reward, "reward_breakdown": {"DB": reward}}
+    return {
+        "id": f"{task}-{trial}",
+        "task_id": task,
+        "trial": trial,
+        "reward_info": info,
+        "termination_reason": "user_stop",
+        "duration": 2.0,
+        "messages": [],
+        **more,
+    }
 
-    data = {
+
+def results(**more: Any) -> dict[str, Any]:
+    return {
         "info": {
             "num_trials": 2,
             "environment_info": {"domain_name": "retail"},
@@ -57,13 +61,57 @@ def test_what_has_no_verdict_is_coverage_and_no_failure(tmp_path: Path) -> None:
             "user_info": {},
         },
         "tasks": [{"id": "a"}, {"id": "b"}],
-        "simulations": [
+        **more,
+    }
+
+
+@pytest.fixture
+def of_tau2_1(tmp_path: Path) -> Path:
+    """Results as tau2 1.0 keeps those of voice runs: an index, and each simulation in a file of its own."""
+    simulations = [
+        simulation("a", 0, 1.0, messages=None, ticks=[{"tick_id": 0}]),
+        simulation("a", 1, 0.0, termination_reason="infrastructure_error"),
+    ]
+    path = tmp_path / "voices" / "results.json"
+    folder = path.parent / "simulations"
+    folder.mkdir(parents=True)
+    for entry in simulations:
+        (folder / f"{entry['id']}.json").write_text(json.dumps(entry))
+    path.write_text(json.dumps(results(simulation_index=[{"id": entry["id"]} for entry in simulations])))
+    return path
+
+
+def test_results_may_lie_in_a_file_for_each_simulation(of_tau2_1: Path) -> None:
+    [read] = read_sources([of_tau2_1]).results
+    assert read.run == "voices"
+    assert [(s.task, s.trial, s.reward, len(s.messages)) for s in read.simulations] == [
+        ("a", 0, 1.0, 0),
+        ("a", 1, None, 0),
+    ]
+    found = result_statistics(read)
+    assert (found["finished"], found["planned"], found["pass_hat_k"]["1"]["value"]) == (1, 4, 1.0)
+
+
+def test_results_without_all_their_files_are_damaged(of_tau2_1: Path) -> None:
+    (of_tau2_1.parent / "simulations" / "a-1.json").unlink()
+    with pytest.raises(UserMistake, match="1 of its simulations are missing, a-1 first"):
+        read_sources([of_tau2_1])
+
+
+def test_a_voice_run_cant_be_replayed(of_tau2_1: Path) -> None:
+    with pytest.raises(UserMistake, match="a voice run holds no messages"):
+        read_recording(of_tau2_1)
+
+
+def test_what_has_no_verdict_is_coverage_and_no_failure(tmp_path: Path) -> None:
+    data = results(
+        simulations=[
             simulation("a", 0, 1.0, agent_cost=0.5),
             simulation("a", 1, 0.0, agent_cost=0.25),
             simulation("b", 0, 0.0, agent_cost=None, skipped=True),
             simulation("b", 1, None),
-        ],
-    }
+        ]
+    )
     path = tmp_path / "retail.json"
     path.write_text(json.dumps(data))
     found = result_statistics(read_sources([path]).results[0])

@@ -119,7 +119,7 @@ def _costs(entry: Mapping[str, Any], events: Sequence[ExecutionEvent]) -> dict[s
 
 def _turns(entry: Mapping[str, Any], events: Sequence[ExecutionEvent]) -> Iterator[Turn]:
     begin = moment(entry.get("start_time"))
-    messages = entry["messages"]
+    messages = entry["messages"] or []
     answers: dict[str, deque[Mapping[str, Any]]] = {}
     for message in messages:
         if message["role"] == "tool":
