@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import re
 import signal
@@ -21,6 +22,10 @@ from tau2_enhanced.logging.events import ExecutionEvent, parse_line
 CHECKOUT = Path(__file__).parent.parent
 STUB_VLLM = f"{sys.executable} {CHECKOUT / 'tests' / 'stub_vllm.py'}"
 """`--vllm-command` for a stub of vLLM; needs the fixture `vllm_stub`."""
+TAU2_1 = "TAU2_SOURCE" in os.environ
+"""The tests run on tau2 1.0, whose checkout is named."""
+MOCK_TASKS = 10 if TAU2_1 else 9
+"""How many tasks the domain mock has."""
 
 
 @dataclass
