@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
-from support import CHECKOUT, Run, RunLocal, Spawn, StandIn
+from support import CHECKOUT, TAU2_1, Run, RunLocal, Spawn, StandIn
 
 from tau2_enhanced import tau2_versions
 from tau2_enhanced.logging import current_context
@@ -39,6 +39,17 @@ class EventCollector(logging.Handler):
         assert isinstance(record.msg, ExecutionEvent)
         record.msg.stamp(current_context())
         self.events.append(record.msg)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Iterator[None]:
+    """Leave out what needs data that a named checkout of tau2 lacks."""
+    try:
+        return (yield)
+    except FileNotFoundError as error:
+        if TAU2_1 and str(error.filename).startswith(os.environ["TAU2_SOURCE"]):
+            pytest.skip(f"the checkout has no {error.filename}")
+        raise
 
 
 @pytest.fixture(autouse=True)

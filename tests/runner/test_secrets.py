@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from support import Run, RunLocal, StandIn
+from support import MOCK_TASKS, Run, RunLocal, StandIn
 
 ENVIRONMENT_KEY = "envkey-0123456789-never-seen"
 URL_PASSWORD = "pass+word-0123456789"
@@ -99,8 +99,8 @@ def test_a_key_that_is_a_common_word_destroys_no_record(
     monkeypatch.setenv("VLLM_API_KEY", key)
     agent = ["--agent-model", "vllm/gold", "--agent-base-url", stand_in()]
     run = run_local("--domains", "mock", "--user-model", "gold", *agent)
-    assert run.summary["finished"] == 9
-    assert len(Results.load(run.results("mock")).simulations) == 9
+    assert run.summary["finished"] == MOCK_TASKS
+    assert len(Results.load(run.results("mock")).simulations) == MOCK_TASKS
     assert run_local("--resume", "R").code == run.code
 
 
