@@ -28,6 +28,7 @@ from tau2_enhanced.runner.display import NoDisplay, make_display
 from tau2_enhanced.runner.enhanced_files import EnhancedFiles
 from tau2_enhanced.runner.enhanced_run import EnhancedRun, Paths
 from tau2_enhanced.runner.folder import new_run_id
+from tau2_enhanced.runner.open_files import make_room
 from tau2_enhanced.runner.options import RunOptions
 from tau2_enhanced.runner.plan import Plan, load_tasks, plan_of
 from tau2_enhanced.runner.record import Record
@@ -55,6 +56,7 @@ class Limits(TypedDict, total=False):
     experts: list[str]
     context_limit: int
     context_strategy: str
+    stop_loops: int
 
 
 def run_enhanced_simulation(
@@ -129,6 +131,7 @@ def run_enhanced_simulation(
         specs = with_needed_judge(specs, plan.judged_by_reward)
         gold_url = _gold_server(plan, specs, experts, closing)
         backends = connect(specs, experts, options, gold_url, recordings, closing)
+        make_room(min(options.max_concurrency, len(plan.jobs)), len(backends.limits))
         files = EnhancedFiles.reserved(Path(save_dir))
         run_id, clock = new_run_id(), Clock()
         stream = _event_stream(files, run_id, redact, closing)
@@ -147,6 +150,7 @@ def run_enhanced_simulation(
             context_strategy=options.context_strategy,
             token_limit=options.task_token_limit,
             cost_limit_usd=options.task_cost_limit,
+            stop_loops=options.stop_loops,
             wall_limit_s=options.task_timeout,
             working_limit_s=options.task_working_timeout,
             events=stream,
