@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 
 NAMES = (
-    "simulations", "start_up", "in_flight", "overhead", "event_cost", "execution_log", "request_layers", "growth",
-    "analysis", "log_analyzer",
+    "simulations", "start_up", "in_flight", "overhead", "event_cost", "execution_log", "state_tracking",
+    "request_layers", "growth", "analysis", "log_analyzer",
 )  # fmt: skip
 
 

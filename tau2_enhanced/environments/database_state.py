@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_core import to_json
 
+from tau2_enhanced.environments.lazy_copy import watch
+from tau2_enhanced.environments.touched import WatchedCopy
 from tau2_enhanced.logging.diff import Change, diff
 from tau2_enhanced.logging.plain import JSON, plain, pointer
 from tau2_enhanced.logging.state_hash import exchanged, state_hash
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from tau2.environment.toolkit import ToolKitBase
 
     from tau2_enhanced.environments.shared_database import SharedDatabase
+    from tau2_enhanced.environments.touched import Touched
 
 Place = tuple[str, str | None]
 Look = Mapping[Place, bytes | None]
@@ -105,27 +108,30 @@ class DatabaseState:
         self._toolkit = toolkit
         self._shared: SharedDatabase | None = getattr(type(toolkit), "shared_database", None)
         self.base = self._shared.state if self._shared is not None else BaseState(_texts_of(toolkit.db))
+        self._watched: WatchedCopy | None = None
+        if self._shared is not None and (noted := watch(toolkit.db)) is not None:
+            self._watched = WatchedCopy(toolkit.db, noted, self._shared)
 
     def look(self) -> Look:
         """What differs from the base now."""
         database = self._toolkit.db
-        touched = self._shared.touched(database) if self._shared is not None else None
-        if touched is None:
-            return self._compare(_fields_of(database))
+        if self._watched is not None and self._watched.is_whole(database):
+            touched: Touched | None = self._watched.touched()
+        else:
+            touched = self._shared.touched(database) if self._shared is not None else None
         seen: dict[Place, bytes | None] = {}
+        if touched is None:
+            for name, value in _fields_of(database).items():
+                self._see(seen, (name, None), value)
+            return seen
         for name, value in touched.fields.items():
             self._see(seen, (name, None), value)
         for name, entries in touched.entries.items():
             for key, entry in entries.items():
                 self._see(seen, (name, key), entry)
-            for key in touched.removed.get(name, ()):
+        for name, keys in touched.removed.items():
+            for key in keys:
                 seen[name, key] = None
-        return seen
-
-    def _compare(self, fields: Mapping[str, Any]) -> Look:
-        seen: dict[Place, bytes | None] = {}
-        for name, value in fields.items():
-            self._see(seen, (name, None), value)
         return seen
 
     def _see(self, seen: dict[Place, bytes | None], place: Place, value: Any) -> None:

@@ -5,6 +5,9 @@ copies that field, in the same lazy way. Writing one, or whatever asks for all f
 serialiser, `==`, `copy`, `pickle`, `vars`), copies the rest and turns the instance into one of the
 original's own class. Dictionaries and lists become plain ones, of lazy copies. No part of the original
 that can be changed is ever handed out.
+
+`watch(copy)` has it noted which of its entries are touched, as it happens: models in dictionaries that are
+fields of it. Where only what was touched can have changed, nobody need look at the thousands of others.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ import functools
 from abc import ABCMeta
 from collections import deque
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -35,9 +39,14 @@ _EXTRA = BaseModel.__dict__["__pydantic_extra__"]
 _ORIGINAL = BaseModel.__dict__["__pydantic_private__"]
 """Where a lazy copy holds its original: its model has no private attributes, so the place is free."""
 
+_WATCH = _EXTRA
+"""Where a watched copy holds its `Watch`, and what is in one whom to notify: free as well, as long as it is lazy."""
+
 _fields_of: Callable[[Any], dict[str, Any]] = _FIELDS.__get__
 _original_of: Callable[[Any], Any] = _ORIGINAL.__get__
 _hold_original: Callable[[Any, Any], None] = _ORIGINAL.__set__
+_watch_of: Callable[[Any], Any] = _WATCH.__get__
+_hold_watch: Callable[[Any, Any], None] = _WATCH.__set__
 _set_class: Callable[[Any, type], None] = object.__dict__["__class__"].__set__
 
 
@@ -75,7 +84,48 @@ def unchanged(value: Any, original: Any) -> bool:
         return False
     if kind is list:
         return all(map(unchanged, value, original))
-    return all(key in original and unchanged(copied, original[key]) for key, copied in value.items())
+    for key, copied in value.items():
+        # nearly all are untouched, and known without a call
+        if type(copied) in _untouched_classes and _original_of(copied) is original.get(key):
+            continue
+        if key not in original or not unchanged(copied, original[key]):
+            return False
+    return True
+
+
+@dataclass(slots=True)
+class Watch:
+    """What became of a watched copy's entries. Whatever is not noted here is as the original has it."""
+
+    touched: list[Any] = field(default_factory=list)
+    """The originals of entries that were changed, or that handed out what can be changed without further notice: a
+    list, a dictionary, or all their fields at once. Who reads this empties it."""
+    opened: dict[str, list[Any]] = field(default_factory=dict)
+    """By field, the entries of the dictionaries that were copied."""
+
+
+def watch(model: BaseModel) -> Watch | None:
+    """Have noted what is touched of a lazy copy of which no field was read yet; None for anything else."""
+    if type(model) not in _untouched_classes:
+        return None
+    made = Watch()
+    _hold_watch(model, made)
+    _set_class(model, _classes_of(model).watched)
+    return made
+
+
+def is_watched(model: BaseModel, by: Watch) -> bool:
+    """Whether everything that was touched of a copy is noted in `by`: not once all its fields were asked for."""
+    return type(model) in _watched_classes and _watch_of(model) is by
+
+
+def unwatched_entries(entries: Mapping[K, Any], originals: Mapping[K, Any]) -> dict[K, Any]:
+    """Those of which no note will be taken under their key, when they are touched."""
+    return {
+        key: entry
+        for key, entry in entries.items()
+        if type(entry) not in _entry_classes or _original_of(entry) is not originals.get(key)
+    }
 
 
 def changed_entries(entries: Mapping[K, Any], originals: Mapping[K, Any]) -> dict[K, Any]:
@@ -91,6 +141,8 @@ def changed_entries(entries: Mapping[K, Any], originals: Mapping[K, Any]) -> dic
 
 def _completed(model: Any) -> Any:
     """The lazy copy itself, all its fields copied and its class the original's."""
+    if type(model) in _entry_classes:
+        _note(model)
     original, copied = _original_of(model), _fields_of(model)
     # in the original's order, which is the order of its JSON
     fields = {name: copied[name] if name in copied else lazy_copy(value) for name, value in original.__dict__.items()}
@@ -112,6 +164,46 @@ def _get(model: Any, name: str) -> Any:
     return copied
 
 
+def _get_of_watched(model: Any, name: str) -> Any:
+    """The same of a watched copy: entries are told whom to notify."""
+    value = _original_of(model).__dict__.get(name)
+    kinds = set(map(type, value.values())) if type(value) is dict else set()
+    if len(kinds) != 1 or not _is_lazy(kind := kinds.pop()):
+        return _get(model, name)
+    noted: Watch = _watch_of(model)
+    entries = _copy_models(kind, value.values(), _lazy_classes(kind).entry)
+    deque(map(_hold_watch, entries, repeat(noted.touched.append)), maxlen=0)
+    noted.opened[name] = entries
+    copied = _fields_of(model)[name] = dict(zip(value, entries, strict=True))
+    return copied
+
+
+def _get_of_entry(model: Any, name: str) -> Any:
+    """The same of a watched copy's entry, or of a model in one."""
+    _set_class(model, _classes_of(model).touched_entry)
+    copied = _get(model, name)
+    kind = type(copied)
+    if kind in _untouched_classes:
+        _set_class(copied, _classes_of(copied).entry)
+        _hold_watch(copied, _notifying(model))
+    elif kind not in _IMMUTABLE and not isinstance(copied, Enum):
+        _note(model)
+    return copied
+
+
+def _note(model: Any) -> None:
+    notify, original = _notifying(model)
+    if notify is not None:
+        notify(original)
+
+
+def _notifying(model: Any) -> tuple[Callable[[Any], None] | None, Any]:
+    """Whom to tell that the entry that a model is, or is in, may change, and that entry's original."""
+    held = _watch_of(model)
+    # a model in an entry holds both; an entry holds no more than is the same for all of them
+    return held if type(held) is tuple else (held, _original_of(model))
+
+
 def _when_completed(name: str) -> Callable[..., Any]:
     def method(model: Any, *args: Any) -> Any:
         return getattr(_completed(model), name)(*args)
@@ -123,6 +215,7 @@ _NEEDING_ALL = ("__setattr__", "__delattr__", "__hash__", "__copy__", "__deepcop
 _NAMESPACE: Mapping[str, Any] = {
     "__slots__": (),
     "__dict__": property(lambda model: _completed(model).__dict__),
+    "__pydantic_extra__": property(lambda model: _completed(model).__pydantic_extra__),
     # the operator, so that the other side may be completed too
     "__eq__": lambda model, other: _completed(model) == other,
     **{name: _when_completed(name) for name in _NEEDING_ALL},
@@ -135,10 +228,18 @@ class _LazyClasses(NamedTuple):
     untouched: type
     touched: type
     """Of copies of which a field was read."""
+    watched: type
+    """Of copies whose entries are watched."""
+    entry: type
+    """Of untouched entries of watched copies, and of models in them."""
+    touched_entry: type
+    """Of those of which a field was read."""
 
 
 _untouched_classes: set[type] = set()
 _touched_classes: set[type] = set()
+_watched_classes: set[type] = set()
+_entry_classes: set[type] = set()
 
 
 @functools.cache
@@ -155,10 +256,17 @@ def _lazy_classes(model_class: type[BaseModel]) -> _LazyClasses:
         _set_class(model, touched)
         return _get(model, name)
 
-    touched, untouched = subclass(_get), subclass(first_get)
-    _touched_classes.add(touched)
-    _untouched_classes.add(untouched)
-    return _LazyClasses(untouched, touched)
+    touched, untouched, watched = subclass(_get), subclass(first_get), subclass(_get_of_watched)
+    entry, touched_entry = subclass(_get_of_entry), subclass(_get_of_entry)
+    _touched_classes.update((touched, touched_entry))
+    _untouched_classes.update((untouched, entry))
+    _watched_classes.add(watched)
+    _entry_classes.update((entry, touched_entry))
+    return _LazyClasses(untouched, touched, watched, entry, touched_entry)
+
+
+def _classes_of(model: Any) -> _LazyClasses:
+    return _lazy_classes(type(_original_of(model)))  # type: ignore[arg-type]  # a class can be hashed
 
 
 @functools.cache
@@ -178,9 +286,10 @@ def _model_copier(kind: type[BaseModel]) -> Copier:
     return copier
 
 
-def _copy_models(kind: type[BaseModel], originals: Collection[BaseModel]) -> list[Any]:
+def _copy_models(kind: type[BaseModel], originals: Collection[BaseModel], made: type | None = None) -> list[Any]:
     """Lazy copies of models of one class; there may be thousands, so no step is Python's."""
-    copies: list[Any] = list(map(object.__new__, repeat(_lazy_classes(kind).untouched, len(originals))))
+    lazy_class = made or _lazy_classes(kind).untouched
+    copies: list[Any] = list(map(object.__new__, repeat(lazy_class, len(originals))))
     deque(map(_hold_original, copies, originals), maxlen=0)
     return copies
 

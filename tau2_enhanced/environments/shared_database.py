@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tau2_enhanced.environments.database_state import BaseState
 from tau2_enhanced.environments.lazy_copy import changed_entries, copied_fields, lazy_copy, unchanged
+from tau2_enhanced.environments.touched import Touched
 
 if TYPE_CHECKING:
     from tau2.environment.db import DB
@@ -24,17 +25,6 @@ class _Change(NamedTuple):
     """In the field, which is a collection; None where it is none."""
     text: str | None
     """The JSON of the new member, name and value; None where it is gone."""
-
-
-class Touched(NamedTuple):
-    """What may have changed in a copy of a shared database."""
-
-    fields: dict[str, Any]
-    """By name, those that are no collections."""
-    entries: dict[str, dict[str, Any]]
-    """By collection, its members by key."""
-    removed: dict[str, set[str]]
-    """By collection, the keys that are gone."""
 
 
 class SharedDatabase:
@@ -67,6 +57,23 @@ class SharedDatabase:
     def copy(self) -> DB:
         """A copy to be changed freely; an entry is copied when it is first read."""
         return lazy_copy(self._original)
+
+    def collection(self, name: str) -> dict[str, Any]:
+        """The original entries of a collection. To be read only."""
+        entries: dict[str, Any] = self._original.__dict__[name]
+        return entries
+
+    def field(self, name: str) -> Any:
+        """The original of a field. To be read only."""
+        return self._original.__dict__[name]
+
+    def place_of(self, original: Any) -> tuple[str, str]:
+        """The collection and the key of an original entry."""
+        return self._places[id(original)]
+
+    @functools.cached_property
+    def _places(self) -> Mapping[int, tuple[str, str]]:
+        return {id(entry): (name, key) for name in self._entries for key, entry in self.collection(name).items()}
 
     def hash_of(self, database: DB) -> str | None:
         """tau2's hash of a copy in its present state; None for what is no copy, or no longer of its shape."""
