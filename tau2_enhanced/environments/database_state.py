@@ -6,6 +6,7 @@ database costs what was touched; hashes and differences are worked out later, by
 
 from __future__ import annotations
 
+import functools
 import json
 import threading
 from collections.abc import Iterable, Mapping
@@ -17,7 +18,7 @@ from tau2_enhanced.environments.lazy_copy import watch
 from tau2_enhanced.environments.touched import WatchedCopy
 from tau2_enhanced.logging.diff import Change, diff
 from tau2_enhanced.logging.plain import JSON, plain, pointer
-from tau2_enhanced.logging.state_hash import exchanged, state_hash
+from tau2_enhanced.logging.state_hash import hash_of_weight, weight
 
 if TYPE_CHECKING:
     from tau2.environment.toolkit import ToolKitBase
@@ -37,8 +38,7 @@ class BaseState:
         """`fields` by name; nobody changes them from now on."""
         self._fields = fields
         self._texts: dict[Place, bytes | None] = {}
-        self._hash: str | None = None
-        self._hashing = threading.Lock()
+        self._weighing = threading.Lock()
 
     def text(self, place: Place) -> bytes | None:
         """The JSON of a place; None where there is none."""
@@ -50,17 +50,18 @@ class BaseState:
             self._texts[place] = None if value is _MISSING else _text(value)
         return self._texts[place]
 
-    @property
-    def hash(self) -> str:
-        """`logging.state_hash.state_hash` of all of it: slow the first time."""
-        with self._hashing:
-            if self._hash is None:
-                self._hash = state_hash(json.loads(_text(dict(self._fields))))
-            return self._hash
-
     def hash_of(self, look: Look) -> str:
-        """The hash of the state that a look saw, at the cost of what differs."""
-        return exchanged(self.hash, self.part(look, {}), self.part(look, look)) if look else self.hash
+        """`logging.state_hash.state_hash` of the state that a look saw, at the cost of what differs.
+
+        Slow the first time.
+        """
+        differing = sum(_weight(place, text) - _weight(place, self.text(place)) for place, text in look.items())
+        return hash_of_weight(self._weight + differing)
+
+    @functools.cached_property
+    def _weight(self) -> int:
+        with self._weighing:
+            return weight(json.loads(_text(dict(self._fields))))
 
     def part(self, places: Iterable[Place], look: Look) -> dict[str, JSON]:
         """The state that a look saw, as far as these places go; an empty look is the base itself."""
@@ -141,6 +142,15 @@ class DatabaseState:
 
 
 _MISSING = object()
+
+
+@functools.lru_cache(maxsize=4096)
+def _weight(place: Place, text: bytes | None) -> int:
+    """What stands at a place adds so much to the hash: the same things come again and again."""
+    if text is None:
+        return 0
+    (name, key), value = place, json.loads(text)
+    return weight({name: value if key is None else {key: value}})
 
 
 def _is_member(place: Place) -> bool:

@@ -237,11 +237,10 @@ def _recorder(
     if log_file is None and events is None and tracker is None:
         return None
     # what a plain run does not need is not imported for it
-    from tau2_enhanced.logging.event_stream import EventStream, stream_to
-    from tau2_enhanced.logging.execution_logger import ExecutionLogger
+    from tau2_enhanced.logging.event_stream import AtOnce, stream_to
 
     if events is None:
-        events = stream_to(log_file) if log_file is not None else EventStream(ExecutionLogger())
+        events = stream_to(log_file) if log_file is not None else AtOnce()
     return EnvironmentRecorder(environment, events, tracker)
 
 

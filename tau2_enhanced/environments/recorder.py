@@ -275,7 +275,9 @@ def _log_snapshot(
     hashes = {kind: database.base.hash_of(looks[kind]) for kind, database in databases.items()}
     whole = state_hash(hashes)
     changed = None if previous is None else looks != previous
-    differing = {kind: database.base.differing(looks[kind]) for kind, database in databases.items()}
+    # what did not change is neither written nor kept again
+    wanted = changed is not False or tracker is not None
+    differing = {kind: database.base.differing(looks[kind]) for kind, database in databases.items()} if wanted else {}
     logger.log_event(
         StateSnapshotEvent(
             action_trigger=trigger,

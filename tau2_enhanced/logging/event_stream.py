@@ -37,6 +37,16 @@ class EventSink(Protocol):
         """Have it logged where the domain's events go; soon, and after all that was put before."""
 
 
+class AtOnce:
+    """A sink without a thread or a file, for whoever wants the states alone."""
+
+    def __init__(self) -> None:
+        self._logger = ExecutionLogger(max_events=0)
+
+    def put(self, log: Log, domain: str | None = None) -> None:
+        log(self._logger)
+
+
 class EventStream:
     """A sink whose thread logs to a logger for each domain; what belongs to none of them goes to all.
 

@@ -22,7 +22,7 @@ Key = str | int
 
 def state_hash(state: JSON) -> str:
     """The hash of a JSON value, 64 hexadecimal digits."""
-    return f"{sum(_hash(place, value) for place, value in _entries(state)) % _MODULUS:064x}"
+    return hash_of_weight(weight(state))
 
 
 def rehash(
@@ -35,17 +35,19 @@ def rehash(
     total = int(known, 16)
     total -= sum(_hash((collection, key), value) for key, value in (removed or {}).items())
     total += sum(_hash((collection, key), value) for key, value in (added or {}).items())
-    return f"{total % _MODULUS:064x}"
+    return hash_of_weight(total)
 
 
-def exchanged(known: str, removed: Mapping[str, JSON], added: Mapping[str, JSON]) -> str:
-    """The hash after a part of a state went and another came: objects with some of its members and entries.
+def weight(state: JSON) -> int:
+    """What a state, or an object with some of its members and entries, adds to the hash of all.
 
-    As in `rehash`, no collection may have been empty before, or be afterwards.
+    As in `rehash`, the hash of a whole is the sum of its parts' only where none of its collections is empty.
     """
-    total = int(known, 16)
-    total -= sum(_hash(place, value) for place, value in _entries(removed))
-    total += sum(_hash(place, value) for place, value in _entries(added))
+    return sum(_hash(place, value) for place, value in _entries(state)) % _MODULUS
+
+
+def hash_of_weight(total: int) -> str:
+    """The hash of a state of this weight."""
     return f"{total % _MODULUS:064x}"
 
 

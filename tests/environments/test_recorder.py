@@ -199,13 +199,9 @@ def test_replays_and_gold_actions_are_recorded_on_request_and_never_counted(reco
 
 def test_a_tracker_keeps_the_snapshots(registry: Any) -> None:
     tracker = StateTracker()
-    stream = EventStream(ExecutionLogger())
-    environment: Any = LoggingEnvironment(
-        registry.get_env_constructor("telecom")(), events=stream, state_tracker=tracker
-    )
+    environment: Any = LoggingEnvironment(registry.get_env_constructor("telecom")(), state_tracker=tracker)
     with task_context(sim="s", task="t"):
         environment.get_response(call("toggle_data", "user"))
-    stream.close()
     assert [snapshot.action_trigger for snapshot in tracker.snapshots] == [
         "start",
         "before_toggle_data",
