@@ -1,4 +1,7 @@
-"""Environments over the shared databases answer, end and are rewarded as tau2's own, on right and wrong actions."""
+"""Our environments answer, end and are rewarded as tau2's own, on right and wrong actions.
+
+Those over the shared databases, and those of the enhanced domains with everything recorded.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,21 @@ import random
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tau2_enhanced.logging.event_files import EventFilter, read_events
+from tau2_enhanced.logging.event_stream import EventStream, recording
+from tau2_enhanced.logging.events import ToolExecutionEvent
+from tau2_enhanced.logging.execution_logger import ExecutionLogger
+
 DOMAINS = ("mock", "retail", "airline", "telecom")
 SLICES = 8
 """Into how many tests the whole of a domain is cut, so that several processes share it."""
+
+CALL_EVENTS = EventFilter(type=ToolExecutionEvent)
 
 Calls = list[Any]
 """Of tau2's ToolCall."""
@@ -90,9 +101,11 @@ def tau2s_own(registry: Any) -> Iterator[None]:
 class Comparison:
     """A domain's trajectories, in tau2's own environments and in ours."""
 
-    def __init__(self, registry: Any, domain: str, restart_ids: Callable[[], None]) -> None:
+    def __init__(self, registry: Any, domain: str, restart_ids: Callable[[], None], ours: str | None = None) -> None:
         self.registry = registry
         self.domain = domain
+        self.ours = ours or domain
+        """The name of the domain whose environments are compared with tau2's."""
         self.restart_ids = restart_ids
         loader = registry.get_task_splits_loader(domain)
         self.tasks = registry.get_tasks_loader(domain)("base" if loader is not None else None)
@@ -100,12 +113,12 @@ class Comparison:
     def check(self, task: Any, calls: Calls) -> Any:
         """Equal in all that can be seen of an environment, and in the evaluator's reward, which it gives."""
         with tau2s_own(self.registry):
-            expected = self._play(task, calls)
-            expected_reward = self._reward(task, expected["messages"])
-        played = self._play(task, calls)
+            expected = self._play(self.domain, task, calls)
+            expected_reward = self._reward(self.domain, task, expected["messages"])
+        played = self._play(self.ours, task, calls)
         for part, value in expected.items():
             assert played[part] == value, (self.domain, task.id, part)
-        assert self._reward(task, expected["messages"]) == expected_reward, (self.domain, task.id)
+        assert self._reward(self.ours, task, expected["messages"]) == expected_reward, (self.domain, task.id)
         return expected_reward
 
     def extra_calls(self) -> Calls:
@@ -123,20 +136,20 @@ class Comparison:
     def check_shared_databases(self) -> None:
         """What was shared is what tau2 loads, and so is the hash of it."""
         with tau2s_own(self.registry):
-            loaded = self._environment()
-        ours = self._environment()
+            loaded = self._environment(self.domain)
+        ours = self._environment(self.ours)
         assert hashes(ours) == hashes(loaded)
         assert dumps(ours) == dumps(loaded)
 
-    def _environment(self) -> Any:
-        return self.registry.get_env_constructor(self.domain)()
+    def _environment(self, domain: str) -> Any:
+        return self.registry.get_env_constructor(domain)()
 
-    def _play(self, task: Any, calls: Calls) -> dict[str, Any]:
+    def _play(self, domain: str, task: Any, calls: Calls) -> dict[str, Any]:
         """All that can be seen of an environment in which the calls were made."""
         from tau2.data_model.message import AssistantMessage, UserMessage
 
         self.restart_ids()
-        environment = self._environment()
+        environment = self._environment(domain)
         state = task.initial_state
         history = (state.message_history if state else None) or []
         environment.set_state(
@@ -155,7 +168,7 @@ class Comparison:
             "dumps": dumps(environment),
         }
 
-    def _reward(self, task: Any, messages: Sequence[Any]) -> Any:
+    def _reward(self, domain: str, task: Any, messages: Sequence[Any]) -> Any:
         from tau2.data_model.simulation import SimulationRun, TerminationReason
         from tau2.evaluator.evaluator import EvaluationType, evaluate_simulation
 
@@ -170,7 +183,7 @@ class Comparison:
             messages=messages,
         )
         try:
-            return evaluate_simulation(simulation, task, EvaluationType.ALL, solo_mode=False, domain=self.domain)
+            return evaluate_simulation(simulation, task, EvaluationType.ALL, solo_mode=False, domain=domain)
         except ValueError as error:  # a replay that answers otherwise, or a task that needs a judge
             return str(error)
 
@@ -254,6 +267,45 @@ def test_every_tool_rightly_and_wrongly_called(registry: Any, domain: str, resta
     environment = registry.get_env_constructor(domain)()
     kits = [kit for kit in (environment.tools, environment.user_tools) if kit is not None]
     assert {name for kit in kits for name in kit.tools} <= {call.name for call in calls}
+
+
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_an_enhanced_domain_with_everything_recorded(
+    registry: Any, domain: str, restart_ids: Callable[[], None], tmp_path: Path
+) -> None:
+    comparison = Comparison(registry, domain, restart_ids, f"{domain}_enhanced")
+    tasks = [comparison.tasks[number] for number in COVERING[domain]]
+    chance = random.Random(domain)
+    actions = [call for task in tasks for call in gold(task)]
+    calls = [*actions, *(changed(call, chance) for call in actions), *comparison.extra_calls()]
+    logger = ExecutionLogger(tmp_path / "events.jsonl", auto_flush=False)
+    with recording(EventStream(logger), record_replays=True):
+        comparison.check(tasks[0], gold(tasks[0]))
+        comparison.check(tasks[0], calls)
+        comparison.check_shared_databases()
+    live = [event for event in read_events(tmp_path / "events.jsonl", CALL_EVENTS) if event.phase == "live"]
+    assert len(live) == len(gold(tasks[0])) + len(calls)
+    assert logger.get_statistics()["tool_calls"]["total"] == len(live)
+    assert any(event.state_changed for event in live)
+
+
+@pytest.mark.whole
+@pytest.mark.parametrize("part", range(SLICES))
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_all_base_tasks_of_enhanced_domains(
+    registry: Any, domain: str, part: int, restart_ids: Callable[[], None], tmp_path: Path
+) -> None:
+    comparison = Comparison(registry, domain, restart_ids, f"{domain}_enhanced")
+    extra = comparison.extra_calls()
+    logger = ExecutionLogger(tmp_path / "events.jsonl", auto_flush=False)
+    played = 0
+    with recording(EventStream(logger)):
+        for number in range(part, len(comparison.tasks), SLICES):
+            task, other = comparison.tasks[number], comparison.tasks[number - 1]
+            for calls in (gold(task), *wrong(task, other, extra)):
+                comparison.check(task, calls)
+                played += len(calls)
+    assert logger.get_statistics()["tool_calls"]["total"] == played
 
 
 @pytest.mark.whole
