@@ -168,7 +168,8 @@ def test_answers_take_their_time_streamed_or_not() -> None:
     assert streamed.ttft_ms is not None
     assert streamed.ttft_ms >= 100
     assert streamed.decode_ms is not None
-    assert streamed.decode_ms >= 170  # the first token's read may have come late
+    # the first token's read may have come late, the last one's never early
+    assert streamed.ttft_ms + streamed.decode_ms >= 100 + 180
 
 
 def test_each_nth_request_hangs_on_purpose() -> None:
