@@ -47,8 +47,8 @@ def read_json_document(data: Any, into: Lines, run: str = "") -> bool:
 
 def _is_earlier(listed: list[Any]) -> bool:
     """Whether these are events of the earlier tool."""
-    first = listed[0] if listed else None
-    return isinstance(first, dict) and "event_type" in first and "type" not in first
+    first = next((entry for entry in listed if isinstance(entry, dict)), {})
+    return "event_type" in first and "type" not in first
 
 
 def _read_earlier(listed: list[Any], snapshots: Any, run: str, into: Lines) -> None:

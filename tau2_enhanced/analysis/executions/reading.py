@@ -94,9 +94,8 @@ def _files_of(given: Path) -> list[Path]:
 
 def _holds_others(file: Path, found: Lines) -> bool:
     """Whether a file without events is none of events: it may be that nothing has happened yet."""
-    if ".json" in file.suffixes:
-        return False  # an object with an empty list
-    return found.broken > 0 if ".jsonl" in file.suffixes else file.stat().st_size > 0
+    written_as_json = {".json", ".jsonl"} & set(file.suffixes)
+    return found.broken > 0 if written_as_json else file.stat().st_size > 0
 
 
 def _notes(executions: Executions) -> Iterator[str]:

@@ -86,9 +86,10 @@ def test_what_was_measured_wrongly_is_measured_again(tmp_path: Path) -> None:
 
 def test_entries_that_are_no_events_are_counted(tmp_path: Path) -> None:
     made = document(PAUSED)
+    made["execution_events"][:0] = ["no event"]
     made["execution_events"] += [{"event_type": "ToolExecutionEvent"}, 3, {"event_type": [], "timestamp": 1.0}]
     found = read(tmp_path, made)
-    assert (found.calls.height, found.table.broken) == (2, 3)
+    assert (found.calls.height, found.table.broken) == (2, 4)
 
 
 def result(task: str, trial: int, calls: Sequence[Call], reward: float = 1.0) -> dict[str, Any]:

@@ -171,6 +171,7 @@ def test_no_events_are_no_calls(tmp_path: Path, text: str) -> None:
         ("none.jsonl", '{"a": 1}\n'),
         ("none.json", '{"a": 1}'),
         ("none.json", "[]"),
+        ("none.json", '{"execution_events": [1, {}]}'),
         ("none.json", "{"),
         ("none.txt", "words\n"),
         ("none.log", "words\n"),
