@@ -43,7 +43,7 @@ def main(arguments: Sequence[str]) -> int:
     files = _files(options.source, options.output_dir)
     listed = list_simulations(files)
     if not listed:
-        raise UserMistake(f"{files[0]} holds no simulation yet")
+        raise UserMistake(f"{options.source or files[0]} holds no simulation yet")
     if options.simulation is None:
         if options.json:
             print(json.dumps([one.to_dict() for one in listed], ensure_ascii=False))
@@ -87,7 +87,7 @@ def _files(source: str | None, output_dir: Path) -> list[Path]:
     record = RunFolder(path.parent, path.name).record
     if record.exists():
         return [record]
-    results = sorted(file for file in path.glob("*.json*") if not file.name.endswith("_enhanced_logs.json"))
+    results = sorted(file for kind in ("*.json", "*.json.gz") for file in path.glob(kind))
     if not results:
         raise UserMistake(f"{path}: no results there")
     return results
@@ -98,7 +98,8 @@ def _logs(one: Listed) -> list[Path]:
     from tau2_enhanced.analysis.trajectory.logged import logs_of_run
     from tau2_enhanced.runner.folder import RunFolder
 
-    beside = one.path.with_name(f"{one.path.name.partition('.')[0]}_enhanced_logs.json")
+    stem = one.path.name.partition(".")[0]
+    beside = [one.path.with_name(f"{stem}{end}") for end in ("_enhanced_logs.json", "_events.jsonl")]
     path = one.path.parent.parent if one.path.suffix == ".jsonl" else one.path.parent
     config = RunFolder(path.parent, path.name).config
     log_dir = "logs"
@@ -106,7 +107,7 @@ def _logs(one: Listed) -> list[Path]:
         log_dir = json.loads(config.read_text(encoding="utf-8"))["options"]["log_dir"]
     # runs are begun beside their folder of outputs
     places = dict.fromkeys(place.resolve() for place in (Path(log_dir), path.parent.parent / log_dir))
-    return [*([beside] if beside.is_file() else []), *logs_of_run(path, one.domain, list(places))]
+    return [*filter(Path.is_file, beside), *logs_of_run(path, one.domain, list(places))]
 
 
 def _print(what: RenderableType, *, pager: bool) -> int:

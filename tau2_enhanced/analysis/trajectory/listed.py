@@ -53,10 +53,19 @@ class Listed:
 
 
 def list_simulations(paths: Sequence[Path]) -> list[Listed]:
-    """Those of all files, by domain, task and trial. Raises UserMistake for a file that is neither of these."""
+    """Those of all files, by domain, task and trial.
+
+    Of several files those that hold none are passed over. Raises UserMistake where all are neither results nor records.
+    """
     found: list[Listed] = []
+    mistakes: list[UserMistake] = []
     for path in paths:
-        found += _of_record(path) if ".jsonl" in path.suffixes else _of_results(path)
+        try:
+            found += _of_record(path) if ".jsonl" in path.suffixes else _of_results(path)
+        except UserMistake as mistake:
+            mistakes.append(mistake)
+    if mistakes and len(mistakes) == len(paths):
+        raise mistakes[0]
     return sorted(found, key=lambda one: (one.run, one.domain, _natural(one.task), one.trial))
 
 

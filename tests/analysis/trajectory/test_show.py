@@ -206,6 +206,26 @@ def test_files_of_events_are_joined_and_nothing_counts_twice(show: Any) -> None:
     assert_joined(json.loads(show("--from", path, SIM, "--json", "--logs", *both)))
 
 
+def test_what_lies_beside_results_is_told_apart_and_joined(show: Any) -> None:
+    write_results("runs/first.json", simulation())
+    Path("runs/other.json").write_text('{"numbers": []}')
+    listed = json.dumps({"execution_events": [json.loads(to_json(event)) for event in events()]})
+    Path("runs/first_enhanced_logs.json").write_text(listed)
+    assert_joined(json.loads(show("--from", "runs", SIM, "--json")))
+    Path("runs/first_enhanced_logs.json").unlink()
+    Path("runs/first_events.jsonl").write_text("".join(to_json(event) + "\n" for event in events()))
+    assert_joined(json.loads(show("--from", "runs", SIM, "--json")))
+
+
+def test_results_of_tau2_1_0_in_files_of_their_own_are_shown(show: Any) -> None:
+    data = results() | {"simulation_index": [{"id": SIM}]}
+    del data["simulations"]
+    Path("saved/simulations").mkdir(parents=True)
+    Path("saved/results.json").write_text(json.dumps(data))
+    Path(f"saved/simulations/{SIM}.json").write_text(json.dumps(simulation(messages=None, ticks=[])))
+    assert "retail 7 · trial 0 · failed 0" in show("--from", "saved", "retail:7")
+
+
 def test_names_find_simulations(show: Any) -> None:
     path = write_results(
         "some.json", simulation(), simulation(trial=1, sim="b19ffff"), simulation("70", sim="c00"),
