@@ -93,7 +93,10 @@ def parse_model(
 
 
 def _split(given: str, base_url: str | None, role: str) -> tuple[str, str]:
-    if is_path(given) and base_url is not None:
+    if is_path(given):
+        if base_url is None:
+            where = f"{_address_flag(role, given)}http://HOST:PORT/v1"
+            raise UserMistake(f"{given} needs the address of a server that has it: {where}")
         return "vllm", given
     provider, slash, name = given.partition("/")
     if slash and name and _PROVIDER.match(provider):

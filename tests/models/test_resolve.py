@@ -87,7 +87,7 @@ def test_names_of_a_server_of_ones_own(given: str, name: str) -> None:
     assert (spec.provider, spec.name, spec.base_url, spec.api_key) == ("vllm", name, URL, "EMPTY")
 
 
-@pytest.mark.parametrize("given", ["", "nonsense", "openai/", "vllm/", "/m", "Qwen/m", "my model/m", "GPT-4.1", "o30"])
+@pytest.mark.parametrize("given", ["", "nonsense", "openai/", "vllm/", "Qwen/m", "my model/m", "GPT-4.1", "o30"])
 def test_an_unknown_name_is_the_users_mistake(given: str) -> None:
     text = mistake(given)
     assert text.startswith(f"--agent-model {given!r} is no model this runner knows")
@@ -202,3 +202,17 @@ def test_a_bad_address_is_named_without_its_secrets() -> None:
 
 def test_an_address_without_its_secrets() -> None:
     assert url_without_secrets("https://me:word@host:1/v1?key=x#part") == "https://host:1/v1"
+
+
+def test_a_checkpoint_is_a_model_of_the_server_at_its_address() -> None:
+    spec = parse_model("/ckpt/step-10", role="agent", base_url=URL, environment={})
+    assert (spec.provider, spec.name) == ("vllm", "/ckpt/step-10")
+    assert "--agent-base-url http://HOST:PORT/v1" in mistake("/ckpt/step-10")
+
+
+def test_servers_with_one_model_may_be_several() -> None:
+    others = ["http://b/v1/", "http://c/v1"]
+    spec = parse_model("vllm/m", role="agent", base_url="http://a/v1", other_urls=others, environment={})
+    assert (spec.base_url, list(spec.other_urls)) == ("http://a/v1", ["http://b/v1", "http://c/v1"])
+    assert "b/v1" not in repr(spec)
+    assert "ftp://b is no http(s) address" in mistake("vllm/m", base_url="http://a/v1", other_urls=["ftp://b"])
