@@ -25,8 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"run_local.py: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        # before the run began; once it has, ^C is the run's own
-        print("run_local.py: interrupted before the run began", file=sys.stderr)
+        # before the run began or after its end; in between ^C is the run's own
+        print("run_local.py: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
         # who read our output has gone; nothing more can be said there, not even at exit

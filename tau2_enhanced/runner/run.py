@@ -78,6 +78,8 @@ def run(command: CommandLine) -> int:
     replayed = list(recordings.values())
     options = following(options, replayed)
     with ExitStack() as closing:
+        # asked for before there is anything to tell, or after: no reason to die
+        closing.enter_context(dumping(lambda: None))
         uses_gold = any(spec.provider == GOLD for spec in (*specs.values(), *experts.values()))
         stand_in = closing.enter_context(StandInProcess()) if uses_gold and not options.dry_run else None
         silence_loguru()

@@ -3,8 +3,10 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -85,6 +87,30 @@ def test_sigusr1_asks_for_all_states(hanging: subprocess.Popen[str], tmp_path: P
     wait_until(lambda: "states of 2 running simulations" in log_of(tmp_path), hanging)
     wait_until(lambda: log_of(tmp_path).count("for agent gold\n") >= 2, hanging)
     assert hanging.poll() is None
+
+
+def test_sigusr1_before_the_run_has_begun_ends_nothing(spawn_run: Spawn) -> None:
+    """The server is asked for its models before the first task."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            process.send_signal(signal.SIGUSR1)
+            self.send_error(404)
+
+        def do_POST(self) -> None:
+            self.send_error(404)
+
+        def log_message(self, *_: object) -> None: ...
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}/v1"
+    flags = ("--agent-model", "vllm/m", "--agent-base-url", url, "--user-model", "gold", "--num-tasks", "1")
+    process = spawn_run("--domains", "mock", *flags)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1, err
+    server.shutdown()
+    server.server_close()
 
 
 def test_a_run_that_ended_says_so(run_local: RunLocal, capsys: pytest.CaptureFixture[str]) -> None:
