@@ -91,7 +91,7 @@ class PlainDisplay:
         self._print(f"[{done.ended:{width}}/{done.planned}] {describe(outcome)}")
 
     def record(self, record: logging.LogRecord, line: str) -> None:
-        self._print(line)
+        self._print(_on_screen(line))
 
     def close(self) -> None:
         self._closed.set()
@@ -134,7 +134,7 @@ class RichDisplay:
 
     def record(self, record: logging.LogRecord, line: str) -> None:
         with suppress(OSError):
-            self._console.print(Text(line, style=_LEVEL_STYLES.get(record.levelname, "")), soft_wrap=True)
+            self._console.print(Text(_on_screen(line), style=_LEVEL_STYLES.get(record.levelname, "")), soft_wrap=True)
 
     def close(self) -> None:
         with suppress(OSError):
@@ -171,6 +171,12 @@ class RichDisplay:
         if len(oldest_first) > len(shown):
             table.add_row(Text(f"… and {len(oldest_first) - len(shown)} more running", style="dim"))
         return table
+
+
+def _on_screen(line: str) -> str:
+    """The first line of a record. A stack for each of a hundred stalled simulations is for the log alone."""
+    first, more, _ = line.partition("\n")
+    return f"{first} (more in the log)" if more else first
 
 
 def describe(outcome: Outcome) -> str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import logging
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -130,3 +131,12 @@ def test_servers_are_shown_above_the_tasks_where_they_say_something() -> None:
     display.start(Tally.of(JOBS, []), {}, servers=[server("h:1900")])
     display.close()
     assert "h:1900" not in silent.file.getvalue()  # type: ignore[attr-defined]  # as above
+
+
+def test_a_stack_is_for_the_log_and_its_first_line_for_the_screen() -> None:
+    record = logging.LogRecord("t", logging.WARNING, "f", 1, "", None, None)
+    for make in (PlainDisplay, lambda stream: RichDisplay(Console(file=stream))):
+        stream = io.StringIO()
+        make(stream).record(record, "[WARNING] stalled\n    a\n    stack")
+        make(stream).record(record, "[WARNING] another")
+        assert stream.getvalue() == "[WARNING] stalled (more in the log)\n[WARNING] another\n"
