@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from matplotlib.figure import Figure
 
-from tau2_enhanced.analysis.figures.style import FAINT, counted, new_figure
+from tau2_enhanced.analysis.figures.style import FAINT, count_axis, counted, new_figure
 from tau2_enhanced.analysis.tool_figures.rows import (
     BAD,
     MOST_ROWS,
@@ -81,6 +81,7 @@ def draw(selected: Failures, source: str) -> Figure:
     for place, count in enumerate(counts):
         beside(causes, count, place, f"{count:,}")
     causes.set_xlim(0, 1.1 * max(counts, default=1))
+    count_axis(causes.xaxis)
     rows_axis(causes, [cause for cause, _ in selected.causes], length=46)
     causes.set_title("Causes; messages that differ in values alone are one")
     causes.set_xlabel("failed calls")

@@ -154,7 +154,7 @@ def events() -> list[ExecutionEvent]:
         ExpertCallEvent(**at, step=1, timestamp=after(5), duration_ms=500.0, cost_usd=0.5, expert="deep", start_ms=3.0),
         ToolExecutionEvent(**at, step=1, timestamp=after(5.2), **looked),
         ToolExecutionEvent(**at, **tool, tool_name="cancel_order", execution_time=0.25, state_changed=True),
-        ToolExecutionEvent(**at, step=1, timestamp=after(8), **replayed),
+        ToolExecutionEvent(**at, step=1, timestamp=after(1), **replayed),
         StateChangeEvent(**at, **tool, state_type="database", action_trigger="cancel_order", state_diff=diff),
         ContextReductionEvent(**at, step=2, timestamp=after(6), strategy="window", messages_before=4, messages_after=2),
         LLMCallEvent(**at, step=2, timestamp=after(9), duration_ms=2000.0, start_ms=5.0),
