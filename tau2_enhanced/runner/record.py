@@ -166,6 +166,7 @@ class Record:
             self._remember(outcome, offset, len(line))
             offset += len(line)
         self._size = offset
+        self._file = self._open()
 
 
 def _lines(path: Path) -> Iterator[bytes]:

@@ -156,6 +156,18 @@ def test_what_was_removed_is_restored_from_the_open_file(tmp_path: Path) -> None
         ]
 
 
+def test_what_an_earlier_part_recorded_is_restored_too(tmp_path: Path) -> None:
+    path = tmp_path / "record.jsonl"
+    Record(path).append(outcome("a"))
+    record = Record(path)
+    path.unlink()
+    with pytest.raises(FileNotFoundError):
+        record.append(outcome("b"))
+    record.restore()
+    record.flush()
+    assert [found.task for found in Record(path).outcomes()] == ["a", "b"]
+
+
 def test_a_whole_copy_in_the_files_place_is_gone_on_with_and_another_file_is_not(tmp_path: Path) -> None:
     path = tmp_path / "record.jsonl"
     record = Record(path)
