@@ -158,9 +158,9 @@ def run_enhanced_simulation(
             clock=clock,
         )
         display = make_display(None, sys.stderr) if show_progress else NoDisplay()
-        return EnhancedRun(options, plan, specs, bench, stream, files, Record(files.record)).whole(
-            display, backends.limits
-        )
+        record = Record(files.record)
+        closing.callback(record.close)
+        return EnhancedRun(options, plan, specs, bench, stream, files, record).whole(display, backends.limits)
 
 
 def _planned(
