@@ -96,6 +96,8 @@ def run(command: CommandLine) -> int:
         if options.dry_run:
             _print_plan(plan, specs, experts, folder, options, serving)
             return 0
+        asked = {(spec.provider, spec.base_url) for spec in (*specs.values(), *experts.values())}
+        make_room(min(options.max_concurrency, len(plan.jobs)), len(asked))
         _warn_of_gold_user(specs)
         plays = {key: replace(play_of(task), experts=tuple(experts)) for key, task in plan.tasks.items()}
         gold_url = stand_in.serve(plays) if stand_in is not None else None
@@ -111,7 +113,6 @@ def run(command: CommandLine) -> int:
                 wait_for_servers(servers, options)
                 backends = connect(specs, experts, options, gold_url, recordings, closing)
                 heed_ends(servers, backends.spreads, stop)
-        make_room(min(options.max_concurrency, len(plan.jobs)), len(backends.limits))
         display = make_display(options.display, sys.stderr)
         record, logs = open_run(options, folder, configuration, plan.domains, display, closing, held)
         events, event_files = record_events(options, folder, plan.domains, closing)
