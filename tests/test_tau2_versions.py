@@ -59,6 +59,31 @@ def test_a_checkout_that_cant_be_used_is_named(
     assert "\n" not in str(mistake.value)
 
 
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="tau2 1.0 needs Python 3.12")
+def test_the_release_that_misnames_itself_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setenv("TAU2_SOURCE", str(checkout(tmp_path, version="0.2.1-dev")))
+    with pytest.raises(UserMistake, match=r"tau2 0\.2\.1-dev is not supported"):
+        supported_installation()
+    (tmp_path / "src" / "tau2" / "runner").mkdir()
+    assert str(supported_installation()) == "tau2 1.0.0"
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="tau2 1.0 needs Python 3.12")
+def test_what_a_checkout_needs_and_is_not_installed_is_named(tmp_path: Path) -> None:
+    (checkout(tmp_path) / "src" / "tau2" / "__init__.py").write_text("import a_voice")
+    script = "from tau2_enhanced.runner.main import main; import sys; sys.exit(main(['--domains', 'mock']))"
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(CHECKOUT), "TAU2_SOURCE": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert done.stderr == "run_local.py: tau2 1.0.1 can't be imported: it needs a_voice, which is not installed\n"
+
+
 def test_a_folder_that_is_no_checkout_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setenv("TAU2_SOURCE", str(tmp_path))

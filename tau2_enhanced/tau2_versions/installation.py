@@ -55,7 +55,9 @@ def _checkout(source: Path) -> Installation:
         raise UserMistake(f"{VARIABLE}={source} is no checkout of tau2-bench: no project in {project}") from None
     if found.distribution != SIERRA or not (source / "src" / "tau2").is_dir():
         raise UserMistake(f"{VARIABLE}={source} is no checkout of tau2-bench: it holds {found}")
-    return found
+    # the release 1.0.0 calls itself by the number of the development before it
+    released = found.version == "0.2.1-dev" and (source / "src" / "tau2" / "runner").is_dir()
+    return found._replace(version="1.0.0") if released else found
 
 
 def _installed() -> Installation:

@@ -47,14 +47,22 @@ def load() -> Registry:
 def _load() -> Registry:
     # litellm would otherwise fetch a price table from the network while it is imported
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
-    supported_installation()
+    installation = supported_installation()
+    try:
+        registry = _import()
+    except ModuleNotFoundError as error:
+        raise UserMistake(f"{installation} can't be imported: it needs {error.name}, which is not installed") from None
+    _share_databases(registry)
+    return registry
+
+
+def _import() -> Registry:
     # all three take longer to import than the whole rest, and nothing of a run uses them
     with deferred("litellm", idle={"disable_cache"}), deferred("deepdiff"), deferred("pandas"):
         registry: Registry = importlib.import_module("tau2.registry").registry
         for role, module in _GENERATE_OF.items():
             route_generate(role, importlib.import_module(module))
         keep_users_answers(importlib.import_module(_GENERATE_OF["user"]))
-    _share_databases(registry)
     return registry
 
 

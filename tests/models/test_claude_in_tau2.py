@@ -47,6 +47,7 @@ def message(*blocks: dict[str, Any]) -> Response:
 def test_thinking_goes_back_to_the_agent_and_never_to_the_user(
     server: ScriptedServer, models: SimulationModels, registry: Any
 ) -> None:
+    from tau2.agent.llm_agent import LLMAgent
     from tau2.data_model.message import AssistantMessage, ToolMessage, UserMessage
 
     use = {"type": "tool_use", "id": "toolu_1", "name": "get_users", "input": {}}
@@ -59,9 +60,7 @@ def test_thinking_goes_back_to_the_agent_and_never_to_the_user(
         message({"type": "text", "text": "Fine"}),
     )
     tools = registry.get_env_constructor("mock")().get_tools()
-    agent = registry.get_agent_constructor(tau2_versions.AGENT)(
-        tools=tools, domain_policy="Be kind.", llm="claude-m", llm_args={"temperature": 0.0}
-    )
+    agent = LLMAgent(tools=tools, domain_policy="Be kind.", llm="claude-m", llm_args={"temperature": 0.0})
     user = registry.get_user_constructor(tau2_versions.USER)(
         tools=None, instructions="You are in a hurry.", llm="claude-m", llm_args={"temperature": 0.0}
     )
@@ -87,6 +86,7 @@ def test_thinking_goes_back_to_the_agent_and_never_to_the_user(
 def test_the_users_thinking_goes_back_to_the_user_alone(
     server: ScriptedServer, models: SimulationModels, registry: Any
 ) -> None:
+    from tau2.agent.llm_agent import LLMAgent
     from tau2.data_model.message import AssistantMessage, ToolMessage
 
     use = {"type": "tool_use", "id": "toolu_1", "name": "check_status_bar", "input": {}}
@@ -95,7 +95,7 @@ def test_the_users_thinking_goes_back_to_the_user_alone(
     server.answers(message(*THINKING, use), message(*answer), fine, fine)
     tools = registry.get_env_constructor("telecom")().get_user_tools()
     user = registry.get_user_constructor(tau2_versions.USER)(tools=tools, instructions="Hurry.", llm="claude-m")
-    agent = registry.get_agent_constructor(tau2_versions.AGENT)(tools=[], domain_policy="Be kind.", llm="claude-m")
+    agent = LLMAgent(tools=[], domain_policy="Be kind.", llm="claude-m")
     state = user.get_init_state()
     with tau2_versions.answered_by(models):
         user.generate_next_message(AssistantMessage(role="assistant", content="What do you see?"), state)
