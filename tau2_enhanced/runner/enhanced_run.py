@@ -50,6 +50,8 @@ class EnhancedRun:
 
     options: RunOptions
     plan: Plan
+    policy: str
+    """Of the domain, as tau2's results hold it."""
     specs: Mapping[str, ModelSpec]
     bench: Bench
     stream: EventStream
@@ -133,7 +135,7 @@ class EnhancedRun:
                 self.record,
                 domain,
                 list(self.plan.tasks.values()),
-                tau2_versions.domain_prompts(self.bench.registry, domain).policy,
+                self.policy,
                 self.options,
                 agent=self.bench.agent,
                 user=self.bench.user,

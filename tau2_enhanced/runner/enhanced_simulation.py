@@ -128,6 +128,7 @@ def run_enhanced_simulation(
         specs, experts = resolve_models(options), resolve_experts(options)
         recordings = read_recordings(specs)
         options, plan = _planned(options, registry, agent, tasks, list(recordings.values()))
+        [policy] = [tau2_versions.domain_prompts(registry, domain).policy for domain in plan.domains]
         specs = with_needed_judge(specs, plan.judged_by_reward)
         gold_url = _gold_server(plan, specs, experts, closing)
         backends = connect(specs, experts, options, gold_url, recordings, closing)
@@ -160,7 +161,7 @@ def run_enhanced_simulation(
         display = make_display(None, sys.stderr) if show_progress else NoDisplay()
         record = Record(files.record)
         closing.callback(record.close)
-        return EnhancedRun(options, plan, specs, bench, stream, files, record).whole(display, backends.limits)
+        return EnhancedRun(options, plan, policy, specs, bench, stream, files, record).whole(display, backends.limits)
 
 
 def _planned(

@@ -260,7 +260,9 @@ def test_replays_are_recorded_where_that_is_asked_for(registry: Any, tmp_path: P
         asked = pool.submit(phases, tmp_path / "asked", record_replays=True)
     live = plain.result()["live"]
     assert plain.result() == {"live": live}
-    assert asked.result() == {"live": live, "replay": live, "gold": live}
+    assert (asked.result()["live"], asked.result()["gold"]) == (live, live)
+    # tau2 1.0 replays those calls alone that change something
+    assert 0 < asked.result()["replay"] <= live
 
 
 def test_it_takes_no_signals_and_prints_nothing(
