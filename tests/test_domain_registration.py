@@ -15,6 +15,7 @@ from support import CHECKOUT
 
 from tau2_enhanced.domain_registration import EnhancedDomainRegistry
 from tau2_enhanced.environments.logging_environment import LoggingEnvironment
+from tau2_enhanced.logging.audit import State, verify
 from tau2_enhanced.logging.event_files import read_events
 from tau2_enhanced.logging.event_stream import EventStream, recording, stream_to
 from tau2_enhanced.logging.events import ToolExecutionEvent
@@ -146,3 +147,50 @@ def test_a_domain_of_ones_own(registry: Any, tmp_path: Path, monkeypatch: pytest
     stream_to("custom.jsonl").close()
     [event] = [event for event in read_events("custom.jsonl") if isinstance(event, ToolExecutionEvent)]
     assert (event.tool_name, event.domain) == ("get_users", "mock")
+
+
+DOCUMENTED = """
+from tau2_enhanced.domain_registration import EnhancedDomainRegistry
+
+# Automatic registration of all available domains
+registry = EnhancedDomainRegistry()
+registered = registry.register_all_available_domains()
+print(f"Registered domains: {list(registered.keys())}")
+
+# Manual domain registration
+registry.register_enhanced_domain(
+    domain_name="custom",
+    original_get_environment=custom_get_environment,
+    original_get_tasks=custom_get_tasks
+)
+
+def get_custom_enhanced_environment(*args, **kwargs):
+    original_env = get_custom_environment(*args, **kwargs)
+    return LoggingEnvironment(original_env, log_file="custom.jsonl")
+
+registry.register_enhanced_domain(
+    domain_name="custom",
+    original_get_environment=get_custom_environment,
+    original_get_tasks=custom_get_tasks
+)
+"""
+"""As it is written for users, beside the names of their own that it takes for granted."""
+
+
+def test_what_is_documented_runs_as_it_stands_and_leaves_a_file_when_the_process_ends(tmp_path: Path) -> None:
+    script = f"""
+from tau2.domains.mock.environment import get_environment as custom_get_environment
+from tau2.domains.mock.environment import get_environment as get_custom_environment
+from tau2.domains.mock.environment import get_tasks as custom_get_tasks
+from tau2_enhanced.environments.logging_environment import LoggingEnvironment
+{DOCUMENTED}
+from tau2.data_model.message import ToolCall
+from tau2.registry import registry as tau2s
+environment = get_custom_enhanced_environment()
+answer = environment.get_response(ToolCall(id="c", name="get_users", arguments={{}}))
+print(json.dumps([list(registered), "custom_enhanced" in tau2s.get_domains(), answer.error]))
+"""
+    assert told_by(script, tmp_path) == [ENHANCED, True, False]
+    assert verify(tmp_path / "custom.jsonl").state is State.INTACT
+    kinds = [event.type for event in read_events(tmp_path / "custom.jsonl")]
+    assert kinds == ["state_snapshot", "state_snapshot", "tool_execution", "state_snapshot"]
