@@ -153,9 +153,9 @@ def test_files_of_one_name_are_runs_of_their_own(tmp_path: Path) -> None:
         (tmp_path / folder).mkdir()
         data = results(CONVERSATION)
         del data["simulations"][0]["id"]
-        paths.append(written(tmp_path / folder, data, "results.json"))
+        paths.append(written(tmp_path / folder, data, "same.json"))
     found = simulations(read_sources(paths).table)
-    assert found["run"].to_list() == [str(tmp_path / "a" / "results"), str(tmp_path / "b" / "results")]
+    assert found["run"].to_list() == [str(tmp_path / "a" / "same"), str(tmp_path / "b" / "same")]
     assert found["counts"].to_list() == [True, True]
 
 
