@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 from polars.testing import assert_frame_equal
-from support import RunLocal, Spawn, wait_until
+from support import MOCK_TASKS, RunLocal, Spawn, wait_until
 
 from tau2_enhanced.analysis.sources import read_table
 from tau2_enhanced.logging.audit import State, verify
@@ -113,7 +113,7 @@ def test_a_killed_runs_events_hold_to_the_last_one_and_go_on_when_it_is_resumed(
     ended = {event.sim for event in read_events(path) if event.type == "task_complete"}
     record = (tmp_path / "outputs" / "K" / "run" / "record.jsonl").read_text().splitlines()
     outcomes = [json.loads(line) for line in record]
-    assert len(outcomes) == 270
+    assert len(outcomes) == 30 * MOCK_TASKS
     assert len({outcome["sim"] for outcome in outcomes} - ended) <= 10  # what was under way when it was killed
 
 

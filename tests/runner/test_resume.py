@@ -164,7 +164,7 @@ def test_interrupts_leave_a_resumable_run(
     again = spawn_run("--resume", "R", "--display", "none")
     again.communicate(timeout=120)
     assert again.returncode == 0
-    assert finished_lines(tmp_path / "outputs" / "R" / "run" / "record.jsonl") == 27
+    assert finished_lines(tmp_path / "outputs" / "R" / "run" / "record.jsonl") == 3 * MOCK_TASKS
 
 
 def test_sigterm_lets_running_simulations_end(tmp_path: Path, spawn_run: Spawn, stand_in: StandIn) -> None:
