@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from hypothesis import settings
 from support import CHECKOUT, TAU2_1, Run, RunLocal, Spawn, StandIn
 
 from tau2_enhanced import tau2_versions
-from tau2_enhanced.logging import current_context
+from tau2_enhanced.logging import current_context, redaction
 from tau2_enhanced.logging.events import ExecutionEvent
 from tau2_enhanced.models.stand_in.gold import write_plays
 from tau2_enhanced.models.stand_in.plays import play_of
@@ -50,6 +51,13 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Iterator[None]:
         if TAU2_1 and str(error.filename).startswith(os.environ["TAU2_SOURCE"]):
             pytest.skip(f"the checkout has no {error.filename}")
         raise
+
+
+@pytest.fixture(autouse=True)
+def _own_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one test protects, which may be any word, is no secret of another's."""
+    for name in ("_known", "_pattern", "_hints"):
+        monkeypatch.setattr(redaction, name, copy(getattr(redaction, name)))
 
 
 @pytest.fixture(autouse=True)
