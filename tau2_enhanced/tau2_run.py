@@ -6,11 +6,11 @@ what tau2 itself does not say: which simulation, task and trial an event belongs
 
 from __future__ import annotations
 
-import random
+import functools
 import threading
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,32 +47,28 @@ def events_file(results: Path) -> Path:
 @contextmanager
 def recorded(*, redact: bool = False, record_replays: bool = False) -> Iterator[list[Path]]:
     """Inside the block, tau2's runs of enhanced domains are recorded; the files that were written, so far."""
-    from tau2 import run as tau2s
-
     from tau2_enhanced.runner.orchestrator import RecordedOrchestrator
 
     files: list[Path] = []
-    run_tasks, orchestrator = tau2s.run_tasks, tau2s.Orchestrator
 
-    def recorded_tasks(*args: Any, **options: Any) -> Results:
-        save_to = options.get("save_to")
-        if args or save_to is None or not str(options.get("domain")).endswith(SUFFIX):
-            return run_tasks(*args, **options)
-        path = events_file(Path(save_to))
-        try:
-            logger = ExecutionLogger(path, auto_flush=False, redact=redact, max_events=0)
-        except (OSError, ValueError) as error:
-            raise UserMistake(f"events can't be recorded: {error}") from None
-        files.append(path)
-        with recording(EventStream(logger), record_replays=record_replays):
-            return _Batch(options).run(run_tasks, tau2s)
+    def watched(run_tasks: tau2_versions.RunTasks) -> tau2_versions.RunTasks:
+        def recorded_tasks(*args: Any, **options: Any) -> Results:
+            save_to = options.get("save_to")
+            if args or save_to is None or not str(options.get("domain")).endswith(SUFFIX):
+                return run_tasks(*args, **options)
+            path = events_file(Path(save_to))
+            try:
+                logger = ExecutionLogger(path, auto_flush=False, redact=redact, max_events=0)
+            except (OSError, ValueError) as error:
+                raise UserMistake(f"events can't be recorded: {error}") from None
+            files.append(path)
+            with recording(EventStream(logger), record_replays=record_replays):
+                return _Batch(options).run(run_tasks)
 
-    tau2s.run_tasks, tau2s.Orchestrator = recorded_tasks, RecordedOrchestrator
-    try:
-        with tau2_versions.around_generate(_timed):
-            yield files
-    finally:
-        tau2s.run_tasks, tau2s.Orchestrator = run_tasks, orchestrator
+        return recorded_tasks
+
+    with tau2_versions.around_run_tasks(watched, RecordedOrchestrator), tau2_versions.around_generate(_timed):
+        yield files
 
 
 class _Batch:
@@ -83,18 +79,14 @@ class _Batch:
         self._domain = str(options["domain"]).removesuffix(SUFFIX)
         self._run = Path(options["save_to"]).stem
         self._clock = Clock()
-        self._trials = _trials(options.get("seed", 300), options.get("num_trials", 1))
+        self._trials = tau2_versions.trials_by_seed(options.get("seed", 300), options.get("num_trials", 1))
         self._lock = threading.Lock()
         self._begun: dict[tuple[str, int | None], int] = defaultdict(int)
         """How often a task was begun with a seed."""
 
-    def run(self, run_tasks: Callable[..., Results], tau2s: Any) -> Results:
+    def run(self, run_tasks: tau2_versions.RunTasks) -> Results:
         """What tau2's own gives; each of its simulations in a context that says which it is."""
-        options, run_task = self._options, tau2s.run_task
-
-        def recorded_task(*args: Any, **task_options: Any) -> SimulationRun:
-            return self._run_task(run_task, *args, **task_options)
-
+        options = self._options
         with task_context(TaskContext(run=self._run, clock=self._clock)):
             emit(
                 RunStartEvent(
@@ -105,15 +97,12 @@ class _Batch:
                     tau2_version=tau2_versions.version(),
                 )
             )
-            tau2s.run_task = recorded_task
-            try:
+            with tau2_versions.around_run_task(lambda run_task: functools.partial(self._run_task, run_task)):
                 results = run_tasks(**options)
-            finally:
-                tau2s.run_task = run_task
             emit(RunCompleteEvent(duration_ms=self._clock.ms(), finished=len(results.simulations), exit_code=0))
         return results
 
-    def _run_task(self, run_task: Callable[..., SimulationRun], *args: Any, **options: Any) -> SimulationRun:
+    def _run_task(self, run_task: tau2_versions.RunTask, *args: Any, **options: Any) -> SimulationRun:
         task, seed = options["task"], options.get("seed")
         context = TaskContext(
             run=self._run,
@@ -154,15 +143,6 @@ class _Batch:
             number = self._begun[task, seed]
             self._begun[task, seed] += 1
         return trials[min(number, len(trials) - 1)] if trials else None
-
-
-def _trials(seed: int | None, num_trials: int) -> Mapping[int | None, Sequence[int]]:
-    """The trials of each seed, which tau2 draws in this way."""
-    chance = random.Random(seed)
-    trials: dict[int | None, list[int]] = defaultdict(list)
-    for trial in range(num_trials):
-        trials[chance.randint(0, 1_000_000)].append(trial)
-    return trials
 
 
 def _timed(role: str, generate: tau2_versions.Generate) -> tau2_versions.Generate:

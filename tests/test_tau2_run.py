@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import CHECKOUT
+from support import CHECKOUT, TAU2_1
 
 from tau2_enhanced import cli
 from tau2_enhanced.analysis.sources import read_table
@@ -23,6 +23,7 @@ from tau2_enhanced.logging.event_files import read_events
 from tau2_enhanced.logging.events import LLMCallEvent, StateSnapshotEvent, ToolExecutionEvent
 
 PROGRAM = [sys.executable, str(CHECKOUT / "tau2-enhanced")]
+nvidias_runner = pytest.mark.skipif(TAU2_1, reason="tau2 1.0 has a runner that is not recorded")
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +52,7 @@ def results_of(folder: Path) -> list[dict[str, Any]]:
     return simulations
 
 
+@nvidias_runner
 def test_an_enhanced_domains_events_lie_beside_its_results(port: int, tmp_path: Path) -> None:
     flags = ("--domain", "airline_enhanced", "--task-ids", "0", "2", "--num-trials", "2", "--max-concurrency", "2")
     done = run(tmp_path, port, *flags)
@@ -81,6 +83,7 @@ def test_an_enhanced_domains_events_lie_beside_its_results(port: int, tmp_path: 
     assert read_table([path]).of("tool_call").height == sum(expected.values())
 
 
+@nvidias_runner
 def test_replays_are_recorded_on_request(port: int, tmp_path: Path) -> None:
     done = run(tmp_path, port, "--domain", "airline_enhanced", "--task-ids", "2", "--record-replays")
     assert done.returncode == 0, done.stderr
@@ -93,6 +96,7 @@ def test_replays_are_recorded_on_request(port: int, tmp_path: Path) -> None:
     assert phases["gold"] > 0
 
 
+@nvidias_runner
 def test_a_plain_domain_is_run_as_tau2_runs_it(port: int, tmp_path: Path) -> None:
     done = run(tmp_path, port, "--domain", "mock", "--task-ids", "impossible_task_1")
     assert done.returncode == 0, done.stderr
@@ -100,11 +104,20 @@ def test_a_plain_domain_is_run_as_tau2_runs_it(port: int, tmp_path: Path) -> Non
     assert not list(tmp_path.glob("*.jsonl"))
 
 
+@pytest.mark.skipif(not TAU2_1, reason="for the runner of tau2 1.0")
+def test_another_runner_is_refused(tmp_path: Path) -> None:
+    done = subprocess.run([*PROGRAM, "run", "--domain", "mock_enhanced"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2
+    line = done.stderr.splitlines()[-1]  # tau2 says much when it is imported
+    assert "can't be recorded: run_local.py --enhanced" in line
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["run", "--help"], 0, "airline_enhanced"),
-        (["run", "--domain", "atlantis"], 2, "invalid choice: 'atlantis'"),
+        pytest.param(["run", "--help"], 0, "airline_enhanced", marks=nvidias_runner),
+        pytest.param(["run", "--domain", "atlantis"], 2, "invalid choice: 'atlantis'", marks=nvidias_runner),
         (["view", "--help"], 0, "usage: tau2-enhanced view"),
         (["evaluate-trajs", "--help"], 0, "usage: tau2-enhanced evaluate-trajs"),
         (["check-data"], 0, ""),

@@ -10,6 +10,13 @@ Not supported: voice, and `banking_knowledge`, whose environments need settings 
 from tau2_enhanced.tau2_versions.answering import answered_by, to_chat
 from tau2_enhanced.tau2_versions.installation import supported_installation
 from tau2_enhanced.tau2_versions.loading import Generate, around_generate, check_domain, load
+from tau2_enhanced.tau2_versions.own_run import (
+    RunTask,
+    RunTasks,
+    around_run_task,
+    around_run_tasks,
+    trials_by_seed,
+)
 from tau2_enhanced.tau2_versions.participants import (
     AGENT,
     DEFAULT_ARGUMENTS,
@@ -33,10 +40,14 @@ __all__ = [
     "USER",
     "DomainPrompts",
     "Generate",
+    "RunTask",
+    "RunTasks",
     "ToolDescription",
     "agent_tools",
     "answered_by",
     "around_generate",
+    "around_run_task",
+    "around_run_tasks",
     "check_domain",
     "default_judge",
     "domain_prompts",
@@ -49,6 +60,7 @@ __all__ = [
     "read_results",
     "takes_task",
     "to_chat",
+    "trials_by_seed",
     "user_beside",
     "user_guidelines",
     "user_tools",
