@@ -29,8 +29,9 @@ from tau2_enhanced.models.prices import FREE, PriceBook
 from tau2_enhanced.models.resolve import GOLD, ModelSpec
 from tau2_enhanced.models.stand_in.plays import play_of
 from tau2_enhanced.models.stand_in.process import StandInProcess
+from tau2_enhanced.runner.bench import Bench
 from tau2_enhanced.runner.jobs import Job
-from tau2_enhanced.runner.simulate import Bench, simulate
+from tau2_enhanced.runner.simulate import simulate
 
 DOMAINS = ("retail", "airline", "telecom")
 
@@ -84,7 +85,7 @@ def main() -> None:
     plays = {key: replace(play_of(task), experts=("wise",)) for key, task in tasks.items()}
     with ExitStack() as closing:
         url = closing.enter_context(StandInProcess("--latency", options.latency)).serve(plays)
-        client = OpenAIClient("gold", url, "gold", 1)
+        client = OpenAIClient("gold", url, "gold")
         closing.callback(client.close)
         spec, prices = ModelSpec(GOLD, GOLD, GOLD), PriceBook({"gold": FREE})
         bench = Bench(

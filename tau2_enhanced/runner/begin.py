@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tau2_enhanced import tau2_versions
 from tau2_enhanced.errors import UserMistake
-from tau2_enhanced.logging import Clock, LogSession, configure_logging
+from tau2_enhanced.logging import Clock, LogSession, configure_logging, emit
+from tau2_enhanced.logging.events import RunStartEvent
 from tau2_enhanced.logging.files import LogFolder
 from tau2_enhanced.models.resolve import ModelSpec
 from tau2_enhanced.runner.arguments import CommandLine
@@ -176,3 +178,28 @@ def resumed_at_ms(record: Record, earlier: Configuration | None) -> float:
     if earlier is None:
         return 0.0
     return max(record.last_ended_ms, (time.time() - earlier.created) * 1000)
+
+
+def say_start(
+    options: RunOptions,
+    specs: Mapping[str, ModelSpec],
+    experts: Mapping[str, ModelSpec],
+    *,
+    planned: int,
+    finished: int,
+    resumed: bool,
+) -> None:
+    """Record who takes part, how much is planned, and what an earlier part of the run finished of it."""
+    emit(
+        RunStartEvent(
+            agent_model=specs["agent"].given,
+            user_model=specs["user"].given,
+            judge_model=specs["judge"].given if "judge" in specs else None,
+            experts=", ".join(f"{name}={spec.given}" for name, spec in experts.items()) or None,
+            planned=planned,
+            finished=finished,
+            max_concurrency=options.max_concurrency,
+            resumed=resumed,
+            tau2_version=tau2_versions.version(),
+        )
+    )

@@ -11,10 +11,12 @@ from tau2_enhanced import tau2_versions
 from tau2_enhanced.errors import Tau2EnhancedError
 from tau2_enhanced.logging import emit
 from tau2_enhanced.logging.event_stream import EventStream
-from tau2_enhanced.logging.events import RunCompleteEvent, RunStartEvent
+from tau2_enhanced.logging.events import RunCompleteEvent
 from tau2_enhanced.logging.redaction import scrub
 from tau2_enhanced.models.adaptive import AdaptiveLimit
 from tau2_enhanced.models.resolve import ModelSpec
+from tau2_enhanced.runner.begin import say_start
+from tau2_enhanced.runner.bench import Bench
 from tau2_enhanced.runner.display import Display
 from tau2_enhanced.runner.early_end import look_for_the_end
 from tau2_enhanced.runner.enhanced_files import EnhancedFiles
@@ -24,7 +26,7 @@ from tau2_enhanced.runner.plan import Plan
 from tau2_enhanced.runner.pool import Stop, ThreadPool
 from tau2_enhanced.runner.record import Record
 from tau2_enhanced.runner.results import write_results
-from tau2_enhanced.runner.simulate import Bench, simulate
+from tau2_enhanced.runner.simulate import simulate
 from tau2_enhanced.runner.summary import summarise
 from tau2_enhanced.runner.tally import Tally
 
@@ -53,6 +55,9 @@ class EnhancedRun:
     policy: str
     """Of the domain, as tau2's results hold it."""
     specs: Mapping[str, ModelSpec]
+    """By role."""
+    experts: Mapping[str, ModelSpec]
+    """By name."""
     bench: Bench
     stream: EventStream
     files: EnhancedFiles
@@ -61,7 +66,7 @@ class EnhancedRun:
     def whole(self, display: Display, limits: Sequence[AdaptiveLimit]) -> tuple[Results, Paths]:
         """Run it and write its files. Raises RunStopped, or Tau2EnhancedError where they can't be written."""
         stop, tally = Stop(), Tally.of(self.plan.jobs, ())
-        self._say_start()
+        say_start(self.options, self.specs, self.experts, planned=len(self.plan.jobs), finished=0, resumed=False)
         display.start(tally, self.bench.running, limits)
         try:
             for outcome in self._outcomes(stop):
@@ -88,20 +93,6 @@ class EnhancedRun:
                 raise Tau2EnhancedError(f"{self.files.record} can't be written: {error.strerror}") from error
             look_for_the_end(outcome, self.record, stop, max_cost_usd=self.options.max_cost)
             yield outcome
-
-    def _say_start(self) -> None:
-        emit(
-            RunStartEvent(
-                agent_model=self.specs["agent"].given,
-                user_model=self.specs["user"].given,
-                judge_model=self.specs["judge"].given if "judge" in self.specs else None,
-                planned=len(self.plan.jobs),
-                finished=0,
-                max_concurrency=self.options.max_concurrency,
-                resumed=False,
-                tau2_version=tau2_versions.version(),
-            )
-        )
 
     def _write(self, stop: Stop) -> None:
         """Make both documents of what was kept; the record goes once its content is in the results."""

@@ -24,6 +24,7 @@ from tau2_enhanced.models.resolve import GOLD, ModelSpec
 from tau2_enhanced.models.stand_in.plays import play_of
 from tau2_enhanced.models.stand_in.process import StandInProcess
 from tau2_enhanced.runner.backends import connect, read_recordings, resolve_experts, resolve_models, with_needed_judge
+from tau2_enhanced.runner.bench import Bench
 from tau2_enhanced.runner.display import NoDisplay, make_display
 from tau2_enhanced.runner.enhanced_files import EnhancedFiles
 from tau2_enhanced.runner.enhanced_run import EnhancedRun, Paths
@@ -33,7 +34,6 @@ from tau2_enhanced.runner.options import RunOptions
 from tau2_enhanced.runner.plan import Plan, load_tasks, plan_of
 from tau2_enhanced.runner.record import Record
 from tau2_enhanced.runner.replay_plan import following, make_replay_plan
-from tau2_enhanced.runner.simulate import Bench
 
 if TYPE_CHECKING:
     from tau2.data_model.simulation import Results
@@ -114,6 +114,9 @@ def run_enhanced_simulation(
         max_errors=max_errors,
         max_concurrency=max_concurrency,
         seed=seed,
+        enhanced=True,
+        record_replays=record_replays,
+        redact=redact,
         **limits,
     )
     options.check()
@@ -137,31 +140,22 @@ def run_enhanced_simulation(
         run_id, clock = new_run_id(), Clock()
         stream = _event_stream(files, run_id, redact, closing)
         closing.enter_context(task_context(TaskContext(run=run_id, clock=clock)))
-        bench = Bench(
+        bench = Bench.of(
+            options,
+            backends,
             run=run_id,
             registry=registry,
             tasks=plan.tasks,
-            participants=backends.participants,
-            experts=backends.experts,
+            events=stream,
+            clock=clock,
             agent=agent,
             user=user,
-            max_steps=options.max_steps,
-            max_errors=options.max_errors,
-            context_limit=options.context_limit,
-            context_strategy=options.context_strategy,
-            token_limit=options.task_token_limit,
-            cost_limit_usd=options.task_cost_limit,
-            stop_loops=options.stop_loops,
-            wall_limit_s=options.task_timeout,
-            working_limit_s=options.task_working_timeout,
-            events=stream,
-            record_replays=record_replays,
-            clock=clock,
         )
         display = make_display(None, sys.stderr) if show_progress else NoDisplay()
         record = Record(files.record)
         closing.callback(record.close)
-        return EnhancedRun(options, plan, policy, specs, bench, stream, files, record).whole(display, backends.limits)
+        run = EnhancedRun(options, plan, policy, specs, experts, bench, stream, files, record)
+        return run.whole(display, backends.limits)
 
 
 def _planned(

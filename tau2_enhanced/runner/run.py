@@ -11,9 +11,8 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 from tau2_enhanced import tau2_versions
-from tau2_enhanced.logging import Clock, TaskContext, emit, get_logger, task_context
+from tau2_enhanced.logging import Clock, TaskContext, get_logger, task_context
 from tau2_enhanced.logging.bridge import silence_loguru
-from tau2_enhanced.logging.events import RunStartEvent
 from tau2_enhanced.logging.redaction import protect_environment, scrub
 from tau2_enhanced.logging.server_samples import FILE_NAME as SAMPLES
 from tau2_enhanced.logging.server_samples import SampleFile
@@ -38,7 +37,9 @@ from tau2_enhanced.runner.begin import (
     prepare,
     record_events,
     resumed_at_ms,
+    say_start,
 )
+from tau2_enhanced.runner.bench import Bench
 from tau2_enhanced.runner.configuration import continued, make_configuration
 from tau2_enhanced.runner.display import Display, make_display
 from tau2_enhanced.runner.early_end import look_for_the_end
@@ -54,7 +55,7 @@ from tau2_enhanced.runner.record import Record
 from tau2_enhanced.runner.replay_plan import following, make_replay_plan
 from tau2_enhanced.runner.serving import Serving, heed_ends, plan_serving, start_servers, wait_for_servers
 from tau2_enhanced.runner.signals import dumping, stopping
-from tau2_enhanced.runner.simulate import Bench, simulate
+from tau2_enhanced.runner.simulate import simulate
 from tau2_enhanced.runner.status import RunStatus
 from tau2_enhanced.runner.tally import Tally
 from tau2_enhanced.runner.watchdog import Watchdog
@@ -119,24 +120,8 @@ def run(command: CommandLine) -> int:
         clock = Clock(resumed_at_ms(record, earlier))
         context = TaskContext(run=folder.run_id, clock=clock)
         closing.enter_context(task_context(context))
-        bench = Bench(
-            run=folder.run_id,
-            registry=registry,
-            tasks=plan.tasks,
-            participants=backends.participants,
-            experts=backends.experts,
-            max_steps=options.max_steps,
-            max_errors=options.max_errors,
-            context_limit=options.context_limit,
-            context_strategy=options.context_strategy,
-            token_limit=options.task_token_limit,
-            cost_limit_usd=options.task_cost_limit,
-            stop_loops=options.stop_loops,
-            wall_limit_s=options.task_timeout,
-            working_limit_s=options.task_working_timeout,
-            events=events,
-            record_replays=options.record_replays,
-            clock=clock,
+        bench = Bench.of(
+            options, backends, run=folder.run_id, registry=registry, tasks=plan.tasks, events=events, clock=clock
         )
         keeper = Keeper(folder, record, configuration, stop, min(options.max_concurrency, len(plan.jobs)))
         closing.callback(keeper.close)
@@ -170,18 +155,8 @@ def _execute(started: StartedRun, bench: Bench, backends: Backends, display: Dis
     jobs = _jobs_left(started.plan.jobs, record)
     done = [outcome for job in started.plan.jobs if (outcome := record.outcome(job.key)) and _has_verdict(outcome)]
     tally = Tally.of(started.plan.jobs, done)
-    emit(
-        RunStartEvent(
-            agent_model=started.specs["agent"].given,
-            user_model=started.specs["user"].given,
-            judge_model=started.specs["judge"].given if "judge" in started.specs else None,
-            experts=", ".join(f"{name}={spec.given}" for name, spec in started.experts.items()) or None,
-            planned=tally.all.planned,
-            finished=len(done),
-            max_concurrency=options.max_concurrency,
-            resumed=started.resumed,
-            tau2_version=tau2_versions.version(),
-        )
+    say_start(
+        options, started.specs, started.experts, planned=tally.all.planned, finished=len(done), resumed=started.resumed
     )
     if options.max_cost is not None and record.spent_usd >= options.max_cost:
         stop.request(f"--max-cost {options.max_cost:g} USD is reached")

@@ -6,76 +6,35 @@ import json
 import threading
 import uuid
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from tau2_enhanced import tau2_versions
 from tau2_enhanced.domain_registration import SUFFIX
 from tau2_enhanced.environments.logging_environment import LoggingEnvironment
-from tau2_enhanced.logging import Clock, TaskContext, current_context, emit, get_logger, task_context
+from tau2_enhanced.logging import TaskContext, current_context, emit, get_logger, task_context
 from tau2_enhanced.logging.events import TaskCompleteEvent, TaskStartEvent
 from tau2_enhanced.logging.recording import recording_here
 from tau2_enhanced.models.context_window import ContextWindow
-from tau2_enhanced.models.experts import Experts, ExpertTool
+from tau2_enhanced.models.experts import ExpertTool
 from tau2_enhanced.models.failures import ModelCallError
 from tau2_enhanced.models.participant import Participant, Used
 from tau2_enhanced.models.simulation_models import SimulationModels
 from tau2_enhanced.models.spread import one_server_each
 from tau2_enhanced.models.stand_in.gold import HEADER
 from tau2_enhanced.models.task_time import TaskTime, limited
+from tau2_enhanced.runner.bench import Bench
 from tau2_enhanced.runner.jobs import Job, Outcome, Status
 from tau2_enhanced.runner.verdicts import Decision, decide, not_evaluable
 
 if TYPE_CHECKING:
     from tau2.data_model.simulation import SimulationRun
     from tau2.data_model.tasks import Task
-    from tau2.registry import Registry
 
-    from tau2_enhanced.logging.event_stream import EventSink
     from tau2_enhanced.runner.orchestrator import RecordedOrchestrator
 
 _logger = get_logger(__name__)
-
-
-@dataclass(frozen=True)
-class Bench:
-    """What all simulations of a run share."""
-
-    run: str
-    registry: Registry
-    tasks: Mapping[tuple[str, str], Task]
-    """By domain and task id."""
-    participants: Mapping[str, Participant]
-    """By role: agent, user and, where one is wanted, judge."""
-    max_steps: int
-    max_errors: int
-    agent: str = tau2_versions.AGENT
-    user: str = tau2_versions.USER
-    """As tau2's registry names them."""
-    experts: Experts | None = None
-    """Those that the agent may let take its turn."""
-    context_limit: int | None = None
-    """Tokens of a prompt to which the agent's conversation is cut; None where it is not."""
-    context_strategy: str = "none"
-    token_limit: int | None = None
-    cost_limit_usd: float | None = None
-    stop_loops: int | None = None
-    """How many times in a row the same tool call ends a simulation."""
-    wall_limit_s: float | None = None
-    working_limit_s: float | None = None
-    events: EventSink | None = None
-    """Where tool calls are recorded with all that can be said of them, and the databases' states."""
-    record_replays: bool = False
-    """Whether what the evaluator plays is recorded there too."""
-    clock: Clock = field(default_factory=Clock)
-    running: dict[str, TaskContext] = field(default_factory=dict)
-    """The simulations running at this moment, by their id."""
-
-    @property
-    def solo(self) -> bool:
-        """Whether the agent works alone, without a user to talk to."""
-        return tau2_versions.plays_solo(self.registry, self.agent)
 
 
 class _EvaluationFailed(Exception):

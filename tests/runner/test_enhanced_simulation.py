@@ -265,6 +265,13 @@ def test_replays_are_recorded_where_that_is_asked_for(registry: Any, tmp_path: P
     assert 0 < asked.result()["replay"] <= live
 
 
+def test_the_start_names_all_who_take_part(registry: Any, tmp_path: Path) -> None:
+    [task] = tasks_of(registry, "mock", "create_task_1")
+    _, (_, logs) = run_enhanced_simulation("mock", [task], experts=["wise=gold"], save_dir=tmp_path)
+    [start] = [event for event in logs_at(logs)["execution_events"] if event["type"] == "run_start"]
+    assert (start["agent_model"], start["user_model"], start["experts"]) == ("gold", "gold", "wise=gold")
+
+
 def test_it_takes_no_signals_and_prints_nothing(
     registry: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -32,8 +32,9 @@ from tau2_enhanced.models.prices import FREE, PriceBook
 from tau2_enhanced.models.resolve import GOLD, ModelSpec
 from tau2_enhanced.models.stand_in.plays import play_of
 from tau2_enhanced.models.stand_in.process import StandInProcess
+from tau2_enhanced.runner.bench import Bench
 from tau2_enhanced.runner.jobs import Job
-from tau2_enhanced.runner.simulate import Bench, simulate
+from tau2_enhanced.runner.simulate import simulate
 
 WITH_EXPERTS = ("--domains", "mock", "retail", "--num-tasks", "4", "--experts", "wise=gold", "sly=gold")
 CALLS = (LLMCallEvent, ExpertCallEvent, UserSimEvent, ToolCallEvent)
