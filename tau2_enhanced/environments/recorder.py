@@ -154,7 +154,8 @@ class EnvironmentRecorder:
     def _moment(self, start_ms: float | None = None) -> _Moment:
         context = replace(current_context())
         context.domain = context.domain or self._environment.domain_name
-        return _Moment(context, datetime.now(), threading.current_thread().name, start_ms or context.clock.ms())
+        start_ms = context.clock.ms() if start_ms is None else start_ms
+        return _Moment(context, datetime.now(), threading.current_thread().name, start_ms)
 
     def _parameters(self, message: ToolCall) -> Parameters | None:
         of_agent, of_user = self._environment.tools, self._environment.user_tools

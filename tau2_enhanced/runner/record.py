@@ -93,12 +93,17 @@ class Record:
         if self._file is None:
             return
         with self._path.open("xb") as anew:
-            offset = 0
-            while piece := os.pread(self._file.fileno(), min(_PIECE, self._size - offset), offset):
-                anew.write(piece)
-                offset += len(piece)
-            anew.flush()
-            os.fsync(anew.fileno())
+            try:
+                offset = 0
+                while piece := os.pread(self._file.fileno(), min(_PIECE, self._size - offset), offset):
+                    anew.write(piece)
+                    offset += len(piece)
+                anew.flush()
+                os.fsync(anew.fileno())
+            except OSError:
+                # a part of it would be taken for another file, at the next try too
+                self._path.unlink()
+                raise
         self.close()
         self._file = self._open()
 

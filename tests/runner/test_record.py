@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import shutil
 import tempfile
 from dataclasses import replace
@@ -154,6 +155,24 @@ def test_what_was_removed_is_restored_from_the_open_file(tmp_path: Path) -> None
             ("a", "a"),
             ("b", "b"),
         ]
+
+
+def test_where_it_could_not_be_restored_the_next_try_may(tmp_path: Path) -> None:
+    path = tmp_path / "record.jsonl"
+    record = Record(path)
+    record.append(outcome("a"))
+    content = path.read_bytes()
+    path.unlink()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(content) // 2, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            record.restore()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not path.exists()
+    record.restore()
+    assert path.read_bytes() == content
 
 
 def test_what_an_earlier_part_recorded_is_restored_too(tmp_path: Path) -> None:
