@@ -9,12 +9,12 @@ from __future__ import annotations
 import atexit
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from queue import Empty, SimpleQueue
 from typing import Protocol
 
+from tau2_enhanced.logging.batches import BatchThread
 from tau2_enhanced.logging.config import EVENT_LOGGER
 from tau2_enhanced.logging.context import current_context
 from tau2_enhanced.logging.events import ExecutionEvent, ToolCallEvent
@@ -25,8 +25,6 @@ from tau2_enhanced.logging.recording import Recording, begin, end
 Log = Callable[[ExecutionLogger], object]
 """Logs one thing that happened, by the methods of the logger it is given."""
 
-_BATCH = 200
-_PAUSE_S = 0.005
 _logger = get_logger(__name__)
 
 
@@ -57,28 +55,21 @@ class EventStream:
     def __init__(self, loggers: ExecutionLogger | Mapping[str, ExecutionLogger]) -> None:
         self._by_domain = {} if isinstance(loggers, ExecutionLogger) else dict(loggers)
         self.loggers = [loggers] if isinstance(loggers, ExecutionLogger) else list(loggers.values())
-        self._queue: SimpleQueue[tuple[Log, str | None] | threading.Event | None] = SimpleQueue()
         self._complained = False
         self.closed = False
-        self._pause = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="event-writer", daemon=True)
-        self._thread.start()
+        self._batches: BatchThread[tuple[Log, str | None]] = BatchThread("event-writer", self._write)
         atexit.register(self.close)
 
     def put(self, log: Log, domain: str | None = None) -> None:
-        self._queue.put((log, domain))
+        self._batches.put((log, domain))
 
     def put_event(self, event: ExecutionEvent) -> None:
         """Have an event logged that has its time and its simulation already."""
-        self._queue.put((lambda logger: logger.log_event(event), event.domain))
+        self._batches.put((lambda logger: logger.log_event(event), event.domain))
 
     def flush(self, timeout: float = 5.0) -> None:
         """Return when everything put so far can be read in the files, at most after `timeout` seconds."""
-        if self._thread.is_alive():
-            done = threading.Event()
-            self._queue.put(done)
-            self._pause.set()
-            done.wait(timeout)
+        self._batches.flush(timeout)
 
     def close(self) -> None:
         """Write what is left and close the loggers. Harmless twice."""
@@ -86,10 +77,7 @@ class EventStream:
         if self.closed:
             return
         self.closed = True
-        if self._thread.is_alive():
-            self._queue.put(None)
-            self._pause.set()
-            self._thread.join(timeout=10.0)
+        self._batches.close(timeout_s=10.0)
         for logger in self.loggers:
             try:
                 logger.close()
@@ -102,40 +90,21 @@ class EventStream:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _run(self) -> None:
-        running = True
-        while running:
-            items = [self._queue.get()]
-            with suppress(Empty):
-                while len(items) < _BATCH:
-                    items.append(self._queue.get_nowait())
-            marks = []
-            for item in items:
-                if item is None:
-                    running = False
-                elif isinstance(item, threading.Event):
-                    marks.append(item)
-                else:
-                    self._write(*item)
-            self._flush()
-            for mark in marks:
-                mark.set()
-            self._pause.wait(_PAUSE_S)
-            self._pause.clear()
+    def _write(self, batch: Sequence[tuple[Log, str | None]]) -> None:
+        for log, domain in batch:
+            self._log(log, domain)
+        for logger in self.loggers:
+            try:
+                logger.flush()
+            except OSError as error:
+                self._complain(error)
 
-    def _write(self, log: Log, domain: str | None) -> None:
+    def _log(self, log: Log, domain: str | None) -> None:
         of_domain = self._by_domain.get(domain) if domain is not None else None
         for logger in self.loggers if of_domain is None else [of_domain]:
             try:
                 log(logger)
             except Exception as error:  # one event that can't be logged must not end those that can
-                self._complain(error)
-
-    def _flush(self) -> None:
-        for logger in self.loggers:
-            try:
-                logger.flush()
-            except OSError as error:
                 self._complain(error)
 
     def _complain(self, error: Exception) -> None:

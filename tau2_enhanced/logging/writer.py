@@ -9,40 +9,24 @@ from __future__ import annotations
 import logging
 import os
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from queue import Empty, SimpleQueue
 
+from tau2_enhanced.logging.batches import BatchThread
 from tau2_enhanced.logging.context import current_context
 from tau2_enhanced.logging.events import ExecutionEvent, format_time, to_line
 from tau2_enhanced.logging.files import LogFolder
 from tau2_enhanced.logging.logfmt import quote
 from tau2_enhanced.logging.redaction import scrub
 
-_BATCH = 500
-_PAUSE_S = 0.005
-"""How long lines gather: waking this thread and flushing costs more than writing a line."""
 _NOT_ON_SCREEN = {"tau2", "LiteLLM", "LiteLLM Router", "LiteLLM Proxy"}
 """Libraries whose messages are for the files alone."""
 _formatter = logging.Formatter()
 
 ConsoleSink = Callable[[logging.LogRecord, str], None]
 """Shows one record, given as its finished line."""
-
-
-class _Flush:
-    """Asks the writer to say when everything before it has been written."""
-
-    def __init__(self) -> None:
-        self.done = threading.Event()
-
-
-class _Stop:
-    """Ends the writer."""
 
 
 class DomainFiles:
@@ -161,10 +145,8 @@ class LogWriter(logging.Handler):
         self.console = console
         self._console_level = console_level
         self._redact = redact
-        self._queue: SimpleQueue[logging.LogRecord | _Flush | _Stop] = SimpleQueue()
         self._complained = False
-        self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
-        self._thread.start()
+        self._batches: BatchThread[logging.LogRecord] = BatchThread("log-writer", self._write)
 
     def handle(self, record: logging.LogRecord) -> bool:
         """Take the record without the handler's lock: the queue is safe from many threads."""
@@ -176,44 +158,23 @@ class LogWriter(logging.Handler):
             # what the message is made of may change before the writer comes to it
             record.msg, record.args = _text_of(record), None
             record.tau2_task = (context.domain, context.task, context.trial, context.step)
-        self._queue.put(record)
+        self._batches.put(record)
         return True
 
     def flush(self, timeout: float = 5.0) -> None:
         """Return when everything logged before has been written, at most after `timeout` seconds."""
-        if self._thread.is_alive():
-            mark = _Flush()
-            self._queue.put(mark)
-            mark.done.wait(timeout)
+        self._batches.flush(timeout)
 
     def close(self) -> None:
         """Write what is left and close the files."""
-        if self._thread.is_alive():
-            self._queue.put(_Stop())
-            self._thread.join(timeout=5.0)
+        if self._batches.close(timeout_s=5.0):
+            self._files.close()
         super().close()
 
-    def _run(self) -> None:
-        running = True
-        while running:
-            items = [self._queue.get()]
-            with suppress(Empty):
-                while len(items) < _BATCH:
-                    items.append(self._queue.get_nowait())
-            marks = []
-            for item in items:
-                if isinstance(item, logging.LogRecord):
-                    self._write(item)
-                elif isinstance(item, _Flush):
-                    marks.append(item)
-                else:
-                    running = False
-            self._bring_to_disk()
-            for mark in marks:
-                mark.done.set()
-            if running and len(items) < _BATCH:
-                time.sleep(_PAUSE_S)
-        self._files.close()
+    def _write(self, batch: Sequence[logging.LogRecord]) -> None:
+        for record in batch:
+            self._write_one(record)
+        self._bring_to_disk()
 
     def _bring_to_disk(self) -> None:
         try:
@@ -223,7 +184,7 @@ class LogWriter(logging.Handler):
             self._complain_of(error)
         self._files.flush(self._complain_of)
 
-    def _write(self, record: logging.LogRecord) -> None:
+    def _write_one(self, record: logging.LogRecord) -> None:
         try:
             event = record.msg if isinstance(record.msg, ExecutionEvent) else None
             line = self._line(record)
