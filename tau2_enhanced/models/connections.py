@@ -26,8 +26,8 @@ from tau2_enhanced.models.deadlines import Deadline
 from tau2_enhanced.models.proxies import authorization, environment_proxy, port
 
 _CONNECT_TIMEOUT_S = 10.0
-_KEPT_S = 5.0
-"""How long a connection that nobody uses is worth trying: many servers close theirs after so long."""
+_KEPT_S = 4.0
+"""How long a connection that nobody uses is worth trying: uvicorn, and so vLLM, closes its own after 5 s."""
 _PIECE = 64 * 1024
 """Bytes for each write and read: enough for most requests in one, since a thread that has let go of the interpreter
 may wait long for its next turn."""
@@ -108,16 +108,19 @@ class Connections(httpx2.BaseTransport):
         self._trust_env = trust_env
         self._kept: dict[tuple[str, str, int | None], deque[_Connection]] = defaultdict(deque)
         self._busy: set[_Connection] = set()
+        self._interrupts = 0
 
     def send(
         self, method: str, url: httpx2.URL, headers: Mapping[str, str], body: bytes, deadline: Deadline
     ) -> Exchange:
         """Send a request, with the headers as they are, and read the answer's head. Raises an httpx2.HTTPError."""
-        kept = self._kept[url.scheme, url.host, url.port]
+        kept, interrupts = self._kept[url.scheme, url.host, url.port], self._interrupts
         with _failing_as_httpx2(deadline):
             connection = _usable(kept) or self._connect(url, deadline)
             self._busy.add(connection)
             try:
+                if self._interrupts != interrupts:
+                    raise httpx2.NetworkError("interrupted while it was being connected")
                 _write(connection.stream, _head(method, url, headers, connection.forwarding) + body, deadline)
                 answer = _read_head(connection.stream, method, deadline)
             except BaseException:
@@ -134,7 +137,8 @@ class Connections(httpx2.BaseTransport):
         return httpx2.Response(exchange.status, headers=list(exchange.headers.items()), stream=exchange)
 
     def interrupt(self) -> None:
-        """End what other threads wait for: their connections break at once."""
+        """End what other threads wait for: their connections break at once, or as soon as they are made."""
+        self._interrupts += 1
         for connection in tuple(self._busy):
             connection.shut_down()
 

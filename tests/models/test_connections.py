@@ -307,6 +307,32 @@ def test_a_server_is_trusted_by_the_environments_certificates_alone(
     assert server.connections == 2
 
 
+def test_an_interrupt_ends_what_is_only_being_connected(
+    start: Start, certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def say_nothing(server: RawServer, connection: socket.socket) -> None:
+        read_request(connection)
+        server.over.wait(20)
+
+    def handshake_late(server: RawServer, connection: socket.socket) -> None:
+        begun.set()
+        go_on.wait(10)
+        over_tls(certificate, say_nothing)(server, connection)
+
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
+    connections = Connections(trust_env=True)
+    asking = httpx2.Client(transport=connections, timeout=10)
+    with asking, ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(asking.get, start(handshake_late).url.replace("http:", "https:"))
+        assert begun.wait(10)
+        connections.interrupt()
+        go_on.set()
+        with pytest.raises(httpx2.NetworkError, match="interrupted"):
+            answer.result()
+
+
 @pytest.mark.parametrize("proxy_is_secure", [False, True])
 def test_a_proxy_passes_on_what_is_encrypted(
     start: Start,
