@@ -20,6 +20,8 @@ from tau2_enhanced.logging.events import EVENT_TYPES, AuditEvent, ExecutionEvent
 
 _UNREADABLE = (b"\xef\xbf\xbd", b"\\ufffd", b"\\uFFFD")
 """What stands for bytes that are no UTF-8: texts with it are not believed."""
+_ROUNDED = r"(^|[:,\[])-?\d(\.\d+)?e\+\d"
+"""In JSON of orjson's, what may have been a whole number beyond 64 bits, which orjson rounds."""
 _ENVELOPE = {"type", "level", *CHAIN}
 _NONE = type(None)
 _ALLOWED: dict[type, set[type]] = {
@@ -83,7 +85,10 @@ def _frame(kind: str, rows: Sequence[dict[str, Any]]) -> pl.DataFrame:
         values = [row.get(name) for row in rows]
         spec = specs.get(name)
         if spec is None or spec.kind is object:
-            columns.append(json_column(name, values))
+            column = json_column(name, values)
+            if column.str.contains(_ROUNDED).any():
+                raise _Refused
+            columns.append(column)
         else:
             columns.append(pl.Series(name, list(_checked(spec, values)), dtype=types[name]))
     return pl.DataFrame(columns)

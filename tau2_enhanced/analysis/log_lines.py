@@ -151,7 +151,15 @@ def _column(name: str, values: list[Any], kind: pl.DataType | None) -> pl.Series
 def json_column(name: str, values: list[Any]) -> pl.Series:
     """A column of texts: values that are none as their JSON."""
     texts = [value if value is None or isinstance(value, str) else _json(value) for value in values]
-    return pl.Series(name, texts, dtype=pl.String())
+    try:
+        return pl.Series(name, texts, dtype=pl.String())
+    except UnicodeEncodeError:  # half characters, which are shown as logs show them
+        shown = [text and _escaped(text) for text in texts]
+        return pl.Series(_escaped(name), shown, dtype=pl.String())
+
+
+def _escaped(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _json(value: Any) -> str:

@@ -35,10 +35,12 @@ def by_the_schema(objects: list[Any]) -> EventTable:
 _values = st.one_of(
     st.none(),
     st.booleans(),
-    st.sampled_from([0, 3, 2**40, 2**63, -1, 0.5, -0.25, 1e-5, 1.23456789012345]),
-    st.sampled_from(["", "a", "é", "…", "\x00", "\ufffd", "2026-01-02T03:04:05.678901", "2026-01-02T03:04:05+02:00"]),
+    st.sampled_from([0, 3, 2**40, 2**63, 10**30, -(10**19) + 1, -1, 0.5, -0.25, 1e-5, 1.23456789012345]),
+    st.sampled_from(
+        ["", "a", "\udfff", "é", "…", "\x00", "\ufffd", "2026-01-02T03:04:05.678901", "2026-01-02T03:04:05+02:00"]
+    ),
     st.lists(st.sampled_from(["x", 1, None]), max_size=2),
-    st.dictionaries(st.sampled_from("ab"), st.sampled_from([1, "é", 1e-5]), max_size=2),
+    st.dictionaries(st.sampled_from("ab"), st.sampled_from([1, "é", 1e-5, 10**30, "\ud800"]), max_size=2),
 )
 _fields = [
     "timestamp",
@@ -81,11 +83,21 @@ def test_what_is_read_fast_is_read_as_the_schema_reads_it(objects: list[Any]) ->
         SOUND | {"timestamp": "2026-01-02T03:04:05+02:00"},
         ["no object"],
         {"type": ["no text"]},
+        SOUND | {"tool_args": {"id": 10**30}},
+        SOUND | {"tool_args": [-(10**19) + 1]},
     ],
 )
 def test_pieces_with_anything_odd_are_refused_whole(odd: Any) -> None:
     assert fast([SOUND]) is not None
     assert fast([SOUND, odd]) is None
+
+
+def test_numbers_beyond_64_bits_and_half_characters_are_read_as_they_were_written() -> None:
+    odd = [SOUND | {"tool_name": "a\ud800", "tool_args": {"id": 10**30}, "\udfff": "é\ud800"}]
+    frame = by_the_schema(odd).of("tool_execution")
+    assert frame["tool_name"].to_list() == ["a\\ud800"]
+    assert frame["tool_args"].to_list() == ['{"id":1000000000000000000000000000000}']
+    assert frame["\\udfff"].to_list() == ["é\\ud800"]
 
 
 @dataclass
