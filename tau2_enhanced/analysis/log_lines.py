@@ -43,6 +43,8 @@ class Lines:
     """The first few broken lines, each with why."""
     general: int = 0
     """Lines that fitted no pattern and were read one by one."""
+    doubled: int = 0
+    """Events left out because an earlier file has them."""
 
     def add(self, kind: str, frame: pl.DataFrame) -> None:
         self.frames.setdefault(kind, []).append(frame)
@@ -54,6 +56,7 @@ class Lines:
         self.broken += later.broken
         self.broken_examples += later.broken_examples[: _SHOWN_BROKEN - len(self.broken_examples)]
         self.general += later.general
+        self.doubled += later.doubled
 
     def add_broken(self, line: str, why: str) -> None:
         self.broken += 1

@@ -85,6 +85,7 @@ def _compare(options: argparse.Namespace) -> int:
 
 def _analyse(options: argparse.Namespace) -> int:
     from tau2_enhanced.analysis import servers
+    from tau2_enhanced.analysis.doubles import DOUBLED
     from tau2_enhanced.analysis.goodput import parse_limits
     from tau2_enhanced.analysis.results_file import result_statistics
     from tau2_enhanced.analysis.simulations import chosen, simulations
@@ -115,6 +116,8 @@ def _analyse(options: argparse.Namespace) -> int:
     if table.count:
         print_tables(summary)
         _report_broken(table)
+    if table.doubled:
+        print(f"note: {DOUBLED}")
     for sentence in left_out:
         print(f"not drawn: {sentence}")
     print(f"written to {options.output_dir}: {' '.join(path.name for path in written)}")

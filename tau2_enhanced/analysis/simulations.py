@@ -73,7 +73,7 @@ def chosen(table: EventTable, choice: Choice) -> EventTable:
         meant = timed.with_columns(pl.coalesce("last", "timestamp").alias("last")).filter(choice.in_time("last"))
         if meant.height:
             frames[kind] = meant.drop("simulation", "last")
-    return EventTable(frames, kept.broken, kept.broken_examples, kept.general, kept.partial)
+    return replace(kept, frames=frames)
 
 
 def _spans(frames: list[pl.LazyFrame]) -> pl.DataFrame:

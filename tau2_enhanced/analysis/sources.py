@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from tau2_enhanced.analysis.doubles import join_file
 from tau2_enhanced.analysis.inputs import pieces
 from tau2_enhanced.analysis.json_events import load_json, read_json_document, read_json_lines
 from tau2_enhanced.analysis.log_lines import Lines, read_events, read_pieces
@@ -35,7 +36,9 @@ def read_sources(paths: Sequence[Path], say: Callable[[str], None] = lambda _: N
     results: list[ResultsFile] = []
     for path in paths:
         say(f"reading {path}")
-        read_source(path, lines, results)
+        found = Lines()
+        read_source(path, found, results)
+        join_file(lines, found)
     sources = to_sources(lines, results)
     return sources._replace(table=with_tool_calls(sources.table))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -59,6 +59,8 @@ class EventTable:
     general: int = 0
     partial: bool = False
     """Types were left out by choice, so that parts do not make a whole."""
+    doubled: int = 0
+    """Events that several files have, each time after the first."""
 
     def of(self, kind: str) -> pl.DataFrame:
         """The events of a type; an empty frame with its columns where there are none."""
@@ -81,7 +83,7 @@ class EventTable:
         kept = {kind: self.frames[kind].filter(choice.expression()) for kind in wanted}
         frames = {kind: frame for kind, frame in kept.items() if frame.height}
         partial = self.partial or len(wanted) < len(self.frames)
-        return EventTable(frames, self.broken, self.broken_examples, self.general, partial)
+        return replace(self, frames=frames, partial=partial)
 
 
 def export_events(table: EventTable, path: Path) -> None:
@@ -97,7 +99,7 @@ def export_events(table: EventTable, path: Path) -> None:
 def to_table(lines: Lines) -> EventTable:
     """The table of what was read."""
     frames = {kind: _complete(kind, pl.concat(parts, how="diagonal")) for kind, parts in lines.frames.items()}
-    return EventTable(frames, lines.broken, lines.broken_examples, lines.general)
+    return EventTable(frames, lines.broken, lines.broken_examples, lines.general, doubled=lines.doubled)
 
 
 def _complete(kind: str, frame: pl.DataFrame) -> pl.DataFrame:

@@ -16,7 +16,10 @@ AS_EXECUTION = {"function": "tool_name", "args_size": "args_size_bytes"}
 
 
 def with_tool_calls(table: EventTable) -> EventTable:
-    """The table with its tool executions as `tool_call`s; tool calls of the evaluator's environments are left out."""
+    """The table with its tool executions as `tool_call`s; tool calls of the evaluator's environments are left out.
+
+    A simulation that has tool executions has no others: the lines that its log has of them are the same calls.
+    """
     live = pl.col("phase").is_in(EVALUATOR).not_().fill_null(True)
     frames = {
         kind: frame.filter(live) if kind in ("tool_call", "tool_execution") else frame
@@ -29,5 +32,6 @@ def with_tool_calls(table: EventTable) -> EventTable:
         )
         columns = column_types("tool_call")
         own = made.select(name for name in columns if name in made.columns)
-        frames["tool_call"] = pl.concat([table.of("tool_call").filter(live), own], how="diagonal")
+        logged = table.of("tool_call").filter(live).join(own, on=["run", "sim"], how="anti", maintain_order="left")
+        frames["tool_call"] = pl.concat([logged, own], how="diagonal")
     return replace(table, frames=frames)

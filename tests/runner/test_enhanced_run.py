@@ -11,6 +11,8 @@ import polars as pl
 from polars.testing import assert_frame_equal
 from support import MOCK_TASKS, RunLocal, Spawn, wait_until
 
+from tau2_enhanced.analysis import LogAnalyzer
+from tau2_enhanced.analysis.doubles import DOUBLED
 from tau2_enhanced.analysis.sources import read_table
 from tau2_enhanced.logging.audit import State, verify
 from tau2_enhanced.logging.event_files import read_events
@@ -89,6 +91,22 @@ def test_log_and_events_give_the_same_analysis_and_replays_are_not_counted(run_l
     )
     for kind in ("llm_call", "user_sim", "step_complete", "task_complete"):
         assert_frame_equal(logged.of(kind), read.of(kind), check_column_order=False, check_row_order=False)
+
+
+def test_logs_and_events_of_one_run_count_once(run_local: RunLocal) -> None:
+    run = run_local("--domains", "mock", "--enhanced", "--log-level", "DEBUG")
+    logs, events = run.folder / "logs", recorded(run.folder, "mock")
+    alone = read_table([events])
+    for files in ([logs / "eval_mock.log", events], [events, logs / "eval_mock.log", logs / "tau2_mock.log"]):
+        table = read_table(files)
+        assert table.doubled > 0
+        for kind in ("llm_call", "user_sim", "tool_call", "step_complete", "task_start", "task_complete"):
+            assert table.of(kind).height == alone.of(kind).height > 0
+        analyzer = LogAnalyzer(files)
+        assert analyzer.to_frame().shape[0] == alone.of("tool_call").height
+        assert DOUBLED in analyzer.notes
+    assert alone.doubled == 0
+    assert DOUBLED not in LogAnalyzer([events]).notes
 
 
 def test_a_killed_runs_events_hold_to_the_last_one_and_go_on_when_it_is_resumed(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import polars as pl
@@ -53,7 +54,7 @@ def linked(table: EventTable, results: Sequence[ResultsFile]) -> EventTable:
         left = (environment for same in waiting.values() for environment in same)
         environments |= {environment.name: {TOLD_BY: "results"} for environment in left if environment.assumed}
     frames = {kind: _told(frame, environments, simulations) for kind, frame in table.frames.items()}
-    return EventTable(frames, table.broken, table.broken_examples, table.general, table.partial)
+    return replace(table, frames=frames)
 
 
 def _environments(calls: pl.DataFrame) -> dict[Hashable, list[_Environment]]:

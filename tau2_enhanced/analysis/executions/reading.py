@@ -6,6 +6,7 @@ import glob
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from tau2_enhanced.analysis.doubles import DOUBLED, join_file
 from tau2_enhanced.analysis.executions.executions import Executions
 from tau2_enhanced.analysis.executions.linking import linked
 from tau2_enhanced.analysis.executions.results_calls import with_arguments
@@ -76,7 +77,7 @@ class _Reading:
         read_source(file, found, self.results)
         if not found.frames and len(self.results) == known and _holds_others(file, found):
             raise UserMistake(f"{file} holds no events")
-        self.lines.join(found)
+        join_file(self.lines, found)
         self.files.append(file)
 
 
@@ -99,6 +100,8 @@ def _holds_others(file: Path, found: Lines) -> bool:
 
 
 def _notes(executions: Executions) -> Iterator[str]:
+    if executions.table.doubled:
+        yield DOUBLED
     replay, gold, assumed = executions.set_aside
     if replay or gold:
         calls = executions.calls.height
