@@ -13,6 +13,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from tau2_enhanced.analysis.analyzer import LogAnalyzer
 from tau2_enhanced.analysis.executions.executions import Executions
 from tau2_enhanced.analysis.figures import Drawn, draw_figures, source_of
@@ -21,7 +23,7 @@ from tau2_enhanced.analysis.figures.style import look
 from tau2_enhanced.analysis.timeline import run_ids
 from tau2_enhanced.analysis.tool_figures import FIGURES, simulation_timeline
 from tau2_enhanced.analysis.tool_figures.simulation_timeline import SimulationTimeline
-from tau2_enhanced.analysis.trajectory.listed import Listed, choose, list_simulations
+from tau2_enhanced.analysis.trajectory.listed import Listed, choose, list_simulations, plain_name
 from tau2_enhanced.analysis.trajectory.logged import logged_events
 from tau2_enhanced.analysis.trajectory.trajectory import trajectory
 from tau2_enhanced.errors import UserMistake
@@ -161,8 +163,8 @@ class LogVisualizer:
             if selected is not None:
                 return selected
         calls = executions.calls.drop_nulls("simulation")
-        ids = calls["simulation"].value_counts(sort=True).get_column("simulation").to_list()
-        meant = [one for one in ids if simulation is None or one.startswith(simulation)]
+        named = calls if simulation is None else calls.filter(_called(simulation))
+        meant = named["simulation"].value_counts(sort=True).get_column("simulation").to_list()
         if simulation is not None and not meant:
             raise UserMistake(f"no simulation is called {simulation!r}")
         if not meant:
@@ -170,6 +172,14 @@ class LogVisualizer:
         changes = executions.state_changes
         own = [frame.filter(frame["simulation"] == meant[0]) for frame in (calls, changes)]
         return simulation_timeline.select_calls(*own)
+
+
+def _called(name: str) -> pl.Expr:
+    """Whether a call is of a simulation whose id begins so, or whose DOMAIN:TASK or DOMAIN:TASK:TRIAL this is."""
+    task = pl.concat_str(pl.col("domain").str.strip_suffix("_enhanced"), "task", separator=":")
+    trial = pl.concat_str(task, pl.col("trial").cast(pl.String), separator=":")
+    asked = plain_name(name)
+    return pl.col("simulation").str.starts_with(name) | (task == asked) | (trial == asked)
 
 
 def _with_conversations(executions: Executions) -> list[Path]:

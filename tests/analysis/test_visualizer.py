@@ -201,8 +201,12 @@ def test_a_timeline_without_a_conversation_has_calls_and_changes(log: str) -> No
         (5.25, 'cancel(\nid="#W7")'),
     ]
     assert shown.rows[2].change == "orders/#W7/status: pending → cancelled"
-    with pytest.raises(UserMistake, match="nobody"):
-        LogVisualizer(log, "out").timeline("nobody")
+    drawn = LogVisualizer(log, "out")
+    for name in ("s1", "retail:1", "retail:1:0", "retail_enhanced:1"):
+        assert [path.name for path in drawn.timeline(name)] == ["simulation_timeline.png", "simulation_timeline.svg"]
+    for name in ("nobody", "retail:1:7", "airline:1"):
+        with pytest.raises(UserMistake, match=name):
+            drawn.timeline(name)
 
 
 def test_the_report_of_a_real_run(run_local: RunLocal, capsys: pytest.CaptureFixture[str]) -> None:

@@ -79,7 +79,7 @@ def choose(listed: Sequence[Listed], named: str) -> Listed:
 
     Of a task's trials the first is meant, of a trial's attempts the one that counts. Raises UserMistake.
     """
-    asked = re.sub(r"^(\w+)_enhanced:", r"\1:", named)
+    asked = plain_name(named)
     exact = [one for one in listed if asked in _names(one)]
     found = exact or [one for one in listed if any(name.startswith(asked) for name in _names(one))]
     tasks = {(one.run, one.domain, one.task) for one in found}
@@ -92,6 +92,11 @@ def choose(listed: Sequence[Listed], named: str) -> Listed:
     first = min(one.trial for one in found)
     attempts = [one for one in found if one.trial == first]
     return max(attempts, key=lambda one: (one.reward is not None, attempts.index(one)))
+
+
+def plain_name(named: str) -> str:
+    """The name with a domain's own name in the place of its enhanced form's."""
+    return re.sub(r"^(\w+)_enhanced:", r"\1:", named)
 
 
 _NAMED = 4
