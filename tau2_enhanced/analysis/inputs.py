@@ -18,18 +18,18 @@ _OF_A_FOLDER = (("eval_*.log", "eval_*.log.gz"), ("*.log*",), ("*.jsonl", "*.jso
 """Which files of a folder are meant: the first of these that it has."""
 
 
-def find_logs(given: Sequence[str]) -> list[Path]:
+def find_logs(given: Sequence[str], *, with_events: bool = False) -> list[Path]:
     """The files that names, folders and patterns mean, each once. Raises UserMistake for one that means none.
 
     Of a folder its event logs (`eval_*.log`) are meant; where it has none every `*.log`, else every `*.jsonl`, else
-    every `*.json`.
+    every `*.json`. `with_events` prefers `recorded_files`.
     """
     found: dict[Path, Path] = {}
     for text in given:
         path = Path(text)
         if path.is_dir():
             kinds = ([file for pattern in kind for file in path.glob(pattern)] for kind in _OF_A_FOLDER)
-            inside = next(filter(None, kinds), [])
+            inside = (recorded_files(path) if with_events else []) or next(filter(None, kinds), [])
         elif path.exists() or not glob.has_magic(text):
             inside = [path]
         else:
@@ -40,6 +40,12 @@ def find_logs(given: Sequence[str]) -> list[Path]:
             found.setdefault(file.resolve(), file)
     # what was packed and kept beside the packed file is there once
     return [file for place, file in found.items() if place.suffix != ".gz" or place.with_suffix("") not in found]
+
+
+def recorded_files(folder: Path) -> list[Path]:
+    """Of the folder of a run that recorded its events: their files, and the results; none of any other folder."""
+    events = [file for kind in ("*.jsonl", "*.jsonl.gz") for file in folder.glob(f"run/events/{kind}")]
+    return [*sorted(events), *sorted(folder.glob("*.json"))] if events else []
 
 
 def pieces(path: Path, size: int | None = None) -> Iterator[bytes]:

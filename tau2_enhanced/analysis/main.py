@@ -52,7 +52,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--compare", nargs="+", metavar="RUN", default=[], action="extend",
         help="two runs or more, the baseline first: a log, results file, folder or pattern each, or NAME=PATH",
     )  # fmt: skip
-    parser.add_argument("--output_dir", "--output-dir", type=Path, default=Path("analysis_results"), metavar="DIR")
+    parser.add_argument(
+        "--output_dir", "--output-dir", type=Path, default=Path("analysis_results"), metavar="DIR",
+        help="where files are written (default: analysis_results)",
+    )  # fmt: skip
     parser.add_argument("--tasks", nargs="+", metavar="TASK", help="for the Gantt chart: ID or DOMAIN:ID")
     parser.add_argument("--no-figures", action="store_true", help="tables, summary.json and reports without pictures")
     parser.add_argument("--slo", nargs="+", metavar="NAME:MS", default=[], help="goodput, like llm_call:5000 ttft:500")
@@ -128,7 +131,7 @@ def _read(options: argparse.Namespace, say: Callable[[str], None]) -> Sources:
     from tau2_enhanced.analysis.inputs import find_logs
     from tau2_enhanced.analysis.sources import read_sources
 
-    sources = read_sources(find_logs([*options.logs, *options.results]), say)
+    sources = read_sources(find_logs([*options.logs, *options.results], with_events=True), say)
     table = sources.table
     if not table.count and not sources.results:
         why = f": {table.broken} could not be read, the first: {table.broken_examples[0]}" if table.broken else ""

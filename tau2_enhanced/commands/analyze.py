@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from tau2_enhanced.commands.parser import CommandParser
+from tau2_enhanced.commands.run_paths import run_paths
 
 _PIPE_WIDTH = 170
 
@@ -14,17 +16,20 @@ _PIPE_WIDTH = 170
 def main(arguments: Sequence[str]) -> int:
     parser = CommandParser("analyze", str(__doc__))
     parser.add_argument(
-        "paths", nargs="+", metavar="PATH",
-        help="files of events, enhanced logs, logs, results files of tau2, or folders (a run's: outputs/RUN_ID)",
+        "paths", nargs="*", metavar="PATH",
+        help="files of events, enhanced logs, logs, results files of tau2, folders, or runs by their ids "
+        "(default: the run that began last)",
     )  # fmt: skip
+    parser.add_argument("--outputs", type=Path, default=Path("outputs"), metavar="DIR", help="where runs are")
     parser.add_argument("--json", action="store_true", help="all numbers, as JSON")
     options = parser.parse_args(arguments)
+    paths = run_paths(options.paths, options.outputs)
     from tau2_enhanced.analysis.analyzer import LogAnalyzer
     from tau2_enhanced.analysis.terminal import saying
 
     with saying() as say:
         say("reading")
-        analyzer = LogAnalyzer(options.paths)
+        analyzer = LogAnalyzer(paths)
         say("counting")
         analysis = analyzer.get_comprehensive_analysis()
     if options.json:

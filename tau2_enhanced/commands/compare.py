@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tau2_enhanced.commands.parser import CommandParser
+from tau2_enhanced.commands.run_paths import placed
 from tau2_enhanced.errors import UserMistake
 
 
@@ -17,7 +18,10 @@ def main(arguments: Sequence[str]) -> int:
         help="a run's id or folder, a log, a results file or a pattern, or NAME=RUN; the baseline first",
     )  # fmt: skip
     parser.add_argument("--outputs", type=Path, default=Path("outputs"), metavar="DIR", help="where runs are")
-    parser.add_argument("--output_dir", "--output-dir", type=Path, default=Path("analysis_results"), metavar="DIR")
+    parser.add_argument(
+        "--output_dir", "--output-dir", type=Path, default=Path("analysis_results"), metavar="DIR",
+        help="where files are written (default: analysis_results)",
+    )  # fmt: skip
     parser.add_argument("--no-figures", action="store_true", help="tables, compare.json and compare.md alone")
     parser.add_argument("--json", action="store_true", help="print the numbers as JSON, and write no files")
     from tau2_enhanced.analysis.choice_flags import add_choice_flags, choice_of
@@ -45,7 +49,4 @@ def _placed(text: str, outputs: Path) -> str:
     from tau2_enhanced.analysis.compare.names import parse_run
 
     name, path = parse_run(text)
-    folder = outputs / path
-    if Path(path).exists() or not folder.is_dir():
-        return text
-    return f"{name}={folder}" if name else str(folder)
+    return f"{name}={placed(path, outputs)}" if name else placed(path, outputs)

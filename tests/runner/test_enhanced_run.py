@@ -8,11 +8,14 @@ from collections import Counter
 from pathlib import Path
 
 import polars as pl
+import pytest
 from polars.testing import assert_frame_equal
 from support import MOCK_TASKS, RunLocal, Spawn, wait_until
 
+from tau2_enhanced import cli
 from tau2_enhanced.analysis import LogAnalyzer
 from tau2_enhanced.analysis.doubles import DOUBLED
+from tau2_enhanced.analysis.inputs import find_logs
 from tau2_enhanced.analysis.sources import read_table
 from tau2_enhanced.logging.audit import State, verify
 from tau2_enhanced.logging.event_files import read_events
@@ -107,6 +110,25 @@ def test_logs_and_events_of_one_run_count_once(run_local: RunLocal) -> None:
         assert DOUBLED in analyzer.notes
     assert alone.doubled == 0
     assert DOUBLED not in LogAnalyzer([events]).notes
+
+
+def test_a_runs_folder_or_id_means_its_events_and_results(
+    run_local: RunLocal, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = run_local("--domains", "mock", "--enhanced", "--run-id", "E")
+    folder = run.folder / "outputs" / "E"
+    assert find_logs([str(folder)], with_events=True) == [folder / "mock.json", recorded(run.folder, "mock", "E")]
+    assert find_logs([str(folder)]) == [folder / "mock.json"]
+    said = []
+    for paths in ([], ["E"], [str(folder)], ["--outputs", str(folder.parent), "E"]):
+        assert cli.main(["analyze", *paths, "--json"]) == 0
+        analysis = json.loads(capsys.readouterr().out)
+        assert analysis.pop("files")
+        said.append(analysis)
+    assert said[0]["state_changes"]["by_tool"]
+    assert all(analysis == said[0] for analysis in said)
+    assert cli.main(["analyze", "--outputs", "nowhere"]) == 2
+    assert capsys.readouterr().err == "tau2-enhanced analyze: no run in nowhere: name a run's folder, or files\n"
 
 
 def test_a_killed_runs_events_hold_to_the_last_one_and_go_on_when_it_is_resumed(

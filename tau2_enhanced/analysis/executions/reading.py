@@ -10,14 +10,14 @@ from tau2_enhanced.analysis.doubles import DOUBLED, join_file
 from tau2_enhanced.analysis.executions.executions import Executions
 from tau2_enhanced.analysis.executions.linking import linked
 from tau2_enhanced.analysis.executions.results_calls import with_arguments
-from tau2_enhanced.analysis.inputs import find_logs
+from tau2_enhanced.analysis.inputs import find_logs, recorded_files
 from tau2_enhanced.analysis.log_lines import Lines
 from tau2_enhanced.analysis.results_file import ResultsFile
 from tau2_enhanced.analysis.sources import read_source, to_sources
 from tau2_enhanced.errors import UserMistake
 
-_EVENT_FOLDERS = ("run/events", "events", ".")
-"""Where a folder has its files of events: the first of these that holds some."""
+_EVENT_FOLDERS = ("events", ".")
+"""Where a folder that is no run's has its files of events: the first of these that holds some."""
 
 
 def read_executions(paths: Path | str | Iterable[Path | str]) -> Executions:
@@ -86,6 +86,8 @@ def _files_of(given: Path) -> list[Path]:
         if not given.exists() and not glob.has_magic(str(given)):
             raise UserMistake(f"{given}: there is no such file")
         return find_logs([str(given)])
+    if recorded := recorded_files(given):
+        return recorded
     for inside in _EVENT_FOLDERS:
         events = sorted([*given.glob(f"{inside}/*.jsonl"), *given.glob(f"{inside}/*.jsonl.gz")])
         if events:

@@ -52,7 +52,9 @@ def listing(listed: Sequence[Listed]) -> RenderableType:
         _result(one.reward).plain.removesuffix(f" {one.reward:g}" if one.reward is not None else "") for one in listed
     )
     counted = ", ".join(f"{count} {result}" for result, count in results.most_common())
-    return Group(table, Text(f"{_counted(len(listed), 'simulation')} in {listed[0].path}: {counted}", "dim"))
+    paths = {one.path for one in listed}
+    place = paths.pop() if len(paths) == 1 else listed[0].path.parent
+    return Group(table, Text(f"{_counted(len(listed), 'simulation')} in {place}: {counted}", "dim"))
 
 
 def _counted(count: int, noun: str) -> str:
