@@ -35,6 +35,10 @@ _BREAKS_A_LINE = re.compile(r"[\r\n\0]")
 _BACKEND = httpcore2.SyncBackend()
 
 
+class Closed(httpx2.NetworkError):
+    """The connections were closed: nobody waits for an answer any more."""
+
+
 @dataclass(slots=True, eq=False)
 class _Connection:
     stream: httpcore2.NetworkStream
@@ -109,12 +113,18 @@ class Connections(httpx2.BaseTransport):
         self._kept: dict[tuple[str, str, int | None], deque[_Connection]] = defaultdict(deque)
         self._busy: set[_Connection] = set()
         self._interrupts = 0
+        self._is_closed = False
 
     def send(
         self, method: str, url: httpx2.URL, headers: Mapping[str, str], body: bytes, deadline: Deadline
     ) -> Exchange:
-        """Send a request, with the headers as they are, and read the answer's head. Raises an httpx2.HTTPError."""
+        """Send a request, with the headers as they are, and read the answer's head.
+
+        Raises an httpx2.HTTPError: Closed after `close`.
+        """
         kept, interrupts = self._kept[url.scheme, url.host, url.port], self._interrupts
+        if self._is_closed:
+            raise Closed("the connections were closed")
         with _failing_as_httpx2(deadline):
             connection = _usable(kept) or self._connect(url, deadline)
             self._busy.add(connection)
@@ -143,7 +153,10 @@ class Connections(httpx2.BaseTransport):
             connection.shut_down()
 
     def close(self) -> None:
-        for kept in self._kept.values():
+        """Send nothing any more, and end what other threads still wait for."""
+        self._is_closed = True
+        self.interrupt()
+        for kept in tuple(self._kept.values()):
             while kept:
                 kept.pop().stream.close()
 

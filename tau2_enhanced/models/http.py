@@ -18,9 +18,9 @@ import orjson
 
 from tau2_enhanced.logging.redaction import scrub
 from tau2_enhanced.models.client import whole
-from tau2_enhanced.models.connections import Connections
+from tau2_enhanced.models.connections import Closed, Connections
 from tau2_enhanced.models.deadlines import Deadline
-from tau2_enhanced.models.failures import UNREACHABLE, DeadlinePassed, ModelCallError, TransientFailure
+from tau2_enhanced.models.failures import UNREACHABLE, CallFailed, DeadlinePassed, ModelCallError, TransientFailure
 from tau2_enhanced.models.resolve import on_this_machine
 
 if TYPE_CHECKING:
@@ -122,6 +122,8 @@ def reading(where: str, what: str) -> Iterator[None]:
 def connection_failure(error: Exception) -> ModelCallError:
     """What broke or delayed a connection, given as httpx2's exception or as an SDK's that it caused."""
     cause = error if isinstance(error, httpx2.HTTPError) else error.__cause__ or error
+    if isinstance(cause, Closed):
+        return CallFailed(str(cause))
     if isinstance(cause, httpx2.ConnectTimeout):
         return TransientFailure("the connection could not be made in time", error_type=UNREACHABLE)
     if isinstance(cause, httpx2.ConnectError):

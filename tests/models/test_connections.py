@@ -106,6 +106,30 @@ def test_a_connection_that_the_server_has_ended_is_not_used_again(
         assert server.connections == number
 
 
+def test_a_closed_client_sends_nothing_and_waits_for_nothing(
+    start: Start, client: Callable[[str], OpenAIClient]
+) -> None:
+    asked = threading.Event()
+
+    def say_nothing(server: RawServer, connection: socket.socket) -> None:
+        read_request(connection)
+        asked.set()
+        server.over.wait(20)
+
+    server = start(say_nothing)
+    asking = client(server.url)
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(asking.complete, ASKED)
+        assert asked.wait(10)
+        asking.close()
+        with pytest.raises(TransientFailure, match="connection lost"):
+            answer.result()
+    with pytest.raises(CallFailed, match="closed") as failure:
+        asking.complete(ASKED)
+    assert not isinstance(failure.value, TransientFailure)
+    assert server.connections == 1
+
+
 def test_what_nobody_asked_for_is_no_answer_to_the_next_call(
     start: Start, client: Callable[[str], OpenAIClient]
 ) -> None:
