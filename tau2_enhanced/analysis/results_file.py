@@ -89,7 +89,9 @@ def results_of(data: Any, path: Path) -> ResultsFile:
             gold={task["id"]: (task.get("evaluation_criteria") or {}).get("actions") or [] for task in data["tasks"]},
             simulations=[_simulation(checked_simulation(entry)) for entry in data["simulations"]],
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except KeyError as error:
+        raise UserMistake(f"{path} is no results file of tau2: {error} is missing") from None
+    except (ValueError, TypeError, AttributeError) as error:
         raise UserMistake(f"{path} is no results file of tau2: {error}") from None
 
 

@@ -1,4 +1,4 @@
-"""Whether a file of events was changed, dropped lines or was cut; exit code 1 where it was."""
+"""Whether files of events are as they were written; exit code 1 where something was changed or lines were dropped."""
 
 from __future__ import annotations
 
@@ -7,25 +7,37 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tau2_enhanced.commands.parser import CommandParser
+from tau2_enhanced.commands.run_paths import run_paths
 from tau2_enhanced.errors import UserMistake
 
 
 def main(arguments: Sequence[str]) -> int:
     parser = CommandParser("verify", str(__doc__))
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    parser.add_argument("files", nargs="+", metavar="FILE", help="a file of events, or a run's id or folder")
+    parser.add_argument("--outputs", type=Path, default=Path("outputs"), metavar="DIR", help="where runs are")
     parser.add_argument("--head", metavar="DIGEST", help="the last digest, where it was kept elsewhere (one FILE)")
     parser.add_argument("--json", action="store_true", help="as JSON, a line for each file")
     options = parser.parse_args(arguments)
-    if options.head and len(options.files) > 1:
+    files = [file for path in run_paths(options.files, options.outputs) for file in _files_of(Path(path))]
+    if options.head and len(files) > 1:
         parser.error("--head is the digest of one file")
     from tau2_enhanced.logging.audit import verify as verified
 
     verdicts = []
-    for path in options.files:
+    for path in files:
         try:
             verdicts.append(verified(path, options.head))
         except OSError as error:
             raise UserMistake(f"{path} can't be read: {error.strerror}") from None
-    for path, verdict in zip(options.files, verdicts, strict=True):
+    for path, verdict in zip(files, verdicts, strict=True):
         print(json.dumps({"file": str(path), **verdict._asdict()}) if options.json else f"{path}: {verdict}")
     return 0 if all(verdict.holds for verdict in verdicts) else 1
+
+
+def _files_of(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    events = sorted(path.glob("run/events/*.jsonl"))
+    if not events:
+        raise UserMistake(f"{path} is no folder of a run that recorded its events")
+    return events

@@ -79,7 +79,9 @@ def read_recording(path: Path) -> Recording:
         )
     except OSError as error:
         raise UserMistake(f"{path} can't be read: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except KeyError as error:
+        raise UserMistake(f"{path} is no results file of tau2: {error} is missing") from None
+    except (ValueError, TypeError, AttributeError) as error:
         raise UserMistake(f"{path} is no results file of tau2: {error}") from None
 
 

@@ -127,6 +127,10 @@ def test_a_runs_folder_or_id_means_its_events_and_results(
         said.append(analysis)
     assert said[0]["state_changes"]["by_tool"]
     assert all(analysis == said[0] for analysis in said)
+    assert cli.main(["verify", "E"]) == 0
+    assert capsys.readouterr().out.startswith("outputs/E/run/events/mock.jsonl: intact: ")
+    assert cli.main(["verify", "outputs"]) == 2
+    assert capsys.readouterr().err == "tau2-enhanced verify: outputs is no folder of a run that recorded its events\n"
     assert cli.main(["analyze", "--outputs", "nowhere"]) == 2
     assert capsys.readouterr().err == "tau2-enhanced analyze: no run in nowhere: name a run's folder, or files\n"
 

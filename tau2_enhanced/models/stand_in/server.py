@@ -197,7 +197,10 @@ def faults_of(options: argparse.Namespace) -> Faults:
 def _range(text: str) -> tuple[float, float]:
     """`A:B`, or `A` for both."""
     least, _, most = text.partition(":")
-    return float(least), float(most or least)
+    try:
+        return float(least), float(most or least)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither seconds nor A:B, like 0.2:0.8") from None
 
 
 def main() -> None:
