@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -77,6 +78,7 @@ def _prepare(command: CommandLine) -> tuple[RunOptions, RunFolder, Configuration
                 return RunOptions(**{**earlier.options, **given}), folder, earlier
             except TypeError:
                 raise UserMistake(f"{folder.config} was written by another version of this runner") from None
+        print(f"there is no run {folder.run_id} in {output_dir} to go on with: it begins now", file=sys.stderr)
         return RunOptions(**{**default, **given}), folder, None
     folder = RunFolder(output_dir, _checked_id(run_id or new_run_id()))
     if folder.started:

@@ -112,6 +112,7 @@ def test_resume_without_a_record_starts_the_run(run_local: RunLocal) -> None:
     run = run_local("--resume", "R", "--domains", "mock", "--num-tasks", "1")
     assert run.code == 0
     assert len(run.record) == 1
+    assert "there is no run R in outputs to go on with: it begins now" in run.err
 
 
 def test_a_runs_id_is_not_taken_twice(run_local: RunLocal) -> None:
