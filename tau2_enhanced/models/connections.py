@@ -1,13 +1,11 @@
 """Connections to servers, over HTTP/1.1, each step on which ends by its call's deadline.
 
-Their sockets and TLS are httpcore2's, what is read is understood by `http.client`, and there is little between the
+Their sockets and TLS are httpcore2's, what is read is understood by `httptools`, and there is little between the
 two: a call through httpx2's own transport takes 0.12 ms more of CPU (`benchmarks/request_layers.py`).
 """
 
 from __future__ import annotations
 
-import http.client
-import io
 import re
 import socket
 import ssl
@@ -22,6 +20,7 @@ from typing import Any
 import httpcore2
 import httpx2
 
+from tau2_enhanced.models.answers import Answer
 from tau2_enhanced.models.deadlines import Deadline
 from tau2_enhanced.models.proxies import authorization, environment_proxy, port
 
@@ -63,29 +62,31 @@ class Exchange(httpx2.SyncByteStream):
     def __init__(
         self,
         connection: _Connection,
-        answer: http.client.HTTPResponse,
+        answer: Answer,
         deadline: Deadline,
         kept: deque[_Connection],
         busy: set[_Connection],
     ) -> None:
         self.status = answer.status
         self.headers = answer.headers
+        """In their order, the names in lower case."""
+        self.is_encoded = any(name == b"content-encoding" for name, _ in answer.headers)
         self._connection = connection
         self._answer = answer
         self._deadline = deadline
         self._kept = kept
         self._busy = busy
-        self._is_whole = False
         self._is_closed = False
 
     def __iter__(self) -> Iterator[bytes]:
         """The body as it is on the wire, piece by piece. Raises an httpx2.HTTPError where it breaks off."""
         with _failing_as_httpx2(self._deadline):
-            while piece := self._answer.read1(_PIECE):
-                yield piece
-            if self._answer.length:
-                raise http.client.IncompleteRead(b"", self._answer.length)
-        self._is_whole = True
+            while True:
+                if piece := self._answer.take():
+                    yield piece
+                if self._answer.is_whole:
+                    return
+                self._answer.feed(_read(self._connection.stream, self._deadline))
 
     def close(self) -> None:
         """Let others use the connection, where the answer was read to its end; else end it."""
@@ -93,7 +94,7 @@ class Exchange(httpx2.SyncByteStream):
             return
         self._is_closed = True
         self._busy.discard(self._connection)
-        if self._is_whole and not self._answer.will_close:
+        if self._answer.is_whole and self._answer.keeps_connection:
             self._connection.unused_since = time.monotonic()
             self._kept.append(self._connection)
         else:
@@ -144,7 +145,7 @@ class Connections(httpx2.BaseTransport):
         limits: Mapping[str, Any] = request.extensions
         deadline = limits.get("deadline") or Deadline(limits["timeout"]["read"])
         exchange = self.send(request.method, request.url, request.headers, request.read(), deadline)
-        return httpx2.Response(exchange.status, headers=list(exchange.headers.items()), stream=exchange)
+        return httpx2.Response(exchange.status, headers=exchange.headers, stream=exchange)
 
     def interrupt(self) -> None:
         """End what other threads wait for: their connections break at once, or as soon as they are made."""
@@ -244,35 +245,15 @@ def _request_head(request: str, headers: Mapping[str, str]) -> bytes:
     return f"{request} HTTP/1.1\r\n{fields}\r\n".encode("latin-1")
 
 
-def _read_head(stream: httpcore2.NetworkStream, method: str, deadline: Deadline) -> http.client.HTTPResponse:
-    reading = _Reading(stream, deadline)
-    answer = http.client.HTTPResponse(reading, method=method)  # type: ignore[arg-type]  # it asks for `makefile` alone
-    answer.begin()
-    reading.is_in_head = False
+def _read_head(stream: httpcore2.NetworkStream, method: str, deadline: Deadline) -> Answer:
+    answer = Answer(method)
+    while not answer.has_head:
+        answer.feed(_read(stream, deadline))
     return answer
 
 
-class _Reading(io.RawIOBase):
-    """A stream as `http.client` reads it."""
-
-    def __init__(self, stream: httpcore2.NetworkStream, deadline: Deadline) -> None:
-        self._stream = stream
-        self._deadline = deadline
-        self.is_in_head = True
-
-    def makefile(self, _: str) -> io.BufferedReader:
-        return io.BufferedReader(self)
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        data = self._stream.read(len(buffer), self._deadline.left_s())
-        if not data and self.is_in_head:
-            # `http.client` takes the end of a connection for the end of the headers
-            raise http.client.RemoteDisconnected("the server closed the connection without an answer")
-        buffer[: len(data)] = data
-        return len(data)
+def _read(stream: httpcore2.NetworkStream, deadline: Deadline) -> bytes:
+    return stream.read(_PIECE, deadline.left_s())
 
 
 @contextmanager
@@ -290,5 +271,3 @@ def _failing_as_httpx2(deadline: Deadline) -> Iterator[None]:
         raise httpx2.ConnectError(str(error)) from error
     except httpcore2.NetworkError as error:
         raise httpx2.NetworkError(str(error)) from error
-    except http.client.HTTPException as error:
-        raise httpx2.RemoteProtocolError(str(error)) from error

@@ -70,9 +70,9 @@ class Endpoint:
         deadline = Deadline(timeout_s)
         began = time.perf_counter()
         with closing(self._connections.send("POST", self._url, asked, body, deadline)) as exchange:
-            if exchange.status == 200 and "content-encoding" not in exchange.headers:
+            if exchange.status == 200 and not exchange.is_encoded:
                 return _received(exchange, began)
-            answer = httpx2.Response(exchange.status, headers=list(exchange.headers.items()), stream=exchange)
+            answer = httpx2.Response(exchange.status, headers=exchange.headers, stream=exchange)
             if not answer.has_redirect_location:
                 return self._read(answer, began)
         again = httpx2.Request("POST", self._url, headers=asked, content=body, extensions={"deadline": deadline})
