@@ -173,7 +173,7 @@ def _write_all(
 
     written += write_reports(table, found, summary, folder, [path for path in written if path.suffix == ".png"])
     if table.count and options.export:
-        from tau2_enhanced.analysis.table import export_events
+        from tau2_enhanced.analysis.export import export_events
 
         say(f"writing events.{options.export}")
         written.append(folder / f"events.{options.export}")

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from pathlib import Path
 
 import polars as pl
 
 from tau2_enhanced.analysis.log_lines import Lines, column_types
-from tau2_enhanced.analysis.output import written_whole
 from tau2_enhanced.logging.events import EVENT_TYPES, ModelCallEvent
 
 MODEL_CALLS = tuple(name for name, cls in EVENT_TYPES.items() if issubclass(cls, ModelCallEvent))
@@ -70,13 +68,6 @@ class EventTable:
     def count(self) -> int:
         return sum(frame.height for frame in self.frames.values())
 
-    def whole(self) -> pl.DataFrame:
-        """All events in one frame, with their `type`, in the order in which they began."""
-        if not self.frames:
-            return pl.DataFrame(schema={"type": pl.String(), **column_types("execution")})
-        typed = [frame.with_columns(pl.lit(kind).alias("type")) for kind, frame in self.frames.items()]
-        return pl.concat(typed, how="diagonal").sort("run", "start_ms", nulls_last=True)
-
     def chosen(self, choice: Choice) -> EventTable:
         """The table of the chosen events alone."""
         wanted = [kind for kind in self.frames if choice.type is None or kind in choice.type]
@@ -84,16 +75,6 @@ class EventTable:
         frames = {kind: frame for kind, frame in kept.items() if frame.height}
         partial = self.partial or len(wanted) < len(self.frames)
         return replace(self, frames=frames, partial=partial)
-
-
-def export_events(table: EventTable, path: Path) -> None:
-    """Write all events into one file, Parquet or CSV by its name. Raises UserMistake where it can't be written."""
-    events = table.whole()
-    with written_whole(path) as temporary:
-        if path.suffix == ".parquet":
-            events.write_parquet(temporary)
-        else:
-            events.write_csv(temporary)
 
 
 def to_table(lines: Lines) -> EventTable:
