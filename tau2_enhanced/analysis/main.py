@@ -133,9 +133,13 @@ def _read(options: argparse.Namespace, say: Callable[[str], None]) -> Sources:
 
     sources = read_sources(find_logs([*options.logs, *options.results], with_events=True), say)
     table = sources.table
-    if not table.count and not sources.results:
-        why = f": {table.broken} could not be read, the first: {table.broken_examples[0]}" if table.broken else ""
-        raise UserMistake(f"no events in these logs{why}")
+    if not table.count and not any(results.simulations for results in sources.results):
+        if sources.results:
+            raise UserMistake("no simulations in these results")
+        why = " run with --log-level PROFILE"
+        if table.broken:
+            why = f" {table.broken} could not be read, the first: {table.broken_examples[0]}"
+        raise UserMistake(f"no events in these logs:{why}")
     return sources
 
 

@@ -132,7 +132,8 @@ def test_the_analysis_loads_neither_tau2_nor_the_runner(run_local: RunLocal) -> 
     ("content", "said"),
     [
         (None, "can't be read: No such file or directory"),
-        ("", "no events in these logs"),
+        ("", "no events in these logs: run with --log-level PROFILE"),
+        ("INFO: a line of another program\n", "no events in these logs: run with --log-level PROFILE"),
         ("[INFO] 2026-03-14 09:26:53.589 thread=t type=run_start start_ms=1.000\n", "run with --log-level PROFILE"),
     ],
 )
@@ -147,6 +148,16 @@ def test_a_log_without_timing_is_one_line(
     assert said in err
     assert err.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_results_without_simulations_are_one_line(run_local: RunLocal, capsys: pytest.CaptureFixture[str]) -> None:
+    run = run_local("--domains", "mock", "--num-tasks", "1")
+    (results,) = run.folder.glob("outputs/*/mock.json")
+    results.write_text(json.dumps({**json.loads(results.read_text()), "simulations": []}))
+    capsys.readouterr()
+    assert analyse("--results", str(results)) == 2
+    assert capsys.readouterr().err.endswith(": no simulations in these results\n")
+    assert not Path("results").exists()
 
 
 def test_an_output_folder_that_is_a_file_is_one_line(run_local: RunLocal, capsys: pytest.CaptureFixture[str]) -> None:
