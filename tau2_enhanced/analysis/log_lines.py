@@ -19,7 +19,16 @@ import orjson
 import polars as pl
 
 from tau2_enhanced.analysis.line_pattern import column_types, pattern_of
-from tau2_enhanced.logging.events import EVENT_LINE, BrokenLine, ExecutionEvent, event_fields, parse_line, to_dict
+from tau2_enhanced.logging.events import (
+    CUT_LINE,
+    EVENT_LINE,
+    GLUED_LINE,
+    BrokenLine,
+    ExecutionEvent,
+    event_fields,
+    parse_line,
+    to_dict,
+)
 
 __all__ = ["Lines", "believed", "column_types", "json_column", "read_events", "read_lines", "read_pieces"]
 
@@ -88,7 +97,7 @@ def _read_piece(text: bytes) -> Lines:
 def read_lines(text: bytes, into: Lines) -> None:
     """Read all event lines of `text`. Other lines are passed over; broken ones are counted."""
     left = _read_by_type(_lines(text), into, quoted=False)
-    left = left.filter(left.str.contains(EVENT_LINE).fill_null(False))
+    left = left.filter(left.str.contains(f"{EVENT_LINE}|{CUT_LINE}|{GLUED_LINE}").fill_null(False))
     _read_one_by_one(_read_by_type(left, into, quoted=True), into)
 
 
@@ -101,8 +110,10 @@ def _read_by_type(lines: pl.Series, into: Lines, *, quoted: bool) -> pl.Series:
         # from the middle, since frequent types are best read first
         line = lines[lines.len() // 2]
         if line is None or _TYPE not in line:
-            # every event's line has a type, so these are none
-            lines = lines.filter(lines.str.contains(_TYPE, literal=True).fill_null(False))
+            # every event's line has a type, so these are none, or not whole
+            typed = lines.str.contains(_TYPE, literal=True).fill_null(False)
+            left.append(lines.filter(~typed & lines.str.contains(CUT_LINE)))
+            lines = lines.filter(typed)
             continue
         # a word that begins so is enough here: patterns tell types apart
         same = lines.str.contains(_TYPE + line.partition(_TYPE)[2].partition(" ")[0], literal=True).fill_null(False)

@@ -22,7 +22,9 @@ from tau2_enhanced.logging.schema import (
     usd,
 )
 from tau2_enhanced.logging.views import (
+    CUT_LINE,
     EVENT_LINE,
+    GLUED_LINE,
     HEAD_WORDS,
     PAIR,
     BrokenLine,
@@ -37,8 +39,10 @@ from tau2_enhanced.logging.views import (
 )
 
 __all__ = [
+    "CUT_LINE",
     "EVENT_LINE",
     "EVENT_TYPES",
+    "GLUED_LINE",
     "HEAD_WORDS",
     "PAIR",
     "AuditEvent",

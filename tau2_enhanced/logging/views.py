@@ -54,6 +54,13 @@ _PLACE = rf"(?:task={_VALUE} )?(?:thread={_VALUE} )?type="
 EVENT_LINE = f"^{' '.join(HEAD_WORDS)} {_PLACE}"
 """A regular expression for the beginning of every line that is an event."""
 _HEAD = re.compile(f"({HEAD_WORDS[0]}) ({HEAD_WORDS[1]} {HEAD_WORDS[2]}) (?={_PLACE})")
+_CUT_VALUE = r'(?:"(?:[^"\\]|\\.)*["\\]?|\S*)'
+_CUT_WORD = f"(?:t?|ta|tas|task|th|thr|thre|threa|thread|ty|typ|type|(?:task|thread)={_CUT_VALUE})"
+CUT_LINE = rf"^{' '.join(HEAD_WORDS)} (?:task={_VALUE} )?(?:thread={_VALUE} )?{_CUT_WORD}$"
+"""A regular expression for what is left of an event's line that was cut before its type."""
+GLUED_LINE = rf"^\S.*{' '.join(HEAD_WORDS)} {_PLACE}"
+"""A regular expression for the beginning of a line in which an event follows something else, at once or later."""
+_DAMAGED = re.compile(f"{CUT_LINE}|{GLUED_LINE}")
 _NOT_IN_KEYS = re.compile(r'[\s="\x00-\x1f\x7f-\xa0\ud800-\udfff]+')
 
 
@@ -139,6 +146,8 @@ def parse_line(line: str) -> ExecutionEvent | None:
     """The event of a log line; None for a line that is none. Raises BrokenLine for a damaged one."""
     head = _HEAD.match(line)
     if head is None:
+        if _DAMAGED.match(line):
+            raise BrokenLine("an event's line, cut or glued to another")
         return None
     try:
         pairs = parse_pairs(line[head.end() :].rstrip("\r\n"))

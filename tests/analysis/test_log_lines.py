@@ -100,6 +100,22 @@ def test_broken_lines_are_counted_and_shown(line: str, why: str) -> None:
     assert len(rows(lines, "tool_call")) == 2
 
 
+@pytest.mark.parametrize("end", [36, 45, 60, 62])
+def test_what_is_left_of_a_line_is_counted_wherever_it_was_cut(end: int) -> None:
+    message = "[INFO] 2026-03-14 09:26:53.589 task=1 thread=t | a message\n"
+    for others in (LINE + "\n", message, message * 9 + LINE + "\n"):
+        lines = read(others + LINE[:end] + "\n" + others)
+        assert (lines.broken, lines.general) == (1, 1)
+        assert lines.broken_examples == [f"an event's line, cut or glued to another: {LINE[:end]}"]
+
+
+@pytest.mark.parametrize("first", [LINE[:3], LINE[:20], LINE[:40], LINE[:60], "2026-03-14T09:26:53Z stdout F "])
+def test_an_event_behind_something_else_is_counted(first: str) -> None:
+    lines = read(f"{LINE}\n{first}{LINE}\n{LINE}\n")
+    assert (lines.broken, len(rows(lines, "tool_call"))) == (1, 2)
+    assert lines.broken_examples[0].startswith("an event's line, cut or glued to another: ")
+
+
 def test_bytes_that_are_no_utf8_break_their_line_alone() -> None:
     lines = read(LINE.encode() + b"\n" + LINE.encode().replace(b"get_order", b"get_\xff") + b"\n")
     assert (lines.broken, len(rows(lines, "tool_call"))) == (1, 1)

@@ -67,6 +67,15 @@ def test_two_lines_glued_without_a_newline_are_broken() -> None:
     assert isinstance(read(RAW + RAW), BrokenLine)
 
 
+def test_a_line_cut_after_its_time_or_glued_to_another_is_never_passed_over() -> None:
+    head = len("[PROFILE] 2026-03-14 09:26:53.589 ")
+    for end in range(1, len(RAW)):
+        assert not isinstance(read(RAW[:end]), BrokenLine) or end >= head
+        assert read(RAW[:end]) is not None or end < head
+        assert read(RAW[:end] + RAW) is not None
+    assert isinstance(read(b"[INFO] 2026-03-14 09:26:53.589 thread=t | a message" + RAW), BrokenLine)
+
+
 @thorough
 @given(st.lists(st.tuples(st.integers(0, len(RAW) - 1), st.binary(max_size=3)), min_size=1, max_size=4))
 def test_changed_bytes_never_raise_anything_else(changes: list[tuple[int, bytes]]) -> None:
@@ -92,6 +101,7 @@ def test_any_rest_of_a_line_that_begins_well_never_raises_anything_else(rest: st
         "    type=llm_call duration_ms=1.0",
         "[PROFILE] 2026-03-14 09:26:53.5",
         "[INFO] 2026-03-14 09:26:53.589 thread=MainThread run started",
+        "[INFO] 2026-03-14 09:26:53.589 task=1 thread=t | a message",
         "[DEBUG] 2026-03-14 09:26:53.589 task=1 thread=t trial=0 step=2 calling get_order",
         "2026-03-14 09:26:53.589 | INFO | type=llm_call",
     ],

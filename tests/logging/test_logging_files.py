@@ -118,7 +118,8 @@ def test_a_torn_last_line_is_ended_before_anything_is_appended(tmp_path: Path, t
     for name in ("tau2_retail.log", "eval_retail.log"):
         lines = (tmp_path / name).read_bytes().splitlines()
         assert lines.count(torn) == 1
-        assert sum(parse_line(line.decode(errors="replace")) is not None for line in lines) == 2
+        whole = [line for line in lines if line != torn]
+        assert sum(parse_line(line.decode(errors="replace")) is not None for line in whole) == 2
 
 
 def test_a_whole_last_line_gets_no_empty_one_behind_it(tmp_path: Path) -> None:
