@@ -39,9 +39,11 @@ def export_events(table: EventTable, path: Path) -> None:
             else:
                 events.sink_csv(temporary)
         except pl.exceptions.ComputeError as error:
-            # a full disk comes as one of these, with the system's number in its text
+            # how a full disk is said depends on what was being written of the file
             if number := re.search(r"\(os error (\d+)\)", str(error)):
                 raise OSError(int(number[1]), os.strerror(int(number[1]))) from None
+            if str(error).startswith("parquet: "):
+                raise OSError(str(error)) from None
             raise
 
 

@@ -81,14 +81,15 @@ def test_types_that_use_a_key_differently_share_its_column(exported: Exported) -
 
 
 @pytest.mark.parametrize("form", ["parquet", "csv"])
-def test_a_full_disk_is_one_sentence_and_leaves_no_file(tmp_path: Path, form: str) -> None:
+@pytest.mark.parametrize("room", [2, 100, 1000, 3000])
+def test_a_full_disk_is_one_sentence_and_leaves_no_file(tmp_path: Path, form: str, room: int) -> None:
     log = tmp_path / "eval.log"
     log.write_text("".join(line("a", ms, f"seen colour={ms * 7919 % 10007}") + "\n" for ms in range(1000)))
     table = read_table([log])
     _, hard = limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
-        with pytest.raises(UserMistake, match=rf"events\.{form} can't be written: File too large"):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
+        with pytest.raises(UserMistake, match=rf"events\.{form} can't be written: [^\n]+$"):
             export_events(table, tmp_path / f"events.{form}")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
