@@ -20,7 +20,7 @@ from tau2_enhanced.analysis.trace.counters import counters, server_counters
 from tau2_enhanced.analysis.trace.json_text import json_objects
 from tau2_enhanced.analysis.trace.spans import Place, Timeline, nested, timeline
 
-_EVENTS_PER_PART = 50_000
+_EVENTS_PER_PART = 100_000
 _WAIT_FIELDS = ("run", "sim", "domain", "task", "trial", "step", "model", "attempts", "retry_wait_ms", "error_type")
 
 
