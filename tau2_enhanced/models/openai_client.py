@@ -151,17 +151,31 @@ def read_reply(body: Mapping[str, Any]) -> Reply:
         )
         for index, call in enumerate(message.get("tool_calls") or [])
     ]
-    usage = body.get("usage") or {}
     return Reply(
         content=_content_text(message.get("content")),
         tool_calls=calls,
-        usage=Usage(
-            input_tokens=usage.get("prompt_tokens"),
-            output_tokens=usage.get("completion_tokens"),
-            cached_tokens=(usage.get("prompt_tokens_details") or {}).get("cached_tokens"),
-        ),
+        usage=_read_usage(body.get("usage") or {}),
         raw=choice,
     )
+
+
+def _read_usage(usage: Mapping[str, Any]) -> Usage:
+    prompt = usage.get("prompt_tokens_details") or {}
+    return Usage(
+        input_tokens=usage.get("prompt_tokens"),
+        output_tokens=_output_tokens(usage),
+        cached_tokens=prompt.get("cached_tokens"),
+        cache_write_tokens=prompt.get("cache_write_tokens"),
+    )
+
+
+def _output_tokens(usage: Mapping[str, Any]) -> int | None:
+    """Those of reasoning are part of `completion_tokens`, but beside them at xAI, as the total then tells."""
+    answer: int | None = usage.get("completion_tokens")
+    reasoning = (usage.get("completion_tokens_details") or {}).get("reasoning_tokens")
+    if answer and reasoning and usage.get("total_tokens") == (usage.get("prompt_tokens") or 0) + answer + reasoning:
+        return answer + int(reasoning)
+    return answer
 
 
 def _content_text(value: Any) -> str | None:

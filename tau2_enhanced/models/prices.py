@@ -85,13 +85,16 @@ class PriceBook:
 
         import genai_prices
 
+        # OpenAI's count of what was written is "unadjusted", and more than the rest of the prompt has no price
+        read = min(usage.cached_tokens or 0, usage.input_tokens or 0)
+        written = min(usage.cache_write_tokens or 0, (usage.input_tokens or 0) - read)
         try:
             tokens = genai_prices.Usage(
                 input_tokens=usage.input_tokens,
                 output_tokens=usage.output_tokens,
-                cache_read_tokens=usage.cached_tokens or None,
-                cache_write_tokens=usage.cache_write_tokens or None,
-                cache_write_1h_tokens=usage.cache_write_1h_tokens or None,
+                cache_read_tokens=read or None,
+                cache_write_tokens=written or None,
+                cache_write_1h_tokens=min(usage.cache_write_1h_tokens or 0, written) or None,
             )
             return float(genai_prices.calc_price(tokens, model, provider_id=provider).total_price)
         except ValueError as error:

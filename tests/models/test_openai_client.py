@@ -162,6 +162,24 @@ def test_tokens_are_read_with_those_from_the_cache(server: ScriptedServer, conne
     assert connect(server.url).complete(ASKED).usage == Usage(900, 20, 640)
 
 
+def test_tokens_are_read_with_those_written_to_the_cache(server: ScriptedServer, connect: Connect) -> None:
+    details = {"cached_tokens": 640, "cache_write_tokens": 200}
+    server.answers(server.text(usage={"prompt_tokens": 900, "completion_tokens": 20, "prompt_tokens_details": details}))
+    assert connect(server.url).complete(ASKED).usage == Usage(900, 20, 640, 200)
+
+
+@pytest.mark.parametrize(
+    ("total", "output"), [(1000, 100), (1070, 170), (None, 100)], ids=["as OpenAI", "as xAI", "not said"]
+)
+def test_tokens_of_reasoning_count_once_wherever_they_are_counted(
+    server: ScriptedServer, connect: Connect, total: int | None, output: int
+) -> None:
+    details = {"reasoning_tokens": 70}
+    usage = {"prompt_tokens": 900, "completion_tokens": 100, "total_tokens": total}
+    server.answers(server.text(usage={**usage, "completion_tokens_details": details}))
+    assert connect(server.url).complete(ASKED).usage.output_tokens == output
+
+
 @pytest.mark.parametrize(
     ("usage", "expected"),
     [

@@ -31,6 +31,27 @@ def test_what_is_written_to_the_cache_has_its_own_price() -> None:
     assert PriceBook({}).cost_usd("anthropic", "claude-opus-4-6", usage) == pytest.approx(0.05 + 0.03 + 0.1875)
 
 
+def test_what_openai_writes_to_its_cache_has_its_own_price() -> None:
+    # GPT-6 Sol: input 2, read from the cache 0.2, written to it 2.5, output 10
+    body = {
+        "choices": [{"message": {"role": "assistant", "content": "Hi"}}],
+        "usage": {
+            "prompt_tokens": 10_000,
+            "completion_tokens": 1_000,
+            "total_tokens": 11_000,
+            "prompt_tokens_details": {"cached_tokens": 2_000, "cache_write_tokens": 5_000},
+        },
+    }
+    expected = (3_000 * 2 + 2_000 * 0.2 + 5_000 * 2.5 + 1_000 * 10) / 1e6
+    assert PriceBook({}).cost_usd("openai", "gpt-6-sol", read_reply(body).usage) == pytest.approx(expected)
+
+
+def test_more_written_to_the_cache_than_the_prompt_has_is_still_priced() -> None:
+    book, usage = PriceBook({}), Usage(10_000, 0, 8_000, 9_000, 9_000)
+    assert book.cost_usd("openai", "gpt-6-sol", usage) == pytest.approx((8_000 * 0.2 + 2_000 * 2.5) / 1e6)
+    assert book.cost_usd("anthropic", "claude-opus-5", usage) == pytest.approx((8_000 * 0.5 + 2_000 * 10) / 1e6)
+
+
 def test_what_is_kept_for_an_hour_is_dearer_to_write() -> None:
     # Claude Sonnet 4.5: input 3, written for five minutes 3.75, for an hour 6
     usage = Usage(10_000, 0, None, 4_000, 3_000)
