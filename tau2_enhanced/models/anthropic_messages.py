@@ -211,10 +211,12 @@ def read_usage(usage: Mapping[str, Any]) -> Usage:
     the cache and what was written to it; ours hold both."""
     uncached = usage.get("input_tokens")
     read, written = usage.get("cache_read_input_tokens"), usage.get("cache_creation_input_tokens")
+    speed = usage.get("speed")
     return Usage(
         input_tokens=None if uncached is None else uncached + (read or 0) + (written or 0),
         output_tokens=usage.get("output_tokens"),
         cached_tokens=read,
         cache_write_tokens=written,
         cache_write_1h_tokens=(usage.get("cache_creation") or {}).get("ephemeral_1h_input_tokens"),
+        service={"speed": speed} if isinstance(speed, str) else {},
     )

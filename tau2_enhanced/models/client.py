@@ -39,7 +39,7 @@ class RequestedCall:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one call; None where the provider did not say."""
+    """Tokens of one call, and what else decides on its price; None where the provider did not say."""
 
     input_tokens: int | None = None
     """All tokens of the prompt, those read from a cache included."""
@@ -51,6 +51,8 @@ class Usage:
     """Those of `input_tokens` that were written to the cache, where the provider has a price for that."""
     cache_write_1h_tokens: int | None = None
     """Those of `cache_write_tokens` that are kept for an hour, which is dearer."""
+    service: Mapping[str, str] = field(default_factory=dict)
+    """How the provider says it served the call, where that has prices of its own: by `service_tier` or `speed`."""
 
 
 @dataclass(frozen=True, slots=True)

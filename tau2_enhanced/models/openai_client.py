@@ -154,18 +154,20 @@ def read_reply(body: Mapping[str, Any]) -> Reply:
     return Reply(
         content=_content_text(message.get("content")),
         tool_calls=calls,
-        usage=_read_usage(body.get("usage") or {}),
+        usage=_read_usage(body),
         raw=choice,
     )
 
 
-def _read_usage(usage: Mapping[str, Any]) -> Usage:
+def _read_usage(body: Mapping[str, Any]) -> Usage:
+    usage, tier = body.get("usage") or {}, body.get("service_tier")
     prompt = usage.get("prompt_tokens_details") or {}
     return Usage(
         input_tokens=usage.get("prompt_tokens"),
         output_tokens=_output_tokens(usage),
         cached_tokens=prompt.get("cached_tokens"),
         cache_write_tokens=prompt.get("cache_write_tokens"),
+        service={"service_tier": tier} if isinstance(tier, str) else {},
     )
 
 

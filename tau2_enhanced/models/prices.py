@@ -96,7 +96,8 @@ class PriceBook:
                 cache_write_tokens=written or None,
                 cache_write_1h_tokens=min(usage.cache_write_1h_tokens or 0, written) or None,
             )
-            return float(genai_prices.calc_price(tokens, model, provider_id=provider).total_price)
+            priced = genai_prices.calc_price(tokens, model, provider_id=provider, price_context=usage.service)
+            return float(priced.total_price)
         except ValueError as error:
             raise LookupError(model) from error
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tau2_enhanced.errors import UserMistake
+from tau2_enhanced.models.anthropic_messages import read_usage
 from tau2_enhanced.models.client import Usage
 from tau2_enhanced.models.openai_client import read_reply
 from tau2_enhanced.models.prices import FREE, Price, PriceBook, parse_price
@@ -50,6 +51,27 @@ def test_more_written_to_the_cache_than_the_prompt_has_is_still_priced() -> None
     book, usage = PriceBook({}), Usage(10_000, 0, 8_000, 9_000, 9_000)
     assert book.cost_usd("openai", "gpt-6-sol", usage) == pytest.approx((8_000 * 0.2 + 2_000 * 2.5) / 1e6)
     assert book.cost_usd("anthropic", "claude-opus-5", usage) == pytest.approx((8_000 * 0.5 + 2_000 * 10) / 1e6)
+
+
+@pytest.mark.parametrize(
+    ("tier", "usd"),
+    # GPT-6 Sol: input 2 and output 10; flex half of it, priority twice; a tier nobody knows is the usual one
+    [(None, 0.030), ("default", 0.030), ("flex", 0.015), ("priority", 0.060), ("on_demand", 0.030)],
+)
+def test_a_service_tier_has_prices_of_its_own(tier: str | None, usd: float) -> None:
+    body = {
+        "choices": [{"message": {"role": "assistant", "content": "Hi"}}],
+        "service_tier": tier,
+        "usage": {"prompt_tokens": 10_000, "completion_tokens": 1_000},
+    }
+    assert PriceBook({}).cost_usd("openai", "gpt-6-sol", read_reply(body).usage) == pytest.approx(usd)
+
+
+@pytest.mark.parametrize(("speed", "usd"), [(None, 0.075), ("standard", 0.075), ("fast", 0.150)])
+def test_claude_in_fast_mode_has_a_price_of_its_own(speed: str | None, usd: float) -> None:
+    # Claude Opus 5: input 5 and output 25, fast 10 and 50
+    usage = read_usage({"input_tokens": 10_000, "output_tokens": 1_000, "speed": speed})
+    assert PriceBook({}).cost_usd("anthropic", "claude-opus-5", usage) == pytest.approx(usd)
 
 
 def test_what_is_kept_for_an_hour_is_dearer_to_write() -> None:
