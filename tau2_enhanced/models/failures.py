@@ -21,7 +21,9 @@ ModelCallError
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
 
 from tau2_enhanced.errors import Tau2EnhancedError
 from tau2_enhanced.logging.redaction import scrub
@@ -130,7 +132,7 @@ class JudgeFailed(CallFailed):
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Seconds that a server asks to wait. An HTTP date, which no model server sends, is not read."""
+    """Seconds that a server asks to wait, said as such or, as gateways do, as the time when the wait is over."""
     for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         try:
             seconds = float(headers[name]) * scale
@@ -138,4 +140,16 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
             continue
         if math.isfinite(seconds):
             return max(0.0, seconds)
-    return None
+    until = _http_time(headers.get("retry-after"))
+    if until is None:
+        return None
+    # the server's clock need not be ours
+    return max(0.0, until - (_http_time(headers.get("date")) or time.time()))
+
+
+def _http_time(text: str | None) -> float | None:
+    """Seconds since 1970 of an HTTP date; None where it is none."""
+    try:
+        return parsedate_to_datetime(text).timestamp() if text else None
+    except (ValueError, OverflowError):
+        return None

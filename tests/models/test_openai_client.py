@@ -3,9 +3,11 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,6 +24,7 @@ from tau2_enhanced.models.failures import (
     ModelCallError,
     RequestRefused,
     TransientFailure,
+    retry_after_s,
 )
 from tau2_enhanced.models.http import encoded
 from tau2_enhanced.models.openai_client import OpenAIClient
@@ -212,7 +215,9 @@ def test_a_refused_key_is_an_authentication_failure(server: ScriptedServer, conn
         ({"retry-after-ms": "250", "Retry-After": "7"}, 0.25),
         ({"retry-after-ms": "soon", "Retry-After": "7"}, 7.0),
         ({"Retry-After": "-3"}, 0.0),
-        ({"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}, None),
+        ({"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}, 0.0),
+        ({"Retry-After": "Wed, 99 Oct 2026 07:28:00 GMT"}, None),
+        ({"Retry-After": "soon"}, None),
         ({"Retry-After": "inf"}, None),
         ({}, None),
     ],
@@ -224,6 +229,16 @@ def test_a_rate_limit_says_how_long_to_wait(
     failure = failure_of(connect(server.url))
     assert isinstance(failure, TransientFailure)
     assert (failure.error_type, failure.retry_after_s) == ("rate_limit", seconds)
+
+
+def test_a_time_until_which_to_wait_is_one_by_the_servers_clock(server: ScriptedServer, connect: Connect) -> None:
+    # the server adds the date by itself
+    server.answers(server.error(429, "Slow down", {"Retry-After": formatdate(time.time() + 90, usegmt=True)}))
+    failure = failure_of(connect(server.url))
+    assert isinstance(failure, TransientFailure)
+    assert failure.retry_after_s == pytest.approx(90.0, abs=5.0)
+    behind = {"retry-after": "Wed, 21 Oct 2026 07:28:09 GMT", "date": "Wed, 21 Oct 2026 07:28:00 GMT"}
+    assert retry_after_s(behind) == 9.0
 
 
 @pytest.mark.parametrize("status", [408, 409, 500, 502, 503, 529])
