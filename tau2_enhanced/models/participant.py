@@ -35,6 +35,12 @@ _EVENTS: Mapping[str, Callable[..., ModelCallEvent]] = {
     "judge": EvaluatorEvent,
 }
 _RENAMED = {"max_tokens": "max_completion_tokens"}
+_BROKEN_OFF = {
+    "length": "the limit of tokens cut the answer off",
+    "max_tokens": "the limit of tokens cut the answer off",
+    "content_filter": "the provider's content filter cut the answer off",
+}
+"""By OpenAI's `finish_reason` or Anthropic's `stop_reason`. Anthropic's refusals its client tells of."""
 _THINKING = re.compile(r"\A(?:(?!<think>).)*?</think>|<think>.*?(?:</think>|\Z)", re.DOTALL)
 _FENCED = re.compile(r"```(?:json)?\s*(.*?)\s*```", re.DOTALL)
 
@@ -205,12 +211,16 @@ class Participant:
             emit(event)
 
     def _read(self, reply: Reply, cost: float | None, judgements: int | None, tool_choice: str | None) -> Answer:
+        broken_off = how_broken_off(reply.raw)
+        if broken_off:
+            _logger.warning("%s: %s", self.spec.name, broken_off)
         content = without_thinking(reply.content)
         calls = [ToolRequest(call.id, call.name, read_arguments(call)) for call in reply.tool_calls]
         if self.role == "judge":
             content = read_judgement(content, judgements)
         elif not calls and not (content and content.strip()):
-            raise EmptyAnswer("the answer holds neither text nor a tool call")
+            why = f": {broken_off}" if broken_off else ""
+            raise EmptyAnswer(f"the answer holds neither text nor a tool call{why}")
         elif not calls and tool_choice == "required":
             raise EmptyAnswer("the answer holds no tool call, and one is required")
         return Answer(content, calls, reply.usage, cost, reply.raw)
@@ -238,6 +248,14 @@ def without_thinking(content: str | None) -> str | None:
     The opening tag may have stood in the prompt, the closing one may never have come.
     """
     return content if content is None or "think>" not in content else _THINKING.sub("", content).strip()
+
+
+def how_broken_off(raw: Mapping[str, Any]) -> str | None:
+    """What kept an answer from being all that the model had to say; None where nothing did."""
+    refusal = (raw.get("message") or {}).get("refusal")
+    if isinstance(refusal, str) and refusal:
+        return f"the model refuses to answer: {refusal[:200]!r}"
+    return _BROKEN_OFF.get(str(raw.get("finish_reason") or raw.get("stop_reason")))
 
 
 def read_arguments(call: RequestedCall) -> dict[str, Any]:

@@ -61,6 +61,13 @@ class Asked:
 Ask = Callable[..., Asked]
 
 
+def ended_by(reason: str, response: Response) -> Response:
+    """The completion with another `finish_reason`."""
+    status, headers, body = response
+    assert isinstance(body, dict)
+    return status, headers, {**body, "choices": [{**body["choices"][0], "finish_reason": reason}]}
+
+
 @pytest.fixture
 def ask(server: ScriptedServer, connect: Callable[..., OpenAIClient]) -> Ask:
     def ask(
@@ -122,6 +129,34 @@ def test_one_broken_call_among_good_ones_is_broken(server: ScriptedServer, ask: 
 def test_empty_answers_are_asked_for_again(server: ScriptedServer, ask: Ask, content: str | None) -> None:
     server.answers(server.text(content), server.text(content), server.text("at last"))
     assert ask().answer().content == "at last"
+
+
+@pytest.mark.parametrize(
+    ("reason", "message", "said"),
+    [
+        ("length", {"content": None}, "the limit of tokens cut the answer off"),
+        ("content_filter", {"content": ""}, "the provider's content filter cut the answer off"),
+        ("stop", {"content": None, "refusal": "I can't help."}, 'the model refuses to answer: "I can\'t help."'),
+    ],
+)
+def test_an_empty_answer_says_why_it_is_empty(
+    server: ScriptedServer, ask: Ask, reason: str, message: dict[str, Any], said: str
+) -> None:
+    server.answers(*[ended_by(reason, server.message(**message))] * 3)
+    with pytest.raises(EmptyAnswer) as failure:
+        ask().answer()
+    assert str(failure.value) == f"the answer holds neither text nor a tool call: {said}"
+
+
+def test_a_text_that_was_cut_off_is_taken_and_said(
+    server: ScriptedServer, ask: Ask, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.answers(ended_by("length", server.text("You owe me")), server.text("Bye"))
+    asked = ask()
+    assert asked.answer().content == "You owe me"
+    assert caplog.messages == ["m: the limit of tokens cut the answer off"]
+    assert asked.answer().content == "Bye"
+    assert len(caplog.messages) == 1
 
 
 def test_an_answer_empty_three_times_is_the_models_failure(server: ScriptedServer, ask: Ask) -> None:
