@@ -99,6 +99,29 @@ def test_tasks_that_are_not_there_are_one_line(capsys: pytest.CaptureFixture[str
     assert capsys.readouterr().err.startswith(f"tau2-enhanced serve: {said}")
 
 
+@pytest.mark.parametrize(
+    ("flag", "value", "said"),
+    [
+        ("--latency", "5:1", "'5:1' is neither seconds nor A:B"),
+        ("--latency", "-1", "'-1' is neither seconds nor A:B"),
+        ("--latency", "nan", "'nan' is neither seconds nor A:B"),
+        ("--tokens-per-second", "0", "'0' is no number above 0"),
+        ("--tokens-per-second", "fast", "'fast' is no number above 0"),
+        ("--fail-every", "-2", "'-2' is no whole number from 0 on"),
+    ],
+)
+def test_a_pace_or_a_fault_that_can_not_be_is_one_line(
+    capsys: pytest.CaptureFixture[str], flag: str, value: str, said: str
+) -> None:
+    with pytest.raises(SystemExit) as left:
+        # without a port to listen on, so that it ends where the flag is taken
+        cli.main(["serve", "--port", "-1", f"{flag}={value}"])
+    assert left.value.code == 2
+    err = capsys.readouterr().err
+    assert f"argument {flag}: {said}" in err
+    assert err.count("\n") == 1
+
+
 def test_what_can_not_be_replayed_is_one_line(
     run_local: RunLocal, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

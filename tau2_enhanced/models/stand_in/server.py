@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import itertools
 import json
+import math
 import random
 import sys
 from collections.abc import Awaitable, Callable, Mapping
@@ -177,11 +178,11 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--latency", type=_range, default=(0.0, 0.0), metavar="A[:B]", help="seconds until an answer's first token"
     )
-    parser.add_argument("--tokens-per-second", type=float, metavar="N", help="after the first token")
-    parser.add_argument("--fail-every", type=int, default=0, metavar="N", help="answer each Nth request with HTTP 500")
-    parser.add_argument("--hang-every", type=int, default=0, metavar="N", help="never answer each Nth request")
+    parser.add_argument("--tokens-per-second", type=_rate, metavar="N", help="after the first token")
+    parser.add_argument("--fail-every", type=_every, default=0, metavar="N", help="answer each Nth request by HTTP 500")
+    parser.add_argument("--hang-every", type=_every, default=0, metavar="N", help="never answer each Nth request")
     parser.add_argument(
-        "--break-every", type=int, default=0, metavar="N", help="break the call in each Nth answer that has one"
+        "--break-every", type=_every, default=0, metavar="N", help="break the call in each Nth answer that has one"
     )
     parser.add_argument("--no-calls", action="store_true", help="only talk, as a model that fails every task")
 
@@ -196,11 +197,32 @@ def faults_of(options: argparse.Namespace) -> Faults:
 
 def _range(text: str) -> tuple[float, float]:
     """`A:B`, or `A` for both."""
-    least, _, most = text.partition(":")
+    first, _, last = text.partition(":")
     try:
-        return float(least), float(most or least)
+        least, most = float(first), float(last or first)
+        if not 0 <= least <= most < math.inf:
+            raise ValueError
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is neither seconds nor A:B, like 0.2:0.8") from None
+    return least, most
+
+
+def _rate(text: str) -> float:
+    try:
+        if not 0 < (rate := float(text)) < math.inf:
+            raise ValueError
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0") from None
+    return rate
+
+
+def _every(text: str) -> int:
+    try:
+        if (every := int(text)) < 0:
+            raise ValueError
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 on") from None
+    return every
 
 
 def main() -> None:
