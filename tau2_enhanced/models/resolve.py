@@ -70,6 +70,8 @@ def parse_model(
         raise UserMistake(f"--{role}-args: api_key and base_url must be texts")
     if given == GOLD:
         return ModelSpec(given, GOLD, GOLD, None, None, arguments)
+    if given == REPLAY_PREFIX:
+        raise UserMistake(f"{_flag(role, 'model')} {given} names no file: use replay:RESULTS.json")
     if given.startswith(REPLAY_PREFIX):
         return ModelSpec(given, REPLAY, given.removeprefix(REPLAY_PREFIX), None, None, arguments)
     provider, name = _split(given, base_url, role)

@@ -114,8 +114,9 @@ def connect(
     Raises UserMistake for a server that can't be reached, a key that is refused or a model that is not there.
     """
     everyone = [*specs.values(), *experts.values()]
-    free = {f"{spec.provider}/{spec.name}": FREE for spec in everyone if spec.provider in (GOLD, REPLAY)}
-    prices = PriceBook({**free, **dict(parse_price(text) for text in options.prices)})
+    own = dict(map(parse_price, options.prices))
+    unpaid = [spec for spec in everyone if spec.provider in (GOLD, REPLAY) and spec.name not in own]
+    prices = PriceBook({**{f"{spec.provider}/{spec.name}": FREE for spec in unpaid}, **own})
     unpriced = [spec for spec in everyone if prices.price(spec.provider, spec.name) is None]
     if options.max_cost is not None and unpriced:
         given = unpriced[0].given

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from tau2_enhanced.errors import UserMistake
+from tau2_enhanced.models.prices import parse_price
 from tau2_enhanced.models.resolve import GOLD, REPLAY_PREFIX, url_without_secrets
 from tau2_enhanced.tau2_versions import DEFAULT_MODEL
 
@@ -123,7 +124,7 @@ class RunOptions:
             self.user_model = self.agent_model if plays_both else DEFAULT_MODEL
 
     def check(self) -> None:
-        """Raise UserMistake for numbers that no run can have."""
+        """Raise UserMistake for numbers that no run can have, and for prices that can't be read."""
         for name, least in (
             ("num_trials", 1),
             ("max_steps", 1),
@@ -146,6 +147,8 @@ class RunOptions:
             limit = getattr(self, name)
             if limit is not None and not limit > 0:
                 raise UserMistake(f"{_flag(name)} must be more than 0, not {limit:g}")
+        for text in self.prices:
+            parse_price(text)
         if self.record_replays and not self.enhanced:
             raise UserMistake("--record-replays goes with --enhanced")
         if (self.context_limit is None) != (self.context_strategy == "none"):

@@ -94,7 +94,7 @@ def test_experts_that_are_not_offered_are_never_asked(run_local: RunLocal) -> No
 
 
 def test_experts_have_an_account_of_their_own(run_local: RunLocal) -> None:
-    run = run_local(*WITH_EXPERTS, "--price", "gold/gold=1/10")
+    run = run_local(*WITH_EXPERTS, "--price", "gold=1/10")
     asked = [event for domain in ("mock", "retail") for event in run.events(domain, "expert_call")]
     spent = sum(event.cost_usd or 0.0 for event in asked if isinstance(event, ExpertCallEvent))
     assert spent > 0

@@ -33,6 +33,8 @@ from support import CHECKOUT, MOCK_TASKS, RunLocal, Spawn
         (["--agent-args", "temperature=1"], "expected a JSON object"),
         (["--agent-args", "[1]"], "expected a JSON object"),
         (["--price", "m=cheap"], "expected MODEL=IN/OUT"),
+        (["--price", "m=cheap", "--dry-run"], "expected MODEL=IN/OUT"),
+        (["--agent-model", "replay:"], "replay: names no file"),
         (["--run-id", "../up"], "can't be a folder's name"),
         (["--fast"], "unrecognized arguments: --fast"),
         (["--num", "3"], "unrecognized arguments"),
