@@ -85,7 +85,7 @@ class EnhancedRun:
         return results, paths
 
     def _outcomes(self, stop: Stop) -> Iterator[Outcome]:
-        pool = ThreadPool(self.options.max_concurrency)
+        pool = ThreadPool(self.options.max_concurrency, in_step=self.options.max_cost is not None)
         for outcome in pool.execute(self.plan.jobs, lambda job: simulate(job, self.bench), stop):
             try:
                 self.record.append(outcome)

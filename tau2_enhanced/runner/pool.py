@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from queue import Empty, Queue
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from tau2_enhanced.errors import Tau2EnhancedError
 from tau2_enhanced.logging import get_logger
@@ -52,17 +52,24 @@ class Executor(Protocol):
         """Outcomes in the order in which they end; ends early when `stop` says so."""
 
 
+class _Ended(NamedTuple):
+    outcome: Outcome
+    dealt_with: threading.Event
+
+
 class ThreadPool:
     """`size` worker threads, named worker-1 …; they never outlive the process."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, *, in_step: bool = False) -> None:
+        """`in_step`: a worker begins no job before its last one's outcome was dealt with, which may ask for a stop."""
         self._size = size
+        self._in_step = in_step
 
     def execute(self, jobs: Sequence[Job], work: Callable[[Job], Outcome], stop: Stop) -> Iterator[Outcome]:
         waiting = iter(jobs)
         taking = threading.Lock()
         # not a SimpleQueue: its `get`, when a signal comes just before its timeout, waits without one
-        ended: Queue[Outcome | BaseException | None] = Queue()
+        ended: Queue[_Ended | BaseException | None] = Queue()
 
         def run() -> None:
             try:
@@ -71,7 +78,10 @@ class ThreadPool:
                         job = next(waiting, None)
                     if job is None:
                         break
-                    ended.put(work(job))
+                    one = _Ended(work(job), threading.Event())
+                    ended.put(one)
+                    while self._in_step and not stop.reason and not one.dealt_with.wait(_POLL_S):
+                        pass
             except BaseException as error:  # the caller is to see what broke a worker, whatever it is
                 ended.put(error)
             finally:
@@ -92,9 +102,10 @@ class ThreadPool:
             if result is None:
                 running -= 1
             else:
-                yield result
+                yield result.outcome
+                result.dealt_with.set()
         # what ended in the moment of stopping is finished too
         while not ended.empty():
             result = ended.get()
-            if isinstance(result, Outcome):
-                yield result
+            if isinstance(result, _Ended):
+                yield result.outcome

@@ -168,7 +168,7 @@ def _execute(started: StartedRun, bench: Bench, backends: Backends, display: Dis
     display.start(tally, bench.running, backends.limits, [one for spread in backends.spreads for one in spread.servers])
     try:
         with watchdog.watching(), watch.watching(), dumping(watchdog.dump):
-            pool = ThreadPool(options.max_concurrency)
+            pool = ThreadPool(options.max_concurrency, in_step=options.max_cost is not None)
             for outcome in pool.execute(jobs, lambda job: simulate(job, bench), stop):
                 for kept in started.keeper.put(outcome):
                     tally.add(kept)

@@ -129,7 +129,7 @@ def test_max_cost_counts_experts_and_needs_their_price(run_local: RunLocal) -> N
     assert refused.code == 2
     assert "--max-cost needs the price of vllm/m" in refused.err
     run = run_local(*WITH_EXPERTS, "--price", "gold/gold=1/10", "--max-cost", "0.00001", "--max-concurrency", "1")
-    assert len(run.record) < 8
+    assert len(run.record) == 1
     assert run.summary["stopped"] == "--max-cost 1e-05 USD is reached"
 
 

@@ -54,6 +54,32 @@ def test_a_stop_lets_running_jobs_end_and_begins_none() -> None:
     assert stop.reason == "enough"
 
 
+def test_workers_in_step_begin_nothing_after_an_outcome_that_stops_the_run() -> None:
+    stop, begun, looked_at = Stop(), list[Job](), threading.Event()
+
+    def work(job: Job) -> Outcome:
+        begun.append(job)
+        return ended(job)
+
+    for outcome in ThreadPool(1, in_step=True).execute(JOBS, work, stop):
+        if outcome.task == "2":
+            # as long as it takes to put an outcome on record
+            looked_at.wait(0.3)
+            stop.request("enough")
+    assert begun == JOBS[:3]
+
+
+def test_workers_in_step_do_not_wait_for_one_who_has_gone() -> None:
+    stop = Stop()
+    outcomes = ThreadPool(1, in_step=True).execute(JOBS, ended, stop)
+    next(outcomes)
+    [worker] = [thread for thread in threading.enumerate() if thread.name == "worker-1"]
+    outcomes.close()
+    stop.request("interrupted")
+    worker.join(10)
+    assert not worker.is_alive()
+
+
 def test_a_stop_at_once_does_not_wait_for_a_hanging_job() -> None:
     stop, hangs, release = Stop(), threading.Event(), threading.Event()
 
