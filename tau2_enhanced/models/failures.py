@@ -62,8 +62,11 @@ class TransientFailure(CallFailed):
 
     @property
     def will_pass(self) -> bool:
-        """Whether to wait rather than to give up: a rate limit, a busy server that says for how long, one away."""
-        waits = self.error_type in ("rate_limit", UNREACHABLE)
+        """Whether to wait rather than to give up: a rate limit, a busy server that says for how long, one away.
+
+        529 is Anthropic's, and has no other meaning than that all its customers together ask too much.
+        """
+        waits = self.error_type in ("rate_limit", "http_529", UNREACHABLE)
         return waits or (self.for_load and self.retry_after_s is not None)
 
 

@@ -141,7 +141,10 @@ RATE_LIMIT = TransientFailure("slow down", error_type="rate_limit")
 BUSY = TransientFailure("busy", error_type="http_503", retry_after_s=1.0)
 
 
-@pytest.mark.parametrize("failure", [RATE_LIMIT, BUSY], ids=["429", "503 with Retry-After"])
+OVERLOADED = TransientFailure("overloaded", error_type="http_529")
+
+
+@pytest.mark.parametrize("failure", [RATE_LIMIT, BUSY, OVERLOADED], ids=["429", "503 with Retry-After", "529"])
 def test_waits_that_help_are_no_retries(failure: TransientFailure, clock: StillClock) -> None:
     client, attempts = FailingClient(*[failure] * 9), Attempts()
     reply = complete_with_retries(client, ASKED, attempts, retries=0, now_ms=clock.ms, sleep=sleeper(clock, []))
