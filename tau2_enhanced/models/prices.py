@@ -103,7 +103,8 @@ class PriceBook:
 
     def name_unpriced(self, provider: str, model: str) -> None:
         """Say, once for each model, that its price is unknown."""
-        name = f"{provider}/{model}"
+        # a checkpoint's path is what its user calls it
+        name = model if model.startswith("/") else f"{provider}/{model}"
         with self._lock:
             if name in self._unpriced:
                 return

@@ -165,6 +165,14 @@ def test_each_unpriced_model_is_named(caplog: pytest.LogCaptureFixture) -> None:
     assert len(caplog.records) == 2
 
 
+def test_a_checkpoint_is_named_by_its_path_which_then_takes_a_price(caplog: pytest.LogCaptureFixture) -> None:
+    assert PriceBook({}).cost_usd("vllm", "/models/mine", Usage(1, 1)) is None
+    assert "no price is known for /models/mine: " in caplog.text
+    said = caplog.text.partition("--price ")[2].partition("=")[0]
+    name, price = parse_price(f"{said}=1/2")
+    assert PriceBook({name: price}).cost_usd("vllm", "/models/mine", Usage(1_000_000, 1_000_000)) == 3
+
+
 @pytest.mark.parametrize("usage", [Usage(), Usage(10, None), Usage(None, 10)])
 def test_unknown_tokens_have_an_unknown_cost(usage: Usage) -> None:
     assert PriceBook({"m": Price(1, 1)}).cost_usd("vllm", "m", usage) is None
