@@ -240,9 +240,10 @@ def _redacted_text(text: str) -> str:
 
 
 def _message_line(record: logging.LogRecord, clean: Callable[[str], str]) -> str:
-    """`[LEVEL] time task=… thread=… trial=… step=… | text`, further lines indented; the text made `clean`."""
-    _, task, trial, step = record.tau2_task  # type: ignore[attr-defined]  # set in handle
-    names = {"task": task, "thread": record.threadName, "trial": trial, "step": step}
+    """`[LEVEL] time task=… thread=… domain=… trial=… step=… | text`, further lines indented; the text made `clean`."""
+    domain, task, trial, step = record.tau2_task  # type: ignore[attr-defined]  # set in handle
+    # the file's name says the domain, the screen shows all of them
+    names = {"task": task, "thread": record.threadName, "domain": domain, "trial": trial, "step": step}
     where = scrub(" ".join(f"{name}={quote(str(value))}" for name, value in names.items() if value is not None))
     text = str(record.msg)
     if record.exc_info and record.exc_info[0] is not None:

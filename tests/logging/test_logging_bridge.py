@@ -19,7 +19,7 @@ def test_a_loguru_message_arrives_with_task_and_level(tmp_path: Path, capfd: pyt
         logger.warning("100% of {braces} and %s")
     first, second = lines_of(tmp_path)
     assert first.startswith("[INFO] ")
-    assert first.endswith(" task=12 thread=MainThread step=3 | state is done")
+    assert first.endswith(" task=12 thread=MainThread domain=retail step=3 | state is done")
     assert second.startswith("[WARNING] ")
     assert second.endswith(" | 100% of {braces} and %s")
     assert (tmp_path / "eval_retail.log").read_bytes() == b""

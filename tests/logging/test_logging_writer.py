@@ -64,7 +64,7 @@ def test_a_message_line_has_level_time_task_and_thread(tmp_path: Path) -> None:
         log.error("outside")
     first, second = lines_of(session.full_logs[0])
     assert first.startswith("[WARNING] ")
-    assert first.endswith(' task="a b" thread=MainThread trial=1 step=3 | low on fuel')
+    assert first.endswith(' task="a b" thread=MainThread domain=retail trial=1 step=3 | low on fuel')
     assert second.startswith("[ERROR] ")
     assert second.endswith(" thread=MainThread | outside")
 
