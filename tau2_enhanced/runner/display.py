@@ -102,7 +102,7 @@ class PlainDisplay:
             waits = f", oldest: {_describe_running(oldest)}" if oldest is not None else ""
             busy = "".join(f", {describe_limit(limit)}" for limit in self._limits if limit.reduced)
             self._print(f"{_describe_tally(self._tally)}, {len(self._running)} running{waits}{busy}")
-            for line in _server_lines(self._servers):
+            for line in describe_servers(self._servers):
                 self._print(line)
 
     def _print(self, line: str) -> None:
@@ -142,7 +142,8 @@ class RichDisplay:
 
     def _render(self) -> RenderableType:
         busy = [Text(describe_limit(limit), style="yellow") for limit in self._limits if limit.reduced]
-        servers = [Text(line, style="dim", no_wrap=True) for line in _server_lines(self._servers)]
+        lines = describe_servers(self._servers)
+        servers = [Text(line, style="dim", overflow="ellipsis", no_wrap=True) for line in lines]
         return Group(self._bars(), *busy, *servers, self._tasks(len(busy) + len(servers)))
 
     def _bars(self) -> Table:
@@ -166,8 +167,11 @@ class RichDisplay:
         shown = oldest_first[: max(room, _FEWEST_TASK_ROWS)]
         for context in shown:
             step = f"step {context.step}" if context.step is not None else "starting"
-            task = Text(f"{context.domain} {context.task} #{context.trial}", overflow="ellipsis", no_wrap=True)
-            table.add_row(task, step, f"{_age_s(context):.1f} s", Text(_waiting(context), style="dim", no_wrap=True))
+            task = Text(f"{context.domain} {context.task}", overflow="ellipsis", no_wrap=True)
+            waits = Text(_waiting(context), style="dim", overflow="ellipsis", no_wrap=True)
+            # of its own, since a long task's name is cut
+            trial = Text(f"#{context.trial}", no_wrap=True)
+            table.add_row(task, trial, step, f"{_age_s(context):.1f} s", waits)
         if len(oldest_first) > len(shown):
             table.add_row(Text(f"… and {len(oldest_first) - len(shown)} more running", style="dim"))
         return table
@@ -181,11 +185,15 @@ def _on_screen(line: str) -> str:
 
 def describe(outcome: Outcome) -> str:
     """An outcome in one line."""
-    verdict = f"reward {outcome.reward:g}" if outcome.reward is not None else f"no verdict: {outcome.error_type}"
-    why = outcome.error_type if outcome.status is Status.VERDICT and outcome.error_type else outcome.termination_reason
+    if outcome.reward is None:
+        # tau2's reason stands for any fault there
+        verdict = f"no verdict: {outcome.error_type}"
+    else:
+        fault = outcome.error_type if outcome.status is Status.VERDICT else None
+        verdict = f"reward {outcome.reward:g} ({fault or outcome.termination_reason})"
     cost = words.money(outcome.cost_usd())
     took = words.duration(outcome.duration_ms / 1000)
-    return f"{outcome.domain} {words.short(outcome.task)} #{outcome.trial}: {verdict} ({why}), {took}, {cost}"
+    return f"{outcome.domain} {words.short(outcome.task)} #{outcome.trial}: {verdict}, {took}, {cost}"
 
 
 def describe_limit(limit: AdaptiveLimit) -> str:
@@ -194,27 +202,36 @@ def describe_limit(limit: AdaptiveLimit) -> str:
     return f"{limit.name} is busy: {limit.limit} of {limit.most} calls at once{pause}, {limit.refused} refused so far"
 
 
-def describe_server(server: Server) -> str:
-    """A server and what it says of its work, in one line."""
-    tasks = f"{server.name}: {server.simulations} task{'' if server.simulations == 1 else 's'}"
-    if server.out:
-        return f"{tasks}, taken out: {server.out}"
-    said = server.sample
-    if said is None:
-        return tasks
-    figures = [
-        f"{said.running or 0:.0f} running, {said.waiting or 0:.0f} waiting",
-        f"KV cache {words.percent(said.kv_cache_usage)}" if said.kv_cache_usage is not None else "",
-        f"prefix hits {words.percent(said.prefix_cache_hit_rate)}" if said.prefix_cache_hit_rate is not None else "",
-        f"{said.preemptions:.0f} preempted" if said.preemptions else "",
-        f"{said.generation_tokens_per_s:.0f} tokens/s" if said.generation_tokens_per_s is not None else "",
-    ]
-    return ", ".join([tasks, *filter(None, figures)])
-
-
-def _server_lines(servers: Servers) -> list[str]:
+def describe_servers(servers: Servers) -> list[str]:
     """A line for each server that says something of itself, has fallen silent, or is one of several."""
-    return [describe_server(server) for server in servers if server.sample or server.out or len(servers) > 1]
+    shown = [server for server in servers if server.sample or server.out or len(servers) > 1]
+    rows = [_server_cells(server) for server in shown]
+    # a figure that grows a digit moves no other, and one that no server has takes no room
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for server, (name, *cells) in zip(shown, rows, strict=True):
+        beside = [cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True) if width]
+        beside = [beside[0], f"taken out: {server.out}"] if server.out else beside
+        lines.append("  ".join([name.ljust(widths[0]), *beside]).rstrip())
+    return lines
+
+
+def _server_cells(server: Server) -> tuple[str, ...]:
+    """A server's name, its simulations, and what it says of its work; empty where it does not."""
+    tasks = f"{server.simulations} task{'' if server.simulations == 1 else 's'}"
+    said = server.sample
+    if said is None or server.out:
+        return (server.name, tasks, *[""] * 6)
+    return (
+        server.name,
+        tasks,
+        f"{said.running or 0:.0f} running",
+        f"{said.waiting or 0:.0f} waiting",
+        f"{said.preemptions:.0f} preempted" if said.preemptions else "",
+        f"KV {100 * said.kv_cache_usage:.0f} %" if said.kv_cache_usage is not None else "",
+        f"prefix {100 * said.prefix_cache_hit_rate:.0f} %" if said.prefix_cache_hit_rate is not None else "",
+        f"{said.generation_tokens_per_s:.0f} tok/s" if said.generation_tokens_per_s is not None else "",
+    )
 
 
 def _bar(count: Count) -> tuple[RenderableType, ...]:

@@ -19,7 +19,7 @@ from tau2_enhanced.runner.display import (
     RichDisplay,
     describe,
     describe_limit,
-    describe_server,
+    describe_servers,
     make_display,
 )
 from tau2_enhanced.runner.jobs import Job, Outcome, Status
@@ -61,10 +61,9 @@ def test_plain_has_a_line_for_each_end() -> None:
 
 
 def test_what_has_no_verdict_says_why() -> None:
-    broken = outcome(JOBS[0], status=Status.NO_VERDICT, reward=None, error_type="http_500", used={})
-    assert describe(broken) == "retail 0 #0: no verdict: http_500 (agent_error), 1.50 s, $0.00".replace(
-        "agent_error", broken.termination_reason
-    )
+    fields: dict[str, Any] = {"reward": None, "error_type": "http_500", "termination_reason": "agent_error", "used": {}}
+    broken = outcome(JOBS[0], status=Status.NO_VERDICT, **fields)
+    assert describe(broken) == "retail 0 #0: no verdict: http_500, 1.50 s, $0.00"
     overflow = outcome(JOBS[0], reward=0.0, error_type="context_overflow", termination_reason="agent_error")
     assert "reward 0 (context_overflow)" in describe(overflow)
 
@@ -79,8 +78,23 @@ def test_rich_shows_bars_and_the_oldest_simulation_first() -> None:
     shown = console.file.getvalue()  # type: ignore[attr-defined]  # the StringIO above
     for expected in ("2/20", "1/10", "pass 50.0 %", "pass 100.0 %", "$1.00", "eta"):
         assert expected in shown
-    assert shown.index("retail t29 #0") < shown.index("retail t28 #0")
+    assert shown.index("retail t29") < shown.index("retail t28")
     assert "more running" in shown
+
+
+def test_the_trials_of_a_task_with_a_long_name_can_be_told_apart() -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=80, height=20)
+    trials = {str(number): running(number) for number in range(2)}
+    for number, context in enumerate(trials.values()):
+        context.task, context.trial = "a_task_with_a_name_that_is_cut_at_eighty_columns", number
+        context.waiting_for = "agent /models/a-checkpoint"
+    display = RichDisplay(console)
+    display.start(Tally.of(JOBS, []), trials)
+    display.close()
+    shown = console.file.getvalue()  # type: ignore[attr-defined]  # the StringIO above
+    assert "…" in shown
+    assert "#0" in shown
+    assert "#1" in shown
 
 
 def test_a_busy_server_is_shown_while_it_is_given_fewer_calls() -> None:
@@ -107,16 +121,27 @@ def server(name: str, **said: Any) -> Server:
     return Server(name, "", client, AdaptiveLimit(name, 1), lambda: True, simulations=2, sample=sample)
 
 
-def test_a_server_has_a_line_with_what_it_says() -> None:
+def test_servers_have_lines_whose_figures_stand_below_each_other() -> None:
     busy = server(
         "h:1900", running=12.0, waiting=3.0, kv_cache_usage=0.456, preemptions=7.0, generation_tokens_per_s=310
     )
-    assert describe_server(busy) == (
-        "h:1900: 2 tasks, 12 running, 3 waiting, KV cache 45.6 %, 7 preempted, 310 tokens/s"
-    )
+    calm = server("h:19001", running=1.0, waiting=0.0, kv_cache_usage=0.02, generation_tokens_per_s=9)
+    calm.simulations = 1
+    assert describe_servers([busy, calm]) == [
+        "h:1900   2 tasks  12 running  3 waiting  7 preempted  KV 46 %  310 tok/s",
+        "h:19001   1 task   1 running  0 waiting                KV 2 %    9 tok/s",
+    ]
     busy.out = "does not answer"
-    assert describe_server(busy) == "h:1900: 2 tasks, taken out: does not answer"
-    assert describe_server(server("h:1901")) == "h:1901: 2 tasks"
+    assert describe_servers([busy, calm])[0] == "h:1900   2 tasks  taken out: does not answer"
+    assert describe_servers([server("h:1901"), calm])[0] == "h:1901   2 tasks"
+    assert describe_servers([server("h:1900")]) == describe_servers([]) == []
+
+
+def test_the_lines_of_servers_fit_a_terminal_of_80_columns() -> None:
+    said = {"kv_cache_usage": 0.25, "prefix_cache_hit_rate": 0.75, "generation_tokens_per_s": 40}
+    (line,) = describe_servers([server("127.0.0.1:1900", running=2.0, waiting=0.0, **said)])
+    assert line.endswith("prefix 75 %  40 tok/s")
+    assert len(line) <= 80
 
 
 def test_servers_are_shown_above_the_tasks_where_they_say_something() -> None:
@@ -125,7 +150,7 @@ def test_servers_are_shown_above_the_tasks_where_they_say_something() -> None:
     display.start(Tally.of(JOBS, []), {"1": running(1)}, servers=[server("h:1900", running=1.0), server("h:1901")])
     display.close()
     shown = console.file.getvalue()  # type: ignore[attr-defined]  # the StringIO above
-    assert shown.index("h:1900: 2 tasks, 1 running") < shown.index("h:1901: 2 tasks") < shown.index("retail t1 #0")
+    assert shown.index("h:1900  2 tasks  1 running") < shown.index("h:1901  2 tasks") < shown.index("retail t1")
     silent = Console(file=io.StringIO(), force_terminal=True, width=120, height=20)
     display = RichDisplay(silent)
     display.start(Tally.of(JOBS, []), {}, servers=[server("h:1900")])
