@@ -54,7 +54,7 @@ from tau2_enhanced.runner.pool import Stop, ThreadPool
 from tau2_enhanced.runner.record import Record
 from tau2_enhanced.runner.replay_plan import following, make_replay_plan
 from tau2_enhanced.runner.serving import Serving, heed_ends, plan_serving, start_servers, wait_for_servers
-from tau2_enhanced.runner.signals import dumping, stopping
+from tau2_enhanced.runner.signals import dumping, interruptible, stopping
 from tau2_enhanced.runner.simulate import simulate
 from tau2_enhanced.runner.status import RunStatus
 from tau2_enhanced.runner.tally import Tally
@@ -109,7 +109,7 @@ def run(command: CommandLine) -> int:
         else:
             # servers take minutes to start, and what they say has its place in the folder of the logs
             held = hold(options, folder, closing, resumed=earlier is not None)
-            with nothing_left(folder):
+            with interruptible(), nothing_left(folder):
                 servers = closing.enter_context(start_servers(serving, options, held.path))
                 wait_for_servers(servers, options)
                 backends = connect(specs, experts, options, gold_url, recordings, closing)

@@ -1,4 +1,7 @@
-"""^C and SIGTERM: the first lets running simulations end, the second stops at once. SIGUSR1 asks where they are."""
+"""^C and SIGTERM: the first lets running simulations end, the second stops at once. SIGUSR1 asks where they are.
+
+Before there are simulations, the first ends the run.
+"""
 
 from __future__ import annotations
 
@@ -27,6 +30,28 @@ def dumping(dump: Callable[[], None]) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGUSR1, before)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Inside the block, ^C and SIGTERM raise KeyboardInterrupt, once. Only the main thread can do so."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signals = (signal.SIGINT, signal.SIGTERM)
+
+    def interrupt(_: int, __: FrameType | None) -> None:
+        # what is cleaned up now must not be interrupted too
+        for number in signals:
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in signals}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

@@ -199,6 +199,20 @@ def test_however_the_runner_ends_no_server_is_left(
     process.communicate()
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_interrupted_while_its_servers_start_ends_with_them_and_leaves_no_folder(
+    number: signal.Signals, spawn_run: Spawn, checkpoint: str, vllm_stub: Path, tmp_path: Path
+) -> None:
+    process = spawn_run(*serving(checkpoint, "--deaf", "--load 600"), "--run-id", "R")
+    wait_until(lambda: len(list(vllm_stub.glob("*.pid"))) == 2, process)
+    process.send_signal(number)
+    _, err = process.communicate()
+    assert processes_of(vllm_stub) == []
+    assert process.returncode == 130
+    assert err.splitlines()[-1] == "run_local.py: interrupted"
+    assert not (tmp_path / "outputs" / "R").exists()
+
+
 @pytest.mark.parametrize(
     ("environment", "flags", "shown"),
     [
