@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -86,7 +87,11 @@ def plan_serving(options: RunOptions) -> Serving | None:
 
 
 def start_servers(serving: Serving, options: RunOptions, log_dir: Path) -> ServerProcesses:
-    """The servers, on their way. Raises UserMistake where a port is taken."""
+    """The servers, on their way. Raises UserMistake where a port is taken or the command is not there."""
+    program = serving.commands[0].arguments[0]
+    if shutil.which(program) is None:
+        install = "pip install 'vllm>=0.11', or " if program == "vllm" else ""
+        raise UserMistake(f"{program} is not to be found: {install}see --vllm-command")
     for command in serving.commands:
         _say(f"starting {command}")
     return ServerProcesses(serving.commands, log_dir, stagger_delay_s=options.stagger_delay)

@@ -199,6 +199,17 @@ def test_however_the_runner_ends_no_server_is_left(
     process.communicate()
 
 
+def test_a_vllm_that_is_not_installed_is_one_line(
+    run_local: RunLocal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    flags = ["--domains", "mock", "--agent-model", "m", "--user-model", "gold", "--serve", "--num-servers", "1"]
+    run = run_local(*flags)
+    assert run.code == 2
+    assert run.err == "run_local.py: vllm is not to be found: pip install 'vllm>=0.11', or see --vllm-command\n"
+    assert not (run.folder / "outputs" / "R").exists()
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_run_interrupted_while_its_servers_start_ends_with_them_and_leaves_no_folder(
     number: signal.Signals, spawn_run: Spawn, checkpoint: str, vllm_stub: Path, tmp_path: Path
