@@ -25,6 +25,9 @@ _REFRESHES_PER_SECOND = 4
 _STATUS_EVERY_S = 30.0
 _ROWS_BESIDE_TASKS = 6
 _FEWEST_TASK_ROWS = 3
+_COLUMNS_BESIDE_TASKS = 52
+_SHORTEST_TASK, _LONGEST_TASK = 16, 56
+_SHORTEST_BAR, _LONGEST_BAR = 5, 30
 _LEVEL_STYLES = {"WARNING": "yellow", "ERROR": "red"}
 
 Running = Mapping[str, TaskContext]
@@ -148,10 +151,11 @@ class RichDisplay:
 
     def _bars(self) -> Table:
         table = Table.grid(padding=(0, 2))
-        table.add_column(style="bold")
-        table.add_column(width=30)
+        table.add_column(style="bold", no_wrap=True)
+        # the bars alone give way where there is little room
+        table.add_column(min_width=_SHORTEST_BAR, max_width=_LONGEST_BAR)
         for _ in range(5):
-            table.add_column(justify="right")
+            table.add_column(justify="right", no_wrap=True)
         tally = self._tally
         rate = f"{tally.per_second:.1f}/s" if tally.ended_here else ""
         eta = f"eta {words.duration(tally.eta_s)}" if tally.eta_s is not None else ""
@@ -162,18 +166,22 @@ class RichDisplay:
 
     def _tasks(self, rows_above: int) -> Table:
         table = Table.grid(padding=(0, 2))
+        table.add_column()
+        for _ in range(3):
+            # where there is little room, names and what is waited for give way, and no figure
+            table.add_column(justify="right", no_wrap=True)
         oldest_first = sorted(self._running.values(), key=_age_s, reverse=True)
         room = self._console.size.height - _ROWS_BESIDE_TASKS - len(self._tally.domains) - rows_above
         shown = oldest_first[: max(room, _FEWEST_TASK_ROWS)]
+        width = min(max(self._console.size.width - _COLUMNS_BESIDE_TASKS, _SHORTEST_TASK), _LONGEST_TASK)
         for context in shown:
+            task = Text(words.short(f"{context.domain} {context.task}", width), overflow="ellipsis", no_wrap=True)
             step = f"step {context.step}" if context.step is not None else "starting"
-            task = Text(f"{context.domain} {context.task}", overflow="ellipsis", no_wrap=True)
             waits = Text(_waiting(context), style="dim", overflow="ellipsis", no_wrap=True)
-            # of its own, since a long task's name is cut
-            trial = Text(f"#{context.trial}", no_wrap=True)
-            table.add_row(task, trial, step, f"{_age_s(context):.1f} s", waits)
+            table.add_row(task, f"#{context.trial}", step, f"{_age_s(context):.1f} s", waits)
         if len(oldest_first) > len(shown):
-            table.add_row(Text(f"… and {len(oldest_first) - len(shown)} more running", style="dim"))
+            more = f"… and {len(oldest_first) - len(shown)} more running"
+            table.add_row(Text(more, style="dim", overflow="ellipsis", no_wrap=True))
         return table
 
 

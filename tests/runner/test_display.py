@@ -82,19 +82,25 @@ def test_rich_shows_bars_and_the_oldest_simulation_first() -> None:
     assert "more running" in shown
 
 
-def test_the_trials_of_a_task_with_a_long_name_can_be_told_apart() -> None:
-    console = Console(file=io.StringIO(), force_terminal=True, width=80, height=20)
-    trials = {str(number): running(number) for number in range(2)}
-    for number, context in enumerate(trials.values()):
-        context.task, context.trial = "a_task_with_a_name_that_is_cut_at_eighty_columns", number
+def test_on_80_columns_no_figure_is_cut_or_wrapped_and_alike_tasks_can_be_told_apart() -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, color_system=None, width=80, height=20)
+    of_telecom = [Job("telecom", str(number), 0, 0) for number in range(10)]
+    tally = Tally.of([*JOBS, *of_telecom], [])
+    for number in range(7):
+        tally.add(outcome(JOBS[number], used={"agent": {"cost_usd": 0.0301}}))
+    simulations = {str(number): running(number) for number in range(4)}
+    for number, context in enumerate(simulations.values()):
+        persona = "Easy" if number < 2 else "Hard"
+        context.domain, context.trial = "telecom", number % 2
+        context.task = f"[mobile_data_issue]airplane_mode_on|bad_network_preference|bad_vpn[PERSONA:{persona}]"
         context.waiting_for = "agent /models/a-checkpoint"
     display = RichDisplay(console)
-    display.start(Tally.of(JOBS, []), trials)
+    display.start(tally, simulations)
     display.close()
     shown = console.file.getvalue()  # type: ignore[attr-defined]  # the StringIO above
-    assert "…" in shown
-    assert "#0" in shown
-    assert "#1" in shown
+    for expected in ("7/10  $0.2107  pass 100.0 %", "pass –", "eta ", "Easy]  #0  step 0 ", "Easy]  #1  step 1 "):
+        assert expected in shown
+    assert "Hard]  #1  step 3  3.0 s  waits " in shown
 
 
 def test_a_busy_server_is_shown_while_it_is_given_fewer_calls() -> None:
