@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
 
 from rich.console import Console
 from rich.table import Table
@@ -13,6 +14,7 @@ from tau2_enhanced.runner import words
 
 _LISTED = 5
 _MOST_KS = 4
+_WIDER_THAN_ANY_TABLE = 1000
 _GOLD = "gold played the benchmark's own actions: this reward is its upper bound, not a model's score"
 _SCAFFOLD = {
     "experts": "the agent could let experts take its turn: this is a custom scaffold, not a model by itself",
@@ -24,7 +26,7 @@ _GOLD_BESIDE = "gold played a part beside the agent: this reward can't be compar
 
 def print_report(summary: Mapping[str, Any], console: Console) -> None:
     """The summary in tables."""
-    console.print(_domains(summary))
+    _print_domains(summary, console)
     console.print(_reasons(summary["termination_reasons"]), highlight=False)
     _simulations(console, "slowest", summary["slowest"][:_LISTED], len(summary["slowest"][:_LISTED]))
     _simulations(console, "failed", summary["failed"][:_LISTED], len(summary["failed"]))
@@ -48,41 +50,74 @@ def print_report(summary: Mapping[str, Any], console: Console) -> None:
     console.print(f"to analyse it: {summary['analysis_command']}", soft_wrap=True, highlight=False, markup=False)
 
 
-def _domains(summary: Mapping[str, Any]) -> Table:
+def _print_domains(summary: Mapping[str, Any], console: Console) -> None:
+    """A row for each domain; in two tables where one would be wider than the screen."""
+    outcomes, efforts = _outcomes(summary), _efforts(summary)
+    whole = _table(summary, outcomes + efforts)
+    anywhere = console.options.update(width=_WIDER_THAN_ANY_TABLE)
+    if console.measure(whole, options=anywhere).maximum <= console.width:
+        console.print(whole)
+        return
+    console.print(_table(summary, outcomes))
+    console.print(_table(summary, efforts, titled=False))
+
+
+class _Column(NamedTuple):
+    name: str
+    cell: Callable[[Mapping[str, Any]], str]
+    """What stands there for a domain, or for all of them."""
+
+
+def _table(summary: Mapping[str, Any], columns: Sequence[_Column], *, titled: bool = True) -> Table:
     groups = summary["domains"]
-    ks = sorted({int(k) for group in groups.values() for k in group["pass_hat_k"]}) or [1]
-    ks = ks if len(ks) <= _MOST_KS else [*ks[: _MOST_KS - 1], ks[-1]]
-    incomplete = summary["finished"] < summary["planned"]
-    table = Table(title=f"run {summary['run_id']}", title_justify="left")
-    table.add_column("domain", style="bold")
-    bounds = ["pass^1 ≥"] if incomplete else []
-    priced = _priced(summary)
-    names = ["tasks", "coverage", *(f"pass^{k}" for k in ks), *bounds, "reward", *priced, "tok in", "tok out"]
-    for name in [*names, "median", "P95"]:
-        table.add_column(name, justify="right")
+    table = Table(title=f"run {summary['run_id']}" if titled else None, title_justify="left")
+    table.add_column("domain", style="bold", no_wrap=True)
+    for column in columns:
+        table.add_column(column.name, justify="right", no_wrap=True)
     for domain, group in groups.items():
-        table.add_row(domain, *_cells(group, ks, priced, incomplete))
+        table.add_row(domain, *(column.cell(group) for column in columns))
     if len(groups) > 1:
         table.add_section()
-        table.add_row("all", *_cells(summary, ks, priced, incomplete))
+        table.add_row("all", *(column.cell(summary) for column in columns))
     return table
 
 
-def _cells(group: Mapping[str, Any], ks: Sequence[int], priced: Sequence[str], incomplete: bool) -> list[str]:
-    costs = group["cost_usd_by_role"]
-    return [
-        str(group["tasks"]),
-        f"{group['finished']}/{group['planned']}",
-        *(words.percent(group["pass_hat_k"].get(str(k))) for k in ks),
-        # the least pass^1 can be: with all that is missing counted as failed
-        *([words.percent(group["pass_hat_k_lower_bound"].get("1"))] if incomplete else []),
-        "–" if group["mean_reward"] is None else f"{group['mean_reward']:.3f}",
-        *(words.money(costs.get(role, 0.0 if role == "expert" else None)) for role in priced),
-        words.count(group["input_tokens"]),
-        words.count(group["output_tokens"]),
-        _time(group["duration_ms_median"]),
-        _time(group["duration_ms_p95"]),
+def _outcomes(summary: Mapping[str, Any]) -> list[_Column]:
+    """What came of it."""
+    ks = sorted({int(k) for group in summary["domains"].values() for k in group["pass_hat_k"]}) or [1]
+    ks = ks if len(ks) <= _MOST_KS else [*ks[: _MOST_KS - 1], ks[-1]]
+    columns = [
+        _Column("tasks", lambda group: str(group["tasks"])),
+        _Column("coverage", lambda group: f"{group['finished']}/{group['planned']}"),
+        *(_Column(f"pass^{k}", partial(_pass_hat, k=k)) for k in ks),
     ]
+    if summary["finished"] < summary["planned"]:
+        # the least pass^1 can be: with all that is missing counted as failed
+        columns.append(_Column("pass^1 ≥", lambda group: words.percent(group["pass_hat_k_lower_bound"].get("1"))))
+    return [*columns, _Column("reward", _reward)]
+
+
+def _efforts(summary: Mapping[str, Any]) -> list[_Column]:
+    """What it took."""
+    return [
+        *(_Column(role, partial(_cost, role=role)) for role in _priced(summary)),
+        _Column("tok in", lambda group: words.count(group["input_tokens"])),
+        _Column("tok out", lambda group: words.count(group["output_tokens"])),
+        _Column("median", lambda group: _time(group["duration_ms_median"])),
+        _Column("P95", lambda group: _time(group["duration_ms_p95"])),
+    ]
+
+
+def _reward(group: Mapping[str, Any]) -> str:
+    return "–" if group["mean_reward"] is None else f"{group['mean_reward']:.3f}"
+
+
+def _pass_hat(group: Mapping[str, Any], k: int) -> str:
+    return words.percent(group["pass_hat_k"].get(str(k)))
+
+
+def _cost(group: Mapping[str, Any], role: str) -> str:
+    return words.money(group["cost_usd_by_role"].get(role, 0.0 if role == "expert" else None))
 
 
 def _priced(summary: Mapping[str, Any]) -> list[str]:
