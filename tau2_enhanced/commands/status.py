@@ -29,5 +29,6 @@ def main(arguments: Sequence[str]) -> int:
         from rich.console import Console
 
         # a pipe has no width of its own
-        Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH).print(status_table(found))
+        console = Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+        console.print(status_table(found, console.width))
     return 0

@@ -18,6 +18,8 @@ from tau2_enhanced.logging.redaction import scrub_values
 from tau2_enhanced.runner import words
 from tau2_enhanced.runner.folder import RunFolder, newest_run_id, read_json, write_atomically
 
+_COLUMNS_BESIDE_TASKS, _COLUMNS_OF_AN_ERROR = 57, 12
+_SHORTEST_TASK, _LONGEST_TASK = 13, 56
 _SILENT_S = 10.0
 """A living runner writes every two seconds; after this it is paused, or its disk is."""
 
@@ -114,24 +116,32 @@ def as_json(status: RunStatus, *, alive: bool) -> dict[str, Any]:
     return {name: value for name, value in asdict(status).items() if name != "path"} | {"alive": alive}
 
 
-def status_table(status: RunStatus) -> Table:
-    """The running simulations, the oldest first."""
-    table = Table()
-    for name, right in (
-        ("domain", False), ("task", False), ("trial", True), ("step", True), ("last event s", True),
-        ("waits for", False), ("waits s", True), ("running s", True), ("last error", False),
-    ):  # fmt: skip
-        table.add_column(name, justify="right" if right else "left")
+def status_table(status: RunStatus, width: int) -> Table:
+    """The running simulations, the oldest first, in a table for so many columns."""
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+    failed = any(task.last_error for task in status.running)
+    table.add_column("task")
+    for name in ("trial", "step", "last\nevent s"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("waits for")
+    for name in ("waits\ns", "running\ns"):
+        table.add_column(name, justify="right", no_wrap=True)
+    if failed:
+        table.add_column("last error")
+    room = width - _COLUMNS_BESIDE_TASKS - _COLUMNS_OF_AN_ERROR * failed
     for task in status.running:
         table.add_row(
-            Text(task.domain),
-            Text(words.short(task.task)),
+            _one_line(words.short(f"{task.domain} {task.task}", min(max(room, _SHORTEST_TASK), _LONGEST_TASK))),
             str(task.trial),
             "" if task.step is None else str(task.step),
             f"{task.age_s:.1f}",
-            Text(task.waiting_for or "working"),
+            _one_line(task.waiting_for or "working"),
             f"{task.waiting_s:.1f}" if task.waiting_for else "",
             f"{task.running_s:.1f}",
-            Text(task.last_error or ""),
+            *([_one_line(task.last_error or "")] if failed else []),
         )
     return table
+
+
+def _one_line(text: str) -> Text:
+    return Text(text, overflow="ellipsis", no_wrap=True)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import signal
 import subprocess
@@ -10,12 +11,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from support import RunLocal, Spawn, StandIn, wait_until
 
 from tau2_enhanced import cli
 from tau2_enhanced.errors import UserMistake
 from tau2_enhanced.logging.events import HeartbeatEvent, parse_line
-from tau2_enhanced.runner.status import RunStatus, describe_state, read_status
+from tau2_enhanced.runner.status import RunStatus, TaskStatus, describe_state, read_status, status_table
 
 
 @pytest.fixture
@@ -120,6 +122,18 @@ def test_a_run_that_ended_says_so(run_local: RunLocal, capsys: pytest.CaptureFix
     status, alive = read_status(Path("outputs"), None)
     assert (status.running, alive) == ([], False)
     assert "gold" in status.models.values()
+
+
+@pytest.mark.parametrize("error", [None, "rate_limit"])
+def test_on_80_columns_tasks_are_named_and_no_figure_is_cut(error: str | None) -> None:
+    name = "[mobile_data_issue]airplane_mode_on|bad_network_preference|bad_vpn[PERSONA:Easy]"
+    task = TaskStatus("telecom", name, 3, "s", "worker-1", 12, "agent gpt-4.1", 1234.5, 1236.5, 2345.6, error)
+    console = Console(file=io.StringIO(), width=80)
+    console.print(status_table(RunStatus(Path("status.json"), "R", 42, {}, running=[task]), console.width))
+    row = console.file.getvalue().splitlines()[-1]  # type: ignore[attr-defined]  # the StringIO above
+    assert row.startswith("teleco")
+    assert ("Easy]" if error is None else "y]") in row
+    assert {"3", "12", "1236.5", "1234.5", "2345.6", error or "gpt-4.1"} <= set(row.split())
 
 
 def test_a_silent_runner_is_not_called_well() -> None:
