@@ -120,6 +120,18 @@ def test_only_panels_with_values_are_drawn(logs: Path) -> None:
     assert server_panels.select(servers.samples_beside([logs]), None).panels == []
 
 
+def test_no_line_is_drawn_over_the_time_between_two_parts_of_a_run(tmp_path: Path) -> None:
+    file = SampleFile(tmp_path / "vllm_metrics.csv")
+    for second in (0, 5, 10, 16, 300, 305):
+        file.write(sample(1000.0 * second, running=1))
+    file.write(sample(0.0, "h:1901", running=1))
+    load = server_panels.select(servers.samples_beside([tmp_path / "eval_retail.log"]), "R")
+    drawn = load.servers["h:1900"].select("at_ms", "running").rows()
+    assert drawn[3:5] == [(16_000.0, 1.0), (21_000.0, None)]
+    assert len(drawn) == 7
+    assert load.servers["h:1901"].height == 1
+
+
 def test_a_second_line_of_names_and_a_cut_line_are_passed_over(logs: Path) -> None:
     file = logs.parent / "vllm_metrics.csv"
     whole = file.read_text()

@@ -13,6 +13,8 @@ from tau2_enhanced.analysis.figures.style import count_axis, label
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 """Of Okabe and Ito's palette, in turns."""
 _WAITING: Any = (0, (3, 1.5))
+_SKIPPED = 4
+"""Between samples that lie so many times as far apart as usual no line is drawn: nobody knows what was there."""
 
 
 class Panel(NamedTuple):
@@ -42,8 +44,16 @@ def select(samples: pl.DataFrame, run: str | None) -> ServerLoad:
     """The servers of a run; no panels where nothing is known of them."""
     mine = samples.filter(pl.col("run").eq_missing(pl.lit(run, pl.String())))
     panels = [panel for panel in _PANELS if any(mine[column].count() for column in panel.columns)]
-    servers = {str(name[0]): frame for name, frame in mine.group_by("server", maintain_order=True)}
+    servers = {str(name[0]): _with_gaps(frame) for name, frame in mine.group_by("server", maintain_order=True)}
     return ServerLoad(servers, panels)
+
+
+def _with_gaps(samples: pl.DataFrame) -> pl.DataFrame:
+    """A server's samples, and one that says nothing where it was not asked, as between two parts of a run."""
+    until_next = -samples["at_ms"].diff(-1)
+    usual = until_next.median()
+    silent = samples.filter(until_next > _SKIPPED * usual) if isinstance(usual, float) else samples.clear()
+    return pl.concat([samples, silent.select("run", "server", pl.col("at_ms") + usual)], how="diagonal").sort("at_ms")
 
 
 def draw_panel(axes: Axes, panel: Panel, load: ServerLoad, *, names: bool) -> None:
