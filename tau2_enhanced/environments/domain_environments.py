@@ -86,7 +86,8 @@ def over_shared_databases(construct: Callable[..., Environment]) -> Callable[...
 def offers_databases(construct: Callable[..., Environment]) -> bool:
     """Whether it is one of tau2's own constructors that take a database: such an environment keeps no other state."""
     function = construct.func if isinstance(construct, functools.partial) else construct
-    is_tau2s = getattr(function, "__module__", "").startswith("tau2.domains.")
+    # what wraps one of them has its module too
+    is_tau2s = inspect.isfunction(function) and function.__module__.startswith("tau2.domains.")
     return is_tau2s and "db" in inspect.signature(construct).parameters
 
 

@@ -3,8 +3,8 @@
 `lazy_copy(model)` gives an instance of a subclass that holds the original and no fields. Reading a field
 copies that field, in the same lazy way. Writing one, or whatever asks for all fields at once (pydantic's
 serialiser, `==`, `copy`, `pickle`, `vars`), copies the rest and turns the instance into one of the
-original's own class. Dictionaries and lists become plain ones, of lazy copies. No part of the original
-that can be changed is ever handed out.
+original's own class. Dictionaries and lists become plain ones, of lazy copies; those that `share_entries`
+made are copied entry by entry. No part of the original that can be changed is ever handed out.
 
 `watch(copy)` has it noted which of its entries are touched, as it happens: models in dictionaries that are
 fields of it. Where only what was touched can have changed, nobody need look at the thousands of others.
@@ -25,6 +25,8 @@ from itertools import repeat
 from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel
+
+from tau2_enhanced.environments.lazy_entries import LazyEntries, SharedEntries
 
 T = TypeVar("T")
 K = TypeVar("K")
@@ -80,7 +82,11 @@ def unchanged(value: Any, original: Any) -> bool:
             if copied is not fields[name] and not unchanged(copied, fields[name]):
                 return False
         return True
-    if kind is not type(original) or kind not in (dict, list) or len(value) != len(original):
+    if kind is LazyEntries:
+        if len(value) != len(original):
+            return False
+        value = value.read_or_put()
+    elif kind is not type(original) or kind not in (dict, list) or len(value) != len(original):
         return False
     if kind is list:
         return all(map(unchanged, value, original))
@@ -130,13 +136,25 @@ def unwatched_entries(entries: Mapping[K, Any], originals: Mapping[K, Any]) -> d
 
 def changed_entries(entries: Mapping[K, Any], originals: Mapping[K, Any]) -> dict[K, Any]:
     """Those of a lazy copy's entries that may differ from the originals, and those that these don't have."""
+    known = entries.read_or_put() if type(entries) is LazyEntries else entries
     return {
         key: entry
-        for key, entry in entries.items()
+        for key, entry in known.items()
         # nearly all are untouched, and there may be thousands: they are known without a call
         if (type(entry) not in _untouched_classes or _original_of(entry) is not originals.get(key))
         and (key not in originals or not unchanged(entry, originals[key]))
     }
+
+
+def share_entries(entries: dict[Any, Any]) -> dict[Any, Any]:
+    """A dictionary in whose place it may stand in an original, and whose copies are made entry by entry.
+
+    It is the dictionary itself where copies of its values are no lazy ones. Neither may be changed any more.
+    """
+    kinds = set(map(type, entries.values()))
+    if len(kinds) != 1 or not _is_lazy(kind := kinds.pop()):
+        return entries
+    return SharedEntries(entries, _copiers[kind])
 
 
 def _completed(model: Any) -> Any:
@@ -146,6 +164,9 @@ def _completed(model: Any) -> Any:
     original, copied = _original_of(model), _fields_of(model)
     # in the original's order, which is the order of its JSON
     fields = {name: copied[name] if name in copied else lazy_copy(value) for name, value in original.__dict__.items()}
+    for value in fields.values():
+        if type(value) is LazyEntries:
+            value.fill()
     _FIELDS.__set__(model, fields)
     _FIELDS_SET.__set__(model, set(original.__pydantic_fields_set__))
     _EXTRA.__set__(model, None)
@@ -167,7 +188,7 @@ def _get(model: Any, name: str) -> Any:
 def _get_of_watched(model: Any, name: str) -> Any:
     """The same of a watched copy: entries are told whom to notify."""
     value = _original_of(model).__dict__.get(name)
-    kinds = set(map(type, value.values())) if type(value) is dict else set()
+    kinds = set(map(type, value.values())) if isinstance(value, dict) else set()
     if len(kinds) != 1 or not _is_lazy(kind := kinds.pop()):
         return _get(model, name)
     noted: Watch = _watch_of(model)
@@ -320,4 +341,6 @@ class _Copiers(dict[type, Copier]):
         return self[kind]
 
 
-_copiers = _Copiers({**dict.fromkeys(_IMMUTABLE, _itself), dict: _copy_dict, list: _copy_all})
+_copiers = _Copiers(
+    {**dict.fromkeys(_IMMUTABLE, _itself), dict: _copy_dict, list: _copy_all, SharedEntries: LazyEntries}
+)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tau2_enhanced.environments.database_state import BaseState
-from tau2_enhanced.environments.lazy_copy import changed_entries, copied_fields, lazy_copy, unchanged
+from tau2_enhanced.environments.lazy_copy import changed_entries, copied_fields, lazy_copy, share_entries, unchanged
 from tau2_enhanced.environments.touched import Touched
 
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ class SharedDatabase:
             for name in sorted(dump)
         }
         """The JSON of the database's members, in the order in which they are hashed."""
+        for name in self._entries:
+            database.__dict__[name] = share_entries(database.__dict__[name])
         self.state = BaseState(database.__dict__)
         self._hash_of_changes = functools.lru_cache(maxsize=_KNOWN_STATES)(self._hash)
         self.hash = self._hash(frozenset())
@@ -111,10 +113,13 @@ class SharedDatabase:
                 if not unchanged(value, originals[name]):
                     touched[name] = value
                 continue
-            if not _is_collection(value):
+            if not isinstance(value, dict):
                 return None
             known = originals[name]
             entries = changed_entries(value, known)
+            # those that are as they were have the originals' keys
+            if not _is_collection(entries):
+                return None
             if entries or len(value) != len(known):
                 touched[name] = entries
         return touched
@@ -129,8 +134,10 @@ class SharedDatabase:
             for key, entry in value.items():
                 if (text := _member(key, entry)) != known.get(key):
                     yield _Change(name, key, text)
-            for key in known.keys() - getattr(database, name).keys():
-                yield _Change(name, key, None)
+            kept = getattr(database, name)
+            if len(kept) != len(known) or not value.keys() <= known.keys():
+                for key in known.keys() - kept.keys():
+                    yield _Change(name, key, None)
 
     def _hash(self, changes: frozenset[_Change]) -> str:
         fields = dict(self._fields)

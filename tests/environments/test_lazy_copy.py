@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import copy
 import json
+import operator
 import pickle
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from enum import StrEnum
 from typing import Any, Literal
 
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import BaseModel, ConfigDict, PrivateAttr
+from pydantic import BaseModel, ConfigDict, PrivateAttr, TypeAdapter
+from pydantic_core import PydanticSerializationError
 
-from tau2_enhanced.environments.lazy_copy import copied_fields, lazy_copy, unchanged
+from tau2_enhanced.environments.lazy_copy import copied_fields, lazy_copy, share_entries, unchanged
+from tau2_enhanced.environments.lazy_entries import UNREAD, LazyEntries, SharedEntries
 
 # a tool that writes a value of another type than the field's makes pydantic warn, with and without us
 pytestmark = pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")
@@ -77,6 +81,18 @@ def box(number: int) -> Box:
 def store() -> Store:
     boxes = {f"b{number}": box(number) for number in range(4)}
     return Store(boxes=boxes, shelves=[box(1), box(2)], main=box(3))
+
+
+def shared_store() -> Store:
+    """A store whose boxes are copied one by one."""
+    made = store()
+    made.__dict__["boxes"] = share_entries(made.boxes)
+    assert type(made.boxes) is SharedEntries
+    assert type(lazy_copy(made).boxes) is LazyEntries
+    return made
+
+
+both_stores = pytest.mark.parametrize("make", [store, shared_store])
 
 
 def children(node: Any) -> list[Callable[[Any], Any]]:
@@ -139,6 +155,18 @@ MAPPING = {
     "spread": lambda x, n: {**x},
     "spread and change": lambda x, n: [change(value) for value in {**x}.values()],
     "or": lambda x, n: x | {"o": n},
+    "or, the other way": lambda x, n: {"o": n} | x,
+    "or, in its place": lambda x, n: operator.ior(x, {"o": n, key(x, n): n}),
+    "call with": lambda x, n: (lambda **given: given)(**x),
+    "compare": lambda x, n: (x == dict(x), dict(x) == x, x != dict(x), x == {**x, "o": n}, x == n),
+    "views": lambda x, n: (len(x.items()), len(x.values()), x.keys() & {key(x, n)}, n in x.values(), bool(x)),
+    "write while it is walked": lambda x, n: [x.__setitem__(name, n) for name in x],
+    "grow while it is walked": lambda x, n: [x.__setitem__(name * 9, value) for name, value in x.items()],
+    "repr": lambda x, n: repr(x),
+    "hash": lambda x, n: isinstance(x, Hashable),
+    "copy.copy": lambda x, n: copy.copy(x),
+    "deepcopy": lambda x, n: [change(value) for value in copy.deepcopy(x).values()],
+    "pickle": lambda x, n: pickle.loads(pickle.dumps(x)),
     "keys": lambda x, n: (list(x), list(reversed(x)), len(x)),
     "copy": lambda x, n: [change(value) for value in x.copy().values()],
     "json": lambda x, n: json.dumps(x, default=lambda value: value.model_dump(mode="json")),
@@ -210,11 +238,14 @@ def parts(value: Any) -> Iterator[int]:
 steps = st.lists(st.tuples(st.lists(st.integers(0, 9), max_size=5), st.integers(0, 99), st.integers(0, 9)), max_size=12)
 
 
+@both_stores
 @settings(deadline=None, database=None)
-@given(steps)
-def test_a_lazy_copy_behaves_as_a_deep_copy(path_steps: list[tuple[list[int], int, int]]) -> None:
-    original = store()
-    lazy, deep = lazy_copy(original), copy.deepcopy(original)
+@given(path_steps=steps)
+def test_a_lazy_copy_behaves_as_a_deep_copy(
+    make: Callable[[], Store], path_steps: list[tuple[list[int], int, int]]
+) -> None:
+    original = make()
+    lazy, deep = lazy_copy(original), copy.deepcopy(store())
     for path, chosen, number in path_steps:
         nodes = [lazy, deep]
         for turn in path:
@@ -231,8 +262,9 @@ def test_a_lazy_copy_behaves_as_a_deep_copy(path_steps: list[tuple[list[int], in
     assert set(parts(lazy)).isdisjoint(parts(original))
 
 
-def test_every_operation_on_every_node() -> None:
-    original = store()
+@both_stores
+def test_every_operation_on_every_node(make: Callable[[], Store]) -> None:
+    original = make()
     for kind, paths in (
         (MODEL, ("", "main", "boxes b1")),
         (MAPPING, ("boxes", "boxes b3 payments")),
@@ -241,7 +273,7 @@ def test_every_operation_on_every_node() -> None:
         for name, operation in kind.items():
             for path in paths:
                 for number in range(3):
-                    lazy, deep = lazy_copy(original), copy.deepcopy(original)
+                    lazy, deep = lazy_copy(original), copy.deepcopy(store())
                     ours, theirs = (below(root, path) for root in (lazy, deep))
                     assert outcome(operation, ours, number) == outcome(operation, theirs, number), (name, path)
                     assert plain(lazy) == plain(deep), (name, path)
@@ -265,8 +297,9 @@ def test_what_is_not_read_is_not_copied() -> None:
     assert list(copied_fields(lazy.boxes["b2"])) == []
 
 
-def test_reading_changes_nothing_and_what_was_read_stays_the_same_object() -> None:
-    original = store()
+@both_stores
+def test_reading_changes_nothing_and_what_was_read_stays_the_same_object(make: Callable[[], Store]) -> None:
+    original = make()
     lazy = lazy_copy(original)
     assert [lazy.main.label.name, lazy.boxes["b2"].items[1].options["y"], lazy.shelves[0].total()] == ["item 3", 1, 0.0]
     assert unchanged(lazy, original)
@@ -287,20 +320,44 @@ def test_reading_changes_nothing_and_what_was_read_stays_the_same_object() -> No
         lambda x: x.main.items[0].tags.append("c"),
     ],
 )
-def test_any_write_is_seen(write: Callable[[Any], Any]) -> None:
-    original = store()
+@both_stores
+def test_any_write_is_seen(make: Callable[[], Store], write: Callable[[Any], Any]) -> None:
+    original = make()
     lazy = lazy_copy(original)
     write(lazy)
     assert not unchanged(lazy, original)
 
 
-def test_both_sides_of_a_comparison() -> None:
-    original = store()
+@both_stores
+def test_both_sides_of_a_comparison(make: Callable[[], Store]) -> None:
+    original = make()
+    assert lazy_copy(original).boxes == lazy_copy(original).boxes
     assert lazy_copy(original) == original
     assert original == lazy_copy(original)
     assert lazy_copy(original) == lazy_copy(original)
     assert [*original.shelves] == lazy_copy(original.shelves)
     assert lazy_copy(original.main) != original.shelves[0]
+
+
+def test_an_entry_that_is_not_read_is_not_copied() -> None:
+    lazy = lazy_copy(shared_store())
+    assert lazy.boxes["b3"].owner == "o3"
+    assert list(lazy.boxes) == ["b0", "b1", "b2", "b3"]
+    assert [name for name, entry in lazy.boxes.items() if entry.owner < "o2"] == ["b0", "b1"]
+    taken = lazy_copy(shared_store()).boxes
+    assert next(iter(taken.values())).owner == "o0"
+    assert list(taken.read_or_put()) == ["b0"]
+    assert dict.__getitem__(taken, "b1") is UNREAD
+
+
+def test_who_reads_past_its_methods_fails_and_gets_no_original() -> None:
+    boxes = lazy_copy(shared_store()).boxes
+    with pytest.raises(TypeError):
+        orjson.dumps(boxes, default=lambda value: value.model_dump())
+    with pytest.raises(PydanticSerializationError):
+        TypeAdapter(dict[str, Box]).dump_json(boxes, warnings="none")
+    with pytest.raises(RuntimeError):
+        json.dumps(TypeAdapter(dict[str, Box]).dump_python(boxes, warnings="none"), default=str)
 
 
 def test_models_that_keep_more_than_fields_are_copied_at_once() -> None:
@@ -320,12 +377,13 @@ def test_models_that_keep_more_than_fields_are_copied_at_once() -> None:
     assert counting._count == []
 
 
-def test_threads_copy_one_original() -> None:
-    original = store()
+@both_stores
+def test_threads_copy_one_original(make: Callable[[], Store]) -> None:
+    original = make()
 
     def work(seed: int) -> Any:
         chance = random.Random(seed)
-        lazy, deep = lazy_copy(original), copy.deepcopy(original)
+        lazy, deep = lazy_copy(original), copy.deepcopy(store())
         for _ in range(200):
             name, number = chance.choice(["b0", "b1", "b2", "b3"]), chance.randrange(9)
             for root in (lazy, deep):
