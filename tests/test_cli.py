@@ -50,6 +50,18 @@ def test_verify_tells_true_files_from_changed_ones(tmp_path: Path, capsys: pytes
     assert capsys.readouterr().err.count("\n") == 1
 
 
+def test_verify_says_that_a_file_holds_no_chain_and_which_one_does(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document, lines = tmp_path / "enhanced_logs.json", tmp_path / "enhanced_logs.jsonl"
+    document.write_text('{"execution_events": []}')
+    assert cli.main(["verify", str(document)]) == 2
+    assert capsys.readouterr() == ("", f"tau2-enhanced verify: {document} holds no chained events\n")
+    ExecutionLogger(log_file=lines).close()
+    assert cli.main(["verify", str(document)]) == 2
+    assert capsys.readouterr().err == f"tau2-enhanced verify: {document} holds no chained events: {lines} does\n"
+
+
 def test_compare_finds_runs_by_their_ids(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -21,6 +21,7 @@ def main(arguments: Sequence[str]) -> int:
     files = [file for path in run_paths(options.files, options.outputs) for file in _files_of(Path(path))]
     if options.head and len(files) > 1:
         parser.error("--head is the digest of one file")
+    from tau2_enhanced.logging.audit import State
     from tau2_enhanced.logging.audit import verify as verified
 
     verdicts = []
@@ -29,9 +30,17 @@ def main(arguments: Sequence[str]) -> int:
             verdicts.append(verified(path, options.head))
         except OSError as error:
             raise UserMistake(f"{path} can't be read: {error.strerror}") from None
+        if verdicts[-1].state is State.FOREIGN:
+            raise UserMistake(f"{path} {verdicts[-1]}{_beside(path)}")
     for path, verdict in zip(files, verdicts, strict=True):
         print(json.dumps({"file": str(path), **verdict._asdict()}) if options.json else f"{path}: {verdict}")
     return 0 if all(verdict.holds for verdict in verdicts) else 1
+
+
+def _beside(path: Path) -> str:
+    """Where the chained lines are that a document of enhanced logs was made of."""
+    lines = path.with_suffix(".jsonl")
+    return f": {lines} does" if lines != path and lines.exists() else ""
 
 
 def _files_of(path: Path) -> list[Path]:

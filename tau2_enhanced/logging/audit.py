@@ -51,6 +51,8 @@ class State(StrEnum):
     """A line is not what was written."""
     DROPPED = "dropped"
     """Lines are missing."""
+    FOREIGN = "foreign"
+    """Something else: not one line is of a chain."""
 
 
 class Verdict(NamedTuple):
@@ -74,6 +76,7 @@ class Verdict(NamedTuple):
             State.CUT: f"intact for {self.lines} lines, then cut in the middle of a line",
             State.CHANGED: f"changed at line {self.lines + 1}",
             State.DROPPED: f"lines dropped after line {self.lines}",
+            State.FOREIGN: "holds no chained events",
         }
         return said[self.state]
 
@@ -84,15 +87,23 @@ def verify(path: Path | str, head: str | None = None) -> Verdict:
     with Path(path).open("rb") as file:
         for line in file:
             if not line.endswith(b"\n"):
+                if not count and not _begins_a_file(line[: len(_FIRST)]):
+                    return Verdict(State.FOREIGN, count, digest)
                 return Verdict(State.CUT if head in (None, digest) else State.DROPPED, count, digest)
             sealed = _SEALED.fullmatch(line, 0, len(line) - 1)
             if sealed is None or _digest(digest, line[: -_SEAL_LENGTH - 1]) != sealed[2].decode():
+                if sealed is None and not count and not any(map(_is_sealed, file)):
+                    return Verdict(State.FOREIGN, count, digest)
                 dropped = sealed is not None and int(sealed[1]) > count
                 return Verdict(State.DROPPED if dropped else State.CHANGED, count, digest)
             digest, count, last = sealed[2].decode(), count + 1, line
     if head not in (None, digest):
         return Verdict(State.DROPPED, count, digest)
     return Verdict(State.INTACT if _closes(last) else State.OPEN, count, digest)
+
+
+def _is_sealed(line: bytes) -> bool:
+    return _SEALED.fullmatch(line.removesuffix(b"\n")) is not None
 
 
 def _closes(line: bytes) -> bool:

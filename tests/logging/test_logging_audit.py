@@ -168,6 +168,20 @@ def test_a_file_of_other_things_without_an_end_of_line_is_left_alone(path: Path,
     assert path.read_bytes() == foreign
 
 
+@pytest.mark.parametrize("foreign", [b"{}", b"{}\n", b"[\n1\n]\n", b'{"type":"note"}\n' * 2, b"\xff\n\x00"])
+def test_a_file_of_other_things_is_not_called_changed_nor_whole(path: Path, foreign: bytes) -> None:
+    path.write_bytes(foreign)
+    verdict = verify(path)
+    assert verdict == (State.FOREIGN, 0, "0" * 64)
+    assert not verdict.holds
+
+
+def test_a_chain_whose_first_line_was_spoilt_is_changed(path: Path) -> None:
+    write(path, 1, 2)
+    path.write_bytes(b"\n" + path.read_bytes())
+    assert verify(path).state is State.CHANGED
+
+
 def test_many_threads_write_one_chain(path: Path) -> None:
     def work(number: int) -> None:
         file = opened(path, auto_flush=number % 2 == 0)
