@@ -96,11 +96,12 @@ _DESCRIBING = {"id", "type", "kind", "label", "status"}
 
 _REPLACED = re.compile(rf"\[(?:{'|'.join(get_args(Kind))}|redacted)\]")
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
-_DATE = re.compile(
+DATE = re.compile(
     r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.](?:\d{4}|\d\d)|\d{8}"
     r"|(?:\d{1,2}\.? )?(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?,? (?:\d{1,2},? )?\d{4}",
     re.IGNORECASE,
 )
+"""A day in figures, or with the month's name."""
 
 
 def words_of(key: str) -> list[str]:
@@ -155,7 +156,7 @@ def looks_like(kind: Kind, text: str, *, in_prose: bool = False) -> bool:
     if kind == "phone":
         return 7 <= digits <= 15 and not re.search(r"[A-Za-z]{4}", text)
     if kind == "birth_date":
-        return _DATE.search(text) is not None
+        return DATE.search(text) is not None
     if kind == "payment_card":
         return (12 <= digits <= 19 or digits == len(text) in (3, 4)) and not re.search(r"[A-Za-z]", text)
     if kind == "national_id":

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from tau2_enhanced.logging.credentials import credentials
-from tau2_enhanced.logging.sensitive_keys import Kind, kind_of_key, looks_like
+from tau2_enhanced.logging.sensitive_keys import DATE, Kind, kind_of_key, looks_like
 
 
 class Span(NamedTuple):
@@ -43,6 +43,10 @@ _STREET = re.compile(
     r"(?:Street|St|Avenue|Ave|Road|Rd|Boulevard|Blvd|Drive|Dr|Lane|Ln|Court|Ct|Place|Pl|Terrace|Way|Parkway|Pkwy"
     r"|Circle|Square|Highway|Hwy|Trail)\b\.?(?:,? (?:Apt|Apartment|Suite|Ste|Unit|#)\.? ?\w+)?"
 )
+_BORN = re.compile(
+    rf"\b(?:born|birthday|birth ?date|date of birth|dob),? {{0,2}}(?P<date>{DATE.pattern})(?!\w)", re.IGNORECASE
+)
+"""A date right after the word; `born on` and `dob:` are `_NAMED`'s."""
 _TELLING = (
     *("dob", "birth", "born", "ssn", "social sec", "social_sec", "passport", "national", "tax", "licen", "aadhaar"),
     *("passw", "passcode", "passphrase", "pwd", "secret", "token", "key", "credential", "auth", "pin", "otp", "cookie"),
@@ -80,6 +84,8 @@ def _all(text: str) -> Iterator[Span]:
     lowered = text.lower()
     if any(word in lowered for word in _TELLING):
         yield from _named(text)
+        for born in _BORN.finditer(text):
+            yield Span(*born.span("date"), "birth_date")
     if any(character.isdigit() for character in text):
         yield from _cards(text)
         yield from _by(_SSN, text, "national_id")
