@@ -51,7 +51,31 @@ def main(arguments: Sequence[str]) -> int:
         from tau2_enhanced.analysis.trajectory.terminal import listing
 
         return _print(listing(listed), pager=not options.no_pager)
-    return _show(choose(listed, options.simulation), options)
+    try:
+        chosen = choose(listed, options.simulation)
+    except UserMistake:
+        _say_if_it_goes_on(options.simulation, files[0])
+        raise
+    return _show(chosen, options)
+
+
+def _say_if_it_goes_on(named: str, record: Path) -> None:
+    """Raise UserMistake where a simulation of that name has begun and not ended, which a run's record does not hold."""
+    from tau2_enhanced.analysis.trajectory.listed import plain_name
+    from tau2_enhanced.runner.folder import RunFolder
+    from tau2_enhanced.runner.status import read_status
+
+    record = record.resolve()
+    run = record.parent.parent
+    folder = RunFolder(run.parent, run.name)
+    if record != folder.record or not folder.status.exists():
+        return
+    status, _ = read_status(run.parent, run.name)
+    asked = plain_name(named)
+    for one in status.running:
+        name = f"{one.domain}:{one.task}"
+        if asked in (one.task, f"{one.task}:{one.trial}", name, f"{name}:{one.trial}") or one.sim.startswith(asked):
+            raise UserMistake(f"{name}:{one.trial} has not ended: tau2-enhanced status {run.name} says what it does")
 
 
 def _show(one: Listed, options: Any) -> int:

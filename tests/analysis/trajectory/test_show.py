@@ -243,6 +243,23 @@ def test_names_find_simulations(show: Any) -> None:
     assert "no simulation is called" in show("--from", path, "airline:7")
 
 
+def test_of_a_simulation_that_has_not_ended_it_says_so(run_local: RunLocal, show: Any) -> None:
+    run: Run = run_local("--domains", "mock", "--task-ids", "create_task_1")
+    outputs = run.folder / "outputs" / "R"
+    own = outputs / "run"
+    status = json.loads((own / "status.json").read_text())
+    going = {"domain": "mock", "task": "update_task_1", "trial": 0, "sim": SIM, "thread": "worker-1", "step": 3}
+    waits = {"waiting_for": "agent gold", "waiting_s": 9.0, "age_s": 9.0, "running_s": 10.0, "last_error": None}
+    (own / "status.json").write_text(json.dumps({**status, "ended": False, "running": [{**going, **waits}]}))
+    told = "tau2-enhanced show: mock:update_task_1:0 has not ended: tau2-enhanced status R says what it does\n"
+    for name in ("update_task_1", "mock_enhanced:update_task_1:0", SIM[:5]):
+        assert show("--from", str(outputs), name) == told
+    assert "mock create_task_1" in show("--from", str(outputs), "create_task_1")
+    assert "no simulation is called" in show("--from", str(outputs), "update_task")
+    (own / "status.json").unlink()
+    assert "no simulation is called" in show("--from", str(outputs), "update_task_1")
+
+
 def test_all_are_listed_without_a_name(show: Any) -> None:
     path = write_results("some.json", simulation("10"), simulation("9", reward_info=None, agent_cost=None))
     lines = show("--from", path).splitlines()
