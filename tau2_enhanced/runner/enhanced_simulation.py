@@ -171,6 +171,8 @@ def _planned(
     domain = plain if plain in registry.get_domains() else domain
     chosen = list(load_tasks(registry, domain, options.task_split) if tasks is None else tasks)
     for task in chosen:
+        if not hasattr(task, "evaluation_criteria"):
+            raise UserMistake(f"{task!r} is none of tau2's tasks: choose among {domain}'s by their ids first")
         if not tau2_versions.takes_task(registry, agent, task):
             raise UserMistake(f"{agent} can't be given {domain} {task.id}: the task has not what this agent needs")
     options = replace(options, domains=[domain])

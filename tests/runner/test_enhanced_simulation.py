@@ -333,6 +333,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"agent": "llm_agent_solo", "user": "user_simulator"}, "don't go together"),
     ({"agent": "llm_agent_gt"}, "llm_agent_gt can't be given mock create_task_1_nl_eval"),
     ({"tasks": []}, "no tasks are chosen"),
+    ({"tasks": ["create_task_1"]}, "'create_task_1' is none of tau2's tasks"),
     ({"num_trials": 0}, "must be at least 1, not 0"),
     ({"llm_agent": "gpt-4.1"}, "needs a key"),
     ({"llm_agent": "replay:nowhere.json"}, "nowhere.json can't be read"),
