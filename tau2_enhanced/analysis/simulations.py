@@ -47,12 +47,17 @@ def simulations(table: EventTable) -> pl.DataFrame:
     `ended`, whether its start or end and its end are in the log; `counts`, whether it is the attempt that counts
     (the one with a verdict, else the last that ended, else the last); `reward`, `verdict`, `termination_reason`,
     `error_type`, `steps`; `agent_model`; costs in USD, None where unknown; tokens of all its calls;
-    `llm_calls`, `tool_calls`, `tool_errors`, `retries`; and the parts of its time, which add up to `duration_ms`.
+    `llm_calls`, `tool_calls`, `tool_errors`, `retries`, those of models None
+    where no call of one is known; and the parts of its time, which add up to `duration_ms`.
     """
     whole = _spans([frame.lazy() for frame in table.frames.values()])
     for more in (_begun(table), _outcomes(table), _model_calls(table), _tool_calls(table), _agent_models(table)):
         whole = whole.join(more, on="simulation", how="left")
-    return _complete(whole)
+    found = _complete(whole)
+    if any(table.of(kind).height for kind in MODEL_CALLS):
+        return found
+    # whoever recorded tools alone does not say that no model was asked
+    return found.with_columns(pl.lit(None, pl.Int64).alias(name) for name in ("retries", "llm_calls", *_TOKENS))
 
 
 def chosen(table: EventTable, choice: Choice) -> EventTable:

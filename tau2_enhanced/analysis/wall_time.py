@@ -19,9 +19,9 @@ def where_time_went(simulations: pl.DataFrame) -> dict[str, float] | None:
 
     A simulation does one thing at a time, so the parts add up to `total_ms`: calls of the models, of the
     user simulator and of the judge, tools, waits before a call that was tried again, and `framework_ms`,
-    which is the rest: tau2's own work and the runner's. None where no simulation ended.
+    which is the rest: tau2's own work and the runner's. None where of no simulation that ended the duration is known.
     """
-    ended = simulations.filter("ended")
+    ended = _ended(simulations)
     return _parts(ended) | {"total_ms": float(ended["duration_ms"].sum())} if ended.height else None
 
 
@@ -52,6 +52,11 @@ def _path(simulations: pl.DataFrame) -> dict[str, float]:
     return found | {"idle_ms": max(0.0, end - begin - sum(found.values())), "total_ms": end - begin}
 
 
+def _ended(simulations: pl.DataFrame) -> pl.DataFrame:
+    """Those that ended and of which it is known how long they took."""
+    return simulations.filter(pl.col("ended") & pl.col("duration_ms").is_not_null())
+
+
 def _parts(simulations: pl.DataFrame) -> dict[str, float]:
     return {name: float(simulations[name].sum()) for name in _ALL_PARTS}
 
@@ -60,7 +65,7 @@ def slowest_simulations(simulations: pl.DataFrame) -> list[dict[str, Any]]:
     """The simulations that took longest, with what they came to."""
     wanted = [pl.col("simulation").alias("sim") if name == "sim" else pl.col(name) for name in _OF_A_SIMULATION]
     came_to = ("duration_ms", "steps", "reward", "termination_reason", "error_type", "cost_usd")
-    ended = simulations.filter("ended").sort("duration_ms", descending=True)
+    ended = _ended(simulations).sort("duration_ms", descending=True)
     return ended.head(_LISTED).select(*wanted, *came_to).to_dicts()
 
 

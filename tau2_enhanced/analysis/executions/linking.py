@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from tau2_enhanced.analysis.executions.earlier_files import ENVIRONMENT, TOLD_BY
+from tau2_enhanced.analysis.log_lines import column_types
+from tau2_enhanced.analysis.results_events import SOURCE
 from tau2_enhanced.analysis.results_file import ResultsFile, Simulation
 from tau2_enhanced.analysis.table import EventTable
 
@@ -23,6 +25,7 @@ _CERTAINTY = {"live": 0, "gold": 1, "replay": 2}
 
 class _Environment(NamedTuple):
     name: str
+    run: str
     phase: str
     assumed: bool
     began: Any
@@ -31,6 +34,8 @@ class _Environment(NamedTuple):
 def linked(table: EventTable, results: Sequence[ResultsFile]) -> EventTable:
     """The table with `sim`, `task`, `trial` and `phase` of recorded environments as the results files tell them.
 
+    What came of each simulation is there as a `task_complete` without times: clocks need not agree, and a duration
+    would be all `framework_ms` where no model's call is known.
     Where all simulations of the results were found, nothing about these recordings is assumed any more.
     """
     calls = table.of("tool_execution")
@@ -39,6 +44,7 @@ def linked(table: EventTable, results: Sequence[ResultsFile]) -> EventTable:
     waiting = _environments(calls.filter(pl.col(ENVIRONMENT).is_not_null()))
     environments: dict[str, dict[str, Any]] = {}
     simulations: dict[str, dict[str, Any]] = {}
+    ends: list[dict[str, Any]] = []
     complete = True
     for file in results:
         for simulation in sorted(file.simulations, key=lambda simulation: simulation.start_time or ""):
@@ -50,11 +56,29 @@ def linked(table: EventTable, results: Sequence[ResultsFile]) -> EventTable:
                 identity = {"sim": simulation.sim, "task": simulation.task, "trial": simulation.trial}
                 environments[environment.name] = identity | {"phase": "live", TOLD_BY: "results"}
                 simulations[environment.name] = identity
+                ends.append(identity | {"run": environment.run, "domain": file.domain} | _end(simulation))
     if complete:
         left = (environment for same in waiting.values() for environment in same)
         environments |= {environment.name: {TOLD_BY: "results"} for environment in left if environment.assumed}
     frames = {kind: _told(frame, environments, simulations) for kind, frame in table.frames.items()}
+    if ends:
+        known = table.of("task_complete")
+        frames["task_complete"] = pl.concat(
+            [known, pl.DataFrame(ends, schema_overrides=column_types("task_complete"))], how="diagonal"
+        )
     return replace(table, frames=frames)
+
+
+def _end(simulation: Simulation) -> dict[str, Any]:
+    """What came of it, as a `task_complete` has it."""
+    return {
+        "source": SOURCE,
+        "reward": simulation.reward,
+        "termination_reason": simulation.termination_reason,
+        "cost_usd": simulation.cost_usd,
+        "agent_cost_usd": simulation.agent_cost_usd,
+        "user_cost_usd": simulation.user_cost_usd,
+    }
 
 
 def _environments(calls: pl.DataFrame) -> dict[Hashable, list[_Environment]]:
@@ -64,7 +88,8 @@ def _environments(calls: pl.DataFrame) -> dict[Hashable, list[_Environment]]:
         columns = part.select("tool_name", "tool_args", "success").iter_rows()
         content = tuple((name, _ordered(json.loads(text or "{}")), success) for name, text, success in columns)
         first = part.row(0, named=True)
-        environment = _Environment(first[ENVIRONMENT], first["phase"], first[TOLD_BY] == "assumed", first["timestamp"])
+        assumed = first[TOLD_BY] == "assumed"
+        environment = _Environment(first[ENVIRONMENT], first["run"], first["phase"], assumed, first["timestamp"])
         made.setdefault(content, []).append(environment)
     for same in made.values():
         same.sort(key=lambda environment: (_CERTAINTY[environment.phase], environment.began))

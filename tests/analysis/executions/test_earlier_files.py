@@ -13,6 +13,9 @@ from hypothesis import strategies as st
 from tau2_enhanced.analysis import LogAnalyzer
 from tau2_enhanced.analysis.executions.executions import Executions
 from tau2_enhanced.analysis.executions.reading import read_executions
+from tau2_enhanced.analysis.simulations import simulations
+from tau2_enhanced.analysis.tool_executions import with_tool_calls
+from tau2_enhanced.analysis.wall_time import slowest_simulations, where_time_went
 
 PAUSED = [Call("find", 0, {"id": "1"}), Call("book", 4, {"id": "1"}, changed=True)]
 REPLAYED = [Call("find", 6, {"id": "1"}), Call("book", 6.2, {"id": "1"}, changed=True)]
@@ -130,6 +133,14 @@ def test_results_beside_a_recording_name_its_simulations(tmp_path: Path) -> None
     assert phases(found) == (["live"] * 2 + ["replay"] * 2 + ["gold"] * 2) * 2
     outcomes = LogAnalyzer(found).get_outcome_analysis()
     assert (outcomes["simulations"], outcomes["pass_rate"]["value"]) == (3, 2 / 3)
+    rows = simulations(with_tool_calls(found.table)).sort("trial")
+    told = rows.select("simulation", "verdict", "reward", "termination_reason", "ended", "tool_calls", "llm_calls")
+    assert told.rows() == [
+        ("sim 7 0", "passed", 1.0, "user_stop", True, 2, None),
+        ("sim 7 1", "failed", 0.0, "user_stop", True, 2, None),
+    ]
+    assert where_time_went(rows) is None
+    assert slowest_simulations(rows) == []
 
 
 @pytest.mark.parametrize(("task", "phase"), [("7", "live"), (None, "gold")])
