@@ -57,6 +57,8 @@ class RunStatus:
     ended: bool = False
     planned: int = 0
     finished: int = 0
+    without_verdict: int = 0
+    """Of those that finished."""
     running: Sequence[TaskStatus] = field(default_factory=list)
     """The one with the oldest last event first."""
 
@@ -99,14 +101,16 @@ def _is_held(folder: RunFolder) -> bool:
 
 def describe_state(status: RunStatus, *, alive: bool, now: float | None = None) -> str:
     """How the run is, in a sentence."""
-    done = f"{status.finished}/{status.planned} simulations ended, {len(status.running)} running"
+    lacking = f", {status.without_verdict} of them without a verdict" if status.without_verdict else ""
+    ended = f"{status.finished}/{status.planned} simulations ended{lacking}"
+    done = f"{ended}, {len(status.running)} running"
     silent_s = (time.time() if now is None else now) - status.written
     if alive and silent_s > _SILENT_S:
         return f"run {status.run_id}: {done}; its runner (pid {status.pid}) has said nothing for {silent_s:.0f} s"
     if alive:
         return f"run {status.run_id}: {done}"
     if status.ended:
-        return f"run {status.run_id} has ended: {status.finished}/{status.planned} simulations ended"
+        return f"run {status.run_id} has ended: {ended}"
     when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(status.written))
     return f"run {status.run_id} broke off at {when}: {done} then; go on with --resume {status.run_id}"
 

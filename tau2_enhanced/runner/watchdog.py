@@ -116,6 +116,7 @@ class Watchdog:
             ended=ended,
             planned=done.planned,
             finished=done.ended,
+            without_verdict=done.ended - done.verdicts,
             running=sorted(tasks, key=lambda task: -task.age_s),
         )
         # a full disk is the record's to report; here the next look may succeed

@@ -91,7 +91,7 @@ def test_sigusr1_asks_for_all_states(hanging: subprocess.Popen[str], tmp_path: P
     assert hanging.poll() is None
 
 
-def test_sigusr1_before_the_run_has_begun_ends_nothing(spawn_run: Spawn) -> None:
+def test_sigusr1_before_the_run_has_begun_ends_nothing(spawn_run: Spawn, tmp_path: Path) -> None:
     """The server is asked for its models before the first task."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -113,6 +113,8 @@ def test_sigusr1_before_the_run_has_begun_ends_nothing(spawn_run: Spawn) -> None
     assert process.returncode == 1, err
     server.shutdown()
     server.server_close()
+    status, alive = read_status(tmp_path / "outputs", None)
+    assert describe_state(status, alive=alive).endswith("1/1 simulations ended, 1 of them without a verdict")
 
 
 def test_a_run_that_ended_says_so(run_local: RunLocal, capsys: pytest.CaptureFixture[str]) -> None:

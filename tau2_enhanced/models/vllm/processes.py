@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -24,9 +25,13 @@ from tau2_enhanced.models.vllm.commands import ServerCommand
 from tau2_enhanced.models.vllm.probe import Health, Probe
 
 _ASKS_EVERY_S = 0.25
+_SAYS_EVERY_S = 30.0
 _LAST_LINES = 15
+_LONGEST_LINE = 120
 _LAST_BYTES = 16_384
 _SUPERVISOR_ENDS_WITHIN_S = 6.0
+_NO_TEXT = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x08\x0e-\x1f\x7f-\x9f]")
+"""What would move a terminal's cursor or change its colours."""
 
 
 class ServerProcesses:
@@ -66,9 +71,13 @@ class ServerProcesses:
         """Where a server's output goes."""
         return self._log_dir / f"vllm_port_{port}.log"
 
-    def wait(self, timeout_s: float, say: Callable[[str], None]) -> None:
-        """Return when all servers answer; `say` is told of each. Raises UserMistake where one ends or does not."""
+    def wait(self, timeout_s: float, say: Callable[[str], None], *, says_every_s: float = _SAYS_EVERY_S) -> None:
+        """Return when all servers answer. Raises UserMistake where one ends or does not.
+
+        `say` is told of each that answers, and meanwhile how far the others are.
+        """
         began, waiting = time.monotonic(), {command.port: Probe(command.base_url) for command in self.commands}
+        said = began
         try:
             while waiting:
                 for port, probe in list(waiting.items()):
@@ -80,6 +89,11 @@ class ServerProcesses:
                         self._told.wait(_ASKS_EVERY_S)
                     for port, how in self._ended.items():
                         raise UserMistake(self._failure(port, f"{how} before all servers answered", say))
+                if waiting and time.monotonic() - said >= says_every_s:
+                    said = time.monotonic()
+                    for port in waiting:
+                        last = "".join(self.last_lines(port)[-1:])[:_LONGEST_LINE]
+                        say(f"port {port} does not answer yet after {said - began:.0f} s: {last or 'no output'}")
                 if waiting and time.monotonic() - began > timeout_s:
                     port = next(iter(waiting))
                     raise UserMistake(self._failure(port, f"did not answer within {timeout_s:g} s", say))
@@ -101,14 +115,15 @@ class ServerProcesses:
         return f"the server on port {port} {what}; its output: {self.log(port)}"
 
     def last_lines(self, port: int) -> list[str]:
-        """The end of a server's output, without secrets."""
+        """The end of a server's output, without secrets and without colours and the like."""
         try:
             with self.log(port).open("rb") as file:
                 file.seek(max(0, file.seek(0, os.SEEK_END) - _LAST_BYTES))
                 lines = deque(file.read().decode("utf-8", "replace").splitlines(), _LAST_LINES)
         except OSError:
             return []
-        return [scrub(line.rstrip()) for line in lines if line.strip()]
+        plain = (_NO_TEXT.sub("", line).rstrip() for line in lines)
+        return [scrub(line) for line in plain if line]
 
     @property
     def all_ended(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -84,6 +85,22 @@ def test_one_that_does_not_answer_in_time_is_given_up(
     ):
         servers.wait(1, lambda _: None)
     assert processes_of(vllm_stub) == []
+
+
+def test_while_one_loads_it_is_said_how_far_it_is(
+    commands: Callable[..., list[ServerCommand]], vllm_stub: Path, tmp_path: Path
+) -> None:
+    said: list[str] = []
+    with ServerProcesses(commands("--load 600", 1), tmp_path) as servers:
+        port = servers.commands[0].port
+        assert eventually(servers.log(port).exists)
+        with servers.log(port).open("ab") as log:
+            log.write(b"\x1b[36m(EngineCore)\x1b[0;1m loading\x07\r\x1b[K weights: 50 %\n")
+        with pytest.raises(UserMistake, match="did not answer"):
+            servers.wait(2, said.append, says_every_s=0.5)
+    assert re.fullmatch(rf"port {port} does not answer yet after \d s: .+", said[0])
+    assert f"{port}: (EngineCore) loading" in said
+    assert f"{port}:  weights: 50 %" in said
 
 
 def test_a_command_that_is_not_there_is_said(tmp_path: Path) -> None:
