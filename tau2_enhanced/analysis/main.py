@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tau2_enhanced.analysis.choice_flags import add_choice_flags, choice_of
-from tau2_enhanced.analysis.output import write_index
+from tau2_enhanced.analysis.output import check_folder, write_index
 from tau2_enhanced.errors import UserMistake
 
 if TYPE_CHECKING:
@@ -65,7 +65,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if not options.logs and not options.results and not options.compare:
         parser.error("name logs with --log_file or --log-dir, results with --results, or runs with --compare")
+    if "" in (*options.logs, *options.results, *options.compare):
+        parser.error("an empty name is no log: a variable that is not set?")
     try:
+        check_folder(options.output_dir)
         return _compare(options) if options.compare else _analyse(options)
     except UserMistake as mistake:
         print(f"{parser.prog}: {mistake}", file=sys.stderr)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -16,6 +17,15 @@ _OURS = re.compile(
     r"|simulation_timeline\.(png|svg)"
 )
 """The names of files that an analysis writes beside its numbers."""
+
+
+def check_folder(folder: Path) -> None:
+    """Raise UserMistake for a folder that can't be written, before anything is read; it need not be there yet."""
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise UserMistake(f"{folder} can't be written: {there} is no folder")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UserMistake(f"{folder} can't be written: permission denied")
 
 
 @contextmanager

@@ -165,7 +165,20 @@ def test_an_output_folder_that_is_a_file_is_one_line(run_local: RunLocal, capsys
     Path("results").write_text("mine")
     assert analyse("--log_file", "logs/eval_mock.log") == 2
     assert "results can't be written" in capsys.readouterr().err
+    # said before anything is read
+    assert main(["--compare", "no-a", "no-b", "--output_dir", "results/below/it"]) == 2
+    said = capsys.readouterr().err
+    assert "results/below/it can't be written" in said
+    assert said.endswith("/results is no folder\n")
     assert Path("results").read_text() == "mine"
+
+
+@pytest.mark.parametrize("flag", ["--log_file", "--log-dir", "--results", "--compare"])
+def test_an_empty_name_is_not_the_folder_one_is_in(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        analyse(flag, "")
+    assert ended.value.code == 2
+    assert "an empty name is no log" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("form", ["parquet", "csv"])
