@@ -113,6 +113,15 @@ def test_another_runner_is_refused(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("model", [["--agent-llm", "gold"], ["--user-llm=replay:results.json"]])
+def test_a_model_that_only_our_runner_knows_is_refused(model: list[str], tmp_path: Path) -> None:
+    command = [*PROGRAM, "run", "--domain", "mock_enhanced", *model]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert "tau2's own runner knows no model" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 
 from tau2_enhanced.commands.parser import PROGRAM
+from tau2_enhanced.errors import UserMistake
 
 _RUN_FLAGS = {
     "--redact": "replace sensitive data in the events (results stay as they are)",
@@ -14,8 +16,20 @@ _RUN_FLAGS = {
 """Ours, beside all of tau2's."""
 
 
+_OURS = ("gold", "replay:")
+"""How models begin that only this project's runner knows."""
+
+
 def main(command: str, arguments: Sequence[str]) -> int:
-    """Run one of tau2's commands, as its own program does. Raises UserMistake where tau2 can't be loaded."""
+    """Run one of tau2's commands, as its own program does.
+
+    Raises UserMistake where tau2 can't be loaded, and for a model that its runner does not know.
+    """
+    if command == "run" and (ours := [model for model in _models(arguments) if model.startswith(_OURS)]):
+        raise UserMistake(
+            f"tau2's own runner knows no model {ours[0]!r}: run_local.py --enhanced plays it; "
+            "here the stand-in is openai/gold, with OPENAI_API_BASE at a tau2-enhanced serve"
+        )
     from tau2_enhanced import tau2_versions
 
     tau2_versions.load()
@@ -37,3 +51,9 @@ def main(command: str, arguments: Sequence[str]) -> int:
             for path in files:
                 print(f"events: {path}")
     return 0
+
+
+def _models(arguments: Sequence[str]) -> list[str]:
+    """The models that the command line names."""
+    words = [part for word in arguments for part in word.split("=", 1)]
+    return [model for flag, model in pairwise(words) if flag in ("--agent-llm", "--user-llm")]
