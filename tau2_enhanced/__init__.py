@@ -29,7 +29,9 @@ def __getattr__(name: str) -> Any:
 
 def _register_domains(tau2_registry: ModuleType) -> None:
     from tau2_enhanced.domain_registration import EnhancedDomainRegistry
+    from tau2_enhanced.own_domains import import_named
 
+    import_named()
     EnhancedDomainRegistry(tau2_registry.registry).register_all_available_domains()
 
 

@@ -142,3 +142,41 @@ def test_tau2s_commands_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["--help"]) == 0
     shown = capsys.readouterr().out
     assert all(f"  {name} " in shown for name in cli.TAU2S_COMMANDS)
+
+
+OWN_DOMAIN = """
+from tau2.domains.mock.environment import get_environment as get_custom_environment
+from tau2.domains.mock.environment import get_tasks as get_custom_tasks
+from tau2_enhanced.domain_registration import EnhancedDomainRegistry
+
+registry = EnhancedDomainRegistry()
+registry.register_enhanced_domain(
+    domain_name="custom",
+    original_get_environment=get_custom_environment,
+    original_get_tasks=get_custom_tasks
+)
+"""
+
+
+@nvidias_runner
+@pytest.mark.parametrize("named", ["own_domain.py", "own_domain"])
+def test_a_domain_of_the_users_own(port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str) -> None:
+    (tmp_path / "own_domain.py").write_text(OWN_DOMAIN)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("TAU2_ENHANCED_DOMAINS", named)
+    done = run(tmp_path, port, "--domain", "custom_enhanced", "--task-ids", "update_task_1", "--num-trials", "1")
+    assert done.returncode == 0, done.stderr
+    assert [simulation["reward_info"]["reward"] for simulation in results_of(tmp_path)] == [1.0]
+    [call] = [event for event in read_events(tmp_path / "R_events.jsonl") if isinstance(event, ToolExecutionEvent)]
+    assert (call.tool_name, call.success) == ("update_task_status", True)
+
+
+@pytest.mark.parametrize(("named", "why"), [("no_such_module", "ModuleNotFoundError"), ("broken.py", "ZeroDivision")])
+def test_a_domain_of_the_users_own_that_can_not_be_imported_is_one_line(tmp_path: Path, named: str, why: str) -> None:
+    (tmp_path / "broken.py").write_text("1 / 0\n")
+    environment = {**os.environ, "TAU2_ENHANCED_DOMAINS": named}
+    for command in ([*PROGRAM, "run", "--domain", "mock"], [sys.executable, str(CHECKOUT / "run_local.py")]):
+        done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 2
+        assert f"TAU2_ENHANCED_DOMAINS: {named} can't be imported: {why}" in done.stderr.splitlines()[-1]
+        assert "Traceback" not in done.stderr
