@@ -51,11 +51,12 @@ def test_they_answer_one_after_the_other_and_leave_nothing_behind(
     said: list[str] = []
     made = commands("--children")
     ports = [command.port for command in made]
-    with ServerProcesses(made, tmp_path, stagger_delay_s=0.5) as servers:
+    with ServerProcesses(made, tmp_path, stagger_delay_s=2.0) as servers:
         servers.wait(60, said.append)
         assert len(processes_of(vllm_stub)) == 6
         first, second = (output(servers, port) for port in ports)
     assert [line.split(" answers")[0] for line in said] == [f"port {port}" for port in ports]
+    # the first may come late on a busy machine
     assert second["at"] - first["at"] >= 0.4
     assert first["rest"][:2] == ["--host", "127.0.0.1"]
     assert processes_of(vllm_stub) == []
