@@ -22,6 +22,7 @@ import httpx2
 
 from tau2_enhanced.models.answers import Answer
 from tau2_enhanced.models.deadlines import Deadline
+from tau2_enhanced.models.plain_stream import PlainStream
 from tau2_enhanced.models.proxies import authorization, environment_proxy, port
 
 _CONNECT_TIMEOUT_S = 10.0
@@ -180,6 +181,8 @@ class Connections(httpx2.BaseTransport):
         except BaseException:
             stream.close()
             raise
+        if {first.scheme, url.scheme} == {"http"}:
+            stream = PlainStream(stream)
         return _Connection(stream, proxy if url.scheme == "http" else None)
 
     def _secured(self, stream: httpcore2.NetworkStream, url: httpx2.URL, deadline: Deadline) -> httpcore2.NetworkStream:
