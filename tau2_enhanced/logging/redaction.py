@@ -79,11 +79,13 @@ _known: set[str] = set()
 _pattern = re.compile(FORMS)
 _hints: tuple[str, ...] = FORM_MARKS
 """A text without any of these holds no secret; to look for them takes a tenth of what the pattern takes."""
+_hints_in_json: tuple[str, ...] = FORM_MARKS
+"""The same, as they stand in what `json.dumps` writes."""
 
 
 def protect(*secrets: str | None) -> None:
     """From now on, `scrub` replaces these values, also where they are escaped in JSON or in a URL."""
-    global _pattern, _hints
+    global _pattern, _hints, _hints_in_json
     with _lock:
         for secret in secrets:
             if secret and len(secret) >= _SHORTEST_SECRET:
@@ -91,6 +93,7 @@ def protect(*secrets: str | None) -> None:
         literals = "|".join(re.escape(value) for value in sorted(_known, key=len, reverse=True))
         _pattern = re.compile(f"{literals}|{FORMS}" if literals else FORMS)
         _hints = (*FORM_MARKS, *_known)
+        _hints_in_json = tuple({json.dumps(hint)[1:-1] for hint in _hints})
 
 
 def _forms_of(secret: str) -> set[str]:
@@ -136,6 +139,11 @@ def scrub_values(value: Any, *, free: bool = False) -> Any:
     if isinstance(value, list | tuple):
         return [scrub_values(inner, free=free) for inner in value]
     return value
+
+
+def may_hold_secret(document: str) -> bool:
+    """Whether `scrub_values` may change a document, given as `json.dumps` writes it. False of most, and quick."""
+    return any(hint in document for hint in _hints_in_json)
 
 
 def _is_word(key: str, value: object, around: Mapping[str, object]) -> bool:

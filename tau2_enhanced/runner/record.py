@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from tau2_enhanced.errors import UserMistake
-from tau2_enhanced.logging.redaction import scrub_values
+from tau2_enhanced.logging.redaction import may_hold_secret, scrub_values
 from tau2_enhanced.runner.jobs import JobKey, Outcome, Status
 
 _PIECE = 2**20
@@ -129,7 +129,7 @@ class Record:
         return self._file
 
     def _write(self, outcome: Outcome) -> None:
-        line = json.dumps(scrub_values(outcome.to_json()), separators=(",", ":")).encode() + b"\n"
+        line = _line_of(outcome.to_json())
         descriptor = self._own_file().fileno()
         try:
             written = 0
@@ -172,6 +172,14 @@ class Record:
             offset += len(line)
         self._size = offset
         self._file = self._open()
+
+
+def _line_of(document: Any) -> bytes:
+    """A line of the record, without secrets."""
+    text = json.dumps(document, separators=(",", ":"))
+    if may_hold_secret(text):
+        text = json.dumps(scrub_values(document), separators=(",", ":"))
+    return text.encode() + b"\n"
 
 
 def _lines(path: Path) -> Iterator[bytes]:

@@ -11,7 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tau2_enhanced.logging.logfmt import quote
-from tau2_enhanced.logging.redaction import REDACTED, protect, protect_environment, protect_url, scrub, scrub_values
+from tau2_enhanced.logging.redaction import (
+    REDACTED,
+    may_hold_secret,
+    protect,
+    protect_environment,
+    protect_url,
+    scrub,
+    scrub_values,
+)
 
 
 def fresh(inner: str = "") -> str:
@@ -226,6 +234,30 @@ def test_words_of_a_format_stay_though_a_secret_is_the_same_word() -> None:
 @given(st.text(max_size=20), st.text(max_size=20))
 def test_a_secret_is_found_between_any_text(before: str, after: str) -> None:
     assert SECRET not in scrub(f"{before}{SECRET}{after}")
+
+
+@settings(max_examples=300, deadline=None, database=None)
+@given(
+    st.sampled_from(["", '"', "\\", "/", "ä", "\t", '"ä', "\U0001f600", '\\"ä\n']),
+    st.text(max_size=20),
+    st.text(max_size=20),
+    st.integers(0, 3),
+)
+def test_a_document_that_scrubbing_changes_may_hold_a_secret(inner: str, before: str, after: str, depth: int) -> None:
+    secret = f"a-secret-with-{inner}-in-it"
+    protect(secret)
+    text = before + secret + after
+    for _ in range(depth):
+        text = json.dumps({"k": text})
+    document = {"data": [{"k": text}]}
+    if scrub_values(document) != document:
+        assert may_hold_secret(json.dumps(document, separators=(",", ":")))
+    assert not may_hold_secret(json.dumps({"data": [before.replace("sk-", "").replace("Bearer ", "")[:2]]}))
+
+
+@pytest.mark.parametrize("text", ["sk-0123456789abcdef", "Bearer abcdefgh", "https://me:word@host"])
+def test_a_document_with_what_looks_like_a_secret_may_hold_one(text: str) -> None:
+    assert may_hold_secret(json.dumps({"content": f"ä\n{text}"}))
 
 
 SECRET = fresh()
