@@ -123,6 +123,9 @@ class _Items(ItemsView[Any, Any]):
         for key, value in dict.items(entries):
             yield key, entries._read(key) if value is UNREAD else value
 
+    def __reversed__(self) -> Iterator[tuple[Any, Any]]:
+        return ((key, self._mapping[key]) for key in reversed(self._mapping))
+
 
 class _Values(ValuesView[Any]):
     _mapping: LazyEntries
@@ -131,3 +134,6 @@ class _Values(ValuesView[Any]):
         entries = self._mapping
         for key, value in dict.items(entries):
             yield entries._read(key) if value is UNREAD else value
+
+    def __reversed__(self) -> Iterator[Any]:
+        return (self._mapping[key] for key in reversed(self._mapping))

@@ -160,6 +160,7 @@ MAPPING = {
     "call with": lambda x, n: (lambda **given: given)(**x),
     "compare": lambda x, n: (x == dict(x), dict(x) == x, x != dict(x), x == {**x, "o": n}, x == n),
     "views": lambda x, n: (len(x.items()), len(x.values()), x.keys() & {key(x, n)}, n in x.values(), bool(x)),
+    "backwards": lambda x, n: (list(reversed(x.items())), [change(value) for value in reversed(x.values())]),
     "write while it is walked": lambda x, n: [x.__setitem__(name, n) for name in x],
     "grow while it is walked": lambda x, n: [x.__setitem__(name * 9, value) for name, value in x.items()],
     "repr": lambda x, n: repr(x),
