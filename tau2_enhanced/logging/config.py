@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import atexit
 import logging
+import os
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from tau2_enhanced.logging.bridge import bridge_loguru, quiet_libraries
 from tau2_enhanced.logging.context import current_context
@@ -21,6 +24,9 @@ EVENT_LOGGER = "tau2_enhanced.events"
 """The logger through which all events go."""
 
 _events = get_logger(EVENT_LOGGER)
+_same_in_records: dict[int, dict[str, Any]] = {}
+"""By level, a record's attributes that are the same for all events."""
+os.register_at_fork(after_in_child=_same_in_records.clear)
 _listeners: tuple[Callable[[ExecutionEvent], None], ...] = ()
 _listeners_lock = threading.Lock()
 
@@ -34,8 +40,32 @@ def emit(event: ExecutionEvent) -> None:
         for hear in _listeners:
             hear(event)
     if _events.isEnabledFor(event.level):
-        # `log` would look for the caller, which is always this function
-        _events.handle(_events.makeRecord(_events.name, event.level, __file__, 0, event, (), None, "emit"))
+        _events.handle(_record_of(event))
+
+
+def _record_of(event: ExecutionEvent) -> logging.LogRecord:
+    """What `logging` would make for the event: most of it is the same for all events of a level, and made once."""
+    if logging.getLogRecordFactory() is not logging.LogRecord:
+        return _made_record(event.level, event)
+    same = _same_in_records.get(event.level)
+    if same is None:
+        same = _same_in_records[event.level] = _made_record(event.level, None).__dict__
+    now, thread = time.time(), threading.current_thread()
+    record = logging.LogRecord.__new__(logging.LogRecord)
+    own = record.__dict__
+    own.update(same)
+    own["msg"] = event
+    own["created"] = now
+    own["msecs"] = float(int(now % 1 * 1000))
+    own["relativeCreated"] = same["relativeCreated"] + (now - same["created"]) * 1000
+    own["thread"] = thread.ident
+    own["threadName"] = thread.name
+    return record
+
+
+def _made_record(level: int, event: ExecutionEvent | None) -> logging.LogRecord:
+    # `log` would look for the caller, which is always the same function
+    return _events.makeRecord(_events.name, level, __file__, 0, event, (), None, emit.__name__)
 
 
 @contextmanager

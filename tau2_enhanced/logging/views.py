@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from operator import attrgetter
 from types import new_class
 from typing import Any, NamedTuple
 
@@ -30,17 +31,17 @@ class UnknownEvent(ExecutionEvent, registered=False):
     """An event of a type that this process does not know; its fields are in `extra`."""
 
 
-class _Pair(NamedTuple):
-    """How an attribute of an event stands on its line."""
+class _Pairs(NamedTuple):
+    """What stands on a line of a class, `type` included: each field's key, how its value is written, and all values."""
 
-    name: str
-    key: str
-    """The name and the equals sign."""
-    text: Callable[[Any], str]
+    keys: tuple[str, ...]
+    """Names with their equals sign."""
+    texts: tuple[Callable[[Any], str], ...]
+    values: Callable[[ExecutionEvent], tuple[Any, ...]]
+    """All at once: one by one takes twice as long."""
 
 
-_pairs: dict[type[ExecutionEvent], tuple[_Pair, ...]] = {}
-"""What stands on a line of each class, `type` included."""
+_pairs: dict[type[ExecutionEvent], _Pairs] = {}
 _unknown_classes: dict[tuple[str, int], type[ExecutionEvent]] = {}
 
 _NOT_PAIRS = {"timestamp", "extra"}
@@ -67,8 +68,8 @@ _NOT_IN_KEYS = re.compile(r'[\s="\x00-\x1f\x7f-\xa0\ud800-\udfff]+')
 def to_pairs(event: ExecutionEvent) -> str:
     """`task=… thread=… type=… key=value …`, without level and time."""
     parts = []
-    for name, key, text in _pairs.get(event.__class__) or _pairs_of(event.__class__):
-        value = getattr(event, name)
+    keys, texts, values = _pairs.get(event.__class__) or _pairs_of(event.__class__)
+    for key, text, value in zip(keys, texts, values(event), strict=True):
         if value is not None:
             parts.append(key + text(value))
     for name, value in event.extra.items():
@@ -77,21 +78,24 @@ def to_pairs(event: ExecutionEvent) -> str:
     return " ".join(parts)
 
 
-def _pairs_of(cls: type[ExecutionEvent]) -> tuple[_Pair, ...]:
-    made: list[_Pair] = []
+def _pairs_of(cls: type[ExecutionEvent]) -> _Pairs:
+    texts: dict[str, Callable[[Any], str]] = {}
     for spec in event_fields(cls):
         if spec.name not in _NOT_PAIRS:
-            made.append(_Pair(spec.name, f"{spec.name}=", _text_of(spec)))
+            texts[spec.name] = _text_of(spec)
         if spec.name == "thread":
-            made.append(_Pair("type", "type=", quote))
-    pairs = _pairs[cls] = tuple(made)
-    return pairs
+            texts["type"] = quote
+    keys = tuple(f"{name}=" for name in texts)
+    made = _pairs[cls] = _Pairs(keys, tuple(texts.values()), attrgetter(*texts))
+    return made
 
 
 def _text_of(spec: FieldSpec) -> Callable[[Any], str]:
     """How a field's values are written."""
     if spec.kind is float:
-        return _plain_float if spec.digits is None else partial(_fixed, digits=spec.digits)
+        if spec.digits is None:
+            return _plain_float
+        return f"{{:.{spec.digits}f}}".format if spec.digits <= 3 else partial(_shortest, digits=spec.digits)
     return _TEXTS.get(spec.kind, str)
 
 
@@ -117,12 +121,10 @@ _TEXTS: Mapping[type, Callable[[Any], str]] = {
 """How values are written that are neither floats nor whole numbers."""
 
 
-def _fixed(value: float, digits: int) -> str:
+def _shortest(value: float, digits: int) -> str:
     text = f"{value:.{digits}f}"
-    if digits <= 3 or "." not in text:
-        return text
-    whole, _, decimals = text.partition(".")
-    return f"{whole}.{decimals.rstrip('0') or '0'}"
+    whole, point, decimals = text.partition(".")
+    return f"{whole}.{decimals.rstrip('0') or '0'}" if point else text
 
 
 def _compact(value: Any) -> str:
