@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tau2_enhanced.logging.state_tracker import StateTracker
 
 _logger = get_logger(__name__)
+_JSON = json.JSONEncoder(default=str)
 
 
 class LoggingEnvironment:
@@ -73,9 +74,7 @@ class LoggingEnvironment:
             response = self._answer(message)
             duration_ms = context.clock.ms() - start_ms
         context.called_ms += duration_ms
-        call = MadeCall(
-            message, self._unique_id(message.id), json.dumps(message.arguments, default=str), start_ms, duration_ms
-        )
+        call = MadeCall(message, self._unique_id(message.id), _JSON.encode(message.arguments), start_ms, duration_ms)
         emit(
             ToolCallEvent(
                 function=message.name,
@@ -156,7 +155,7 @@ class LoggingEnvironment:
             yield ended
         finally:
             took_ms = clock.ms() - start_ms
-            arguments = json.dumps(message.arguments, default=str)
+            arguments = _JSON.encode(message.arguments)
             call = MadeCall(message, self._unique_id(message.id), arguments, start_ms, took_ms, phase)
             self._recorder.called(call, ended[0] if ended else Result(None, "", self._raised, failed=True))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field
 from typing import ParamSpec, TypeVar
@@ -59,15 +59,28 @@ class TaskContext:
         """Time since its last event."""
         return self.clock.ms() - self.last_event_ms
 
-    @contextmanager
-    def waiting(self, what: str) -> Iterator[None]:
+    def waiting(self, what: str) -> AbstractContextManager[None]:
         """Say what the task waits for while the block runs."""
-        before = self.waiting_for
-        self.waiting_for, self.waiting_since_ms = what, self.clock.ms()
-        try:
-            yield
-        finally:
-            self.waiting_for, self.waiting_since_ms = before, self.clock.ms()
+        return _Waiting(self, what)
+
+
+class _Waiting:
+    """A class, since each call of a model or a tool takes one, and a generator is slower."""
+
+    __slots__ = ("_before", "_context", "_what")
+
+    def __init__(self, context: TaskContext, what: str) -> None:
+        self._context = context
+        self._what = what
+
+    def __enter__(self) -> None:
+        context = self._context
+        self._before = context.waiting_for
+        context.waiting_for, context.waiting_since_ms = self._what, context.clock.ms()
+
+    def __exit__(self, *_: object) -> None:
+        context = self._context
+        context.waiting_for, context.waiting_since_ms = self._before, context.clock.ms()
 
 
 NO_TASK = TaskContext()

@@ -14,8 +14,8 @@ import heapq
 import itertools
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from tau2_enhanced.logging import current_context, get_logger
@@ -78,23 +78,12 @@ class AdaptiveLimit:
     def reduced(self) -> bool:
         return self._limit < self.most or self.pause_s > 0
 
-    @contextmanager
-    def turn(self, ticket: int) -> Iterator[bool]:
+    def turn(self, ticket: int) -> AbstractContextManager[bool]:
         """Wait until it is this ticket's turn, for one attempt; gives whether there was a wait.
 
         What the block raises is heeded, and raised again.
         """
-        waited, epoch = self._enter(ticket)
-        try:
-            yield waited
-        except TransientFailure as failure:
-            if failure.for_load:
-                self._fall(epoch, failure.retry_after_s)
-            raise
-        else:
-            self._rise()
-        finally:
-            self._leave()
+        return _Turn(self, ticket)
 
     def _enter(self, ticket: int) -> tuple[bool, int]:
         """Whether it had to wait, and the epoch in which the call begins."""
@@ -140,6 +129,8 @@ class AdaptiveLimit:
             _logger.warning("%s refuses calls for load: from here on %d at once", self.name, self._limit)
 
     def _rise(self) -> None:
+        if self._limit == self.most:
+            return
         with self._changed:
             if self._limit == self.most:
                 return
@@ -155,3 +146,24 @@ class AdaptiveLimit:
             self._changed.notify_all()
         if full:
             _logger.warning("%s takes %d calls at once again", self.name, self.most)
+
+
+class _Turn:
+    """A class, since each attempt takes one, and a generator is slower."""
+
+    __slots__ = ("_epoch", "_limit", "_ticket")
+
+    def __init__(self, limit: AdaptiveLimit, ticket: int) -> None:
+        self._limit = limit
+        self._ticket = ticket
+
+    def __enter__(self) -> bool:
+        waited, self._epoch = self._limit._enter(self._ticket)
+        return waited
+
+    def __exit__(self, kind: type[BaseException] | None, failure: BaseException | None, _: object) -> None:
+        if failure is None:
+            self._limit._rise()
+        elif isinstance(failure, TransientFailure) and failure.for_load:
+            self._limit._fall(self._epoch, failure.retry_after_s)
+        self._limit._leave()

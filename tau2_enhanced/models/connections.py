@@ -12,7 +12,7 @@ import ssl
 import time
 from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -81,7 +81,7 @@ class Exchange(httpx2.SyncByteStream):
 
     def __iter__(self) -> Iterator[bytes]:
         """The body as it is on the wire, piece by piece. Raises an httpx2.HTTPError where it breaks off."""
-        with _failing_as_httpx2(self._deadline):
+        with _FailingAsHttpx2(self._deadline):
             while True:
                 if piece := self._answer.take():
                     yield piece
@@ -127,7 +127,7 @@ class Connections(httpx2.BaseTransport):
         kept, interrupts = self._kept[url.scheme, url.host, url.port], self._interrupts
         if self._is_closed:
             raise Closed("the connections were closed")
-        with _failing_as_httpx2(deadline):
+        with _FailingAsHttpx2(deadline):
             connection = _usable(kept) or self._connect(url, deadline)
             self._busy.add(connection)
             try:
@@ -259,18 +259,25 @@ def _read(stream: httpcore2.NetworkStream, deadline: Deadline) -> bytes:
     return stream.read(_PIECE, deadline.left_s())
 
 
-@contextmanager
-def _failing_as_httpx2(deadline: Deadline) -> Iterator[None]:
-    """Let what fails in the block be one of the errors that httpx2 and the SDKs know."""
-    try:
-        yield
-    except httpcore2.TimeoutException as error:
-        # whichever step it was, it may be the call that is late
-        deadline.left_s()
-        if isinstance(error, httpcore2.ConnectTimeout):
-            raise httpx2.ConnectTimeout(str(error)) from error
-        raise httpx2.ReadTimeout(str(error)) from error
-    except httpcore2.ConnectError as error:
-        raise httpx2.ConnectError(str(error)) from error
-    except httpcore2.NetworkError as error:
-        raise httpx2.NetworkError(str(error)) from error
+class _FailingAsHttpx2:
+    """Lets what fails in the block be one of the errors that httpx2 and the SDKs know."""
+
+    __slots__ = ("_deadline",)
+
+    def __init__(self, deadline: Deadline) -> None:
+        self._deadline = deadline
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        if isinstance(error, httpcore2.TimeoutException):
+            # whichever step it was, it may be the call that is late
+            self._deadline.left_s()
+            if isinstance(error, httpcore2.ConnectTimeout):
+                raise httpx2.ConnectTimeout(str(error)) from error
+            raise httpx2.ReadTimeout(str(error)) from error
+        if isinstance(error, httpcore2.ConnectError):
+            raise httpx2.ConnectError(str(error)) from error
+        if isinstance(error, httpcore2.NetworkError):
+            raise httpx2.NetworkError(str(error)) from error

@@ -108,8 +108,8 @@ class ExpertTool:
             if not any(call.name == CALL_EXPERT for call in asked.tool_calls):
                 return replace(asked, cost_usd=cost)
             try:
-                answer = self._answer(asked.tool_calls, messages, tools, ask)
-                return replace(answer, cost_usd=total(cost, answer.cost_usd))
+                answer, expert = self._answer(asked.tool_calls, messages, tools, ask)
+                return replace(answer, cost_usd=total(cost, answer.cost_usd), raw={**answer.raw, EXPERT: expert})
             except _NotDone as problem:
                 _logger.warning("%s: %s", CALL_EXPERT, problem)
                 private += _refusal(asked, str(problem))
@@ -117,7 +117,8 @@ class ExpertTool:
 
     def _answer(
         self, calls: Sequence[ToolRequest], messages: Sequence[ChatMessage], tools: Sequence[ToolSchema], ask: Ask
-    ) -> Answer:
+    ) -> tuple[Answer, str]:
+        """The answer of the expert that is called, and its name."""
         expert = self._chosen(calls)
         name, clock = expert.expert or "", current_context().clock
         began_ms = clock.ms()
@@ -128,7 +129,7 @@ class ExpertTool:
         self._experts.took(name, (clock.ms() - began_ms) / 1000)
         if any(call.name == CALL_EXPERT for call in answer.tool_calls):
             raise _NotDone(f"{name} gave no usable answer: it asked for an expert itself")
-        return replace(answer, raw={**answer.raw, EXPERT: name})
+        return answer, name
 
     def _chosen(self, calls: Sequence[ToolRequest]) -> Participant:
         if len(calls) > 1:

@@ -169,7 +169,7 @@ class Participant:
         while True:
             sent = self._without_refused(request.arguments)
             try:
-                return self._call(replace(request, arguments=sent), used)
+                return self._call(request if sent == request.arguments else replace(request, arguments=sent), used)
             except RequestRefused as refusal:
                 if not self._drop(refusal.parameter, sent):
                     raise
@@ -177,24 +177,12 @@ class Participant:
     def _call(self, request: Request, used: Used) -> tuple[Reply, float | None]:
         context = current_context()
         attempts = Attempts()
-        event = self._event(model=self.spec.name, call_type=self._client.call_type)
+        reply, cost, error_type = None, None, None
         try:
             reply = complete_with_retries(
                 self._client, request, attempts, retries=self._retries, now_ms=context.clock.ms, limit=self._limit
             )
-        except ModelCallError as failure:
-            event.error_type = failure.error_type
-            dropped = isinstance(failure, RequestRefused) and failure.parameter in request.arguments
-            _logger.log(10 if dropped else 40, "%s %s: %s", self.role, self.spec.name, failure)
-            raise
-        else:
             cost = self._prices.cost_usd(self.spec.provider, self.spec.name, reply.usage)
-            event.ttft_ms, event.decode_ms = reply.ttft_ms, reply.decode_ms
-            event.has_tool_calls = bool(reply.tool_calls)
-            event.input_tokens = reply.usage.input_tokens
-            event.output_tokens = reply.usage.output_tokens
-            event.cached_tokens = reply.usage.cached_tokens
-            event.cost_usd = None if cost is None else round(cost, 10)
             used.add(reply.usage, cost, attempts.duration_ms / 1000)
             if reply.usage.input_tokens is None and not self._said_no_usage:
                 self._said_no_usage = True
@@ -202,13 +190,35 @@ class Participant:
                     "%s does not say how many tokens a call used: tokens and cost are left out", self.spec.name
                 )
             return reply, cost
+        except ModelCallError as failure:
+            error_type = failure.error_type
+            dropped = isinstance(failure, RequestRefused) and failure.parameter in request.arguments
+            _logger.log(10 if dropped else 40, "%s %s: %s", self.role, self.spec.name, failure)
+            raise
         finally:
             context.called_ms += attempts.retry_wait_ms + attempts.duration_ms
-            event.start_ms = round(attempts.start_ms, 3)
-            event.duration_ms = round(attempts.duration_ms, 3)
-            event.attempts = attempts.count
-            event.retry_wait_ms = round(attempts.retry_wait_ms, 3)
-            emit(event)
+            emit(self._event_of(attempts, reply, cost, error_type))
+
+    def _event_of(
+        self, attempts: Attempts, reply: Reply | None, cost_usd: float | None, error_type: str | None
+    ) -> ModelCallEvent:
+        usage = reply.usage if reply is not None else Usage()
+        return self._event(
+            model=self.spec.name,
+            call_type=self._client.call_type,
+            start_ms=attempts.start_ms,
+            duration_ms=attempts.duration_ms,
+            ttft_ms=reply.ttft_ms if reply is not None else None,
+            decode_ms=reply.decode_ms if reply is not None else None,
+            has_tool_calls=bool(reply.tool_calls) if reply is not None else None,
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
+            cached_tokens=usage.cached_tokens,
+            cost_usd=cost_usd,
+            attempts=attempts.count,
+            retry_wait_ms=attempts.retry_wait_ms,
+            error_type=error_type,
+        )
 
     def _read(self, reply: Reply, cost: float | None, judgements: int | None, tool_choice: str | None) -> Answer:
         broken_off = how_broken_off(reply.raw)
@@ -261,7 +271,9 @@ def how_broken_off(raw: Mapping[str, Any]) -> str | None:
 def read_arguments(call: RequestedCall) -> dict[str, Any]:
     """A tool call's arguments. Raises BrokenArguments unless they are a JSON object."""
     try:
-        arguments = whole(json.loads(call.arguments))
+        arguments = json.loads(call.arguments)
+        if "\\u" in call.arguments or not call.arguments.isascii():
+            arguments = whole(arguments)
     except (ValueError, RecursionError):
         arguments = None
     if not isinstance(arguments, dict):

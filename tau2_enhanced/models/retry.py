@@ -92,9 +92,8 @@ def complete_with_retries(
                     time_of_task.waited_ms += now_ms() - asked_ms
                     time_of_task.check()
                 left_s = min(left_s, time_of_task.left_s())
-                return _attempt(
-                    client, replace(request, timeout_s=left_s), attempts, now_ms, asked_ms if waited else None
-                )
+                asked = request if left_s == request.timeout_s else replace(request, timeout_s=left_s)
+                return _attempt(client, asked, attempts, now_ms, asked_ms if waited else None)
         except ModelCallError as failure:
             current_context().last_error = failure.error_type
             paused_s = PAUSES.total_s() - paused_s

@@ -17,6 +17,7 @@ FEWEST = 3
 """The same call with the same answer so many times in a row is a loop."""
 
 _logger = get_logger(__name__)
+_JSON = json.JSONEncoder(sort_keys=True, default=str)
 
 
 class LoopWatch:
@@ -33,7 +34,7 @@ class LoopWatch:
     def look(self, calls: Sequence[ToolCall], answers: Sequence[ToolMessage]) -> None:
         """Count calls and their answers, in order. Raises Looped where the simulation is to end."""
         for call, answer in zip(calls, answers, strict=False):
-            arguments = json.dumps(call.arguments, sort_keys=True, default=str)
+            arguments = _JSON.encode(call.arguments)
             made = (call.name, arguments, answer.content)
             row = self._row[call.requestor] = (
                 self._row.get(call.requestor, 0) + 1 if made == self._last.get(call.requestor) else 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import threading
 import uuid
@@ -80,7 +81,7 @@ def _recorded(job: Job, bench: Bench, sim: str) -> Outcome:
     criteria = attempt.task.evaluation_criteria
     models = SimulationModels(
         bench.participants,
-        headers=lambda participant: request_headers(job, participant, solo=bench.solo),
+        headers=functools.cache(lambda participant: request_headers(job, participant, solo=bench.solo)),
         context=None if bench.context_limit is None else ContextWindow(bench.context_limit, bench.context_strategy),
         expert_tool=ExpertTool(bench.experts) if bench.experts is not None else None,
         assertions=len((criteria.nl_assertions if criteria else None) or ()),
