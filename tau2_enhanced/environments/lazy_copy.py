@@ -1,10 +1,11 @@
 """A deep copy of pydantic models that is made while it is read: what nobody reads is never copied.
 
 `lazy_copy(model)` gives an instance of a subclass that holds the original and no fields. Reading a field
-copies that field, in the same lazy way. Writing one, or whatever asks for all fields at once (pydantic's
-serialiser, `==`, `copy`, `pickle`, `vars`), copies the rest and turns the instance into one of the
-original's own class. Dictionaries and lists become plain ones, of lazy copies; those that `share_entries`
-made are copied entry by entry. No part of the original that can be changed is ever handed out.
+copies that field, in the same lazy way, unless it is a plain value, which nobody can change. Writing one, or
+whatever asks for all fields at once (pydantic's serialiser, `==`, `copy`, `pickle`, `vars`), copies the rest and
+turns the instance into one of the original's own class. Dictionaries and lists become plain ones, of lazy
+copies; those that `share_entries` made are copied entry by entry. No part of the original that can be changed
+is ever handed out. What was not copied is unchanged (`unchanged.py`).
 
 `watch(copy)` has it noted which of its entries are touched, as it happens: models in dictionaries that are
 fields of it. Where only what was touched can have changed, nobody need look at the thousands of others.
@@ -45,7 +46,10 @@ _WATCH = _EXTRA
 """Where a watched copy holds its `Watch`, and what is in one whom to notify: free as well, as long as it is lazy."""
 
 _fields_of: Callable[[Any], dict[str, Any]] = _FIELDS.__get__
-_original_of: Callable[[Any], Any] = _ORIGINAL.__get__
+copied_fields: Callable[[Any], Mapping[str, Any]] = _fields_of
+"""The fields of a model; of a lazy copy, those copied so far. To be read only."""
+original_of: Callable[[Any], Any] = _ORIGINAL.__get__
+"""The original of a lazy copy, as long as that is one."""
 _hold_original: Callable[[Any, Any], None] = _ORIGINAL.__set__
 _watch_of: Callable[[Any], Any] = _WATCH.__get__
 _hold_watch: Callable[[Any, Any], None] = _WATCH.__set__
@@ -56,47 +60,6 @@ def lazy_copy(value: T) -> T:
     """A copy of a model, or of a dictionary, a list or a plain value, to be changed freely."""
     copied: T = _copiers[type(value)](value)
     return copied
-
-
-def copied_fields(model: BaseModel) -> Mapping[str, Any]:
-    """The fields of a model; of a lazy copy, those copied so far. To be read only."""
-    return _fields_of(model)
-
-
-def unchanged(value: Any, original: Any) -> bool:
-    """Whether a lazy copy surely equals its original, but for the order of keys.
-
-    A copy of which all fields were asked for at once counts as changed: what became of it is not known.
-    """
-    if value is original:
-        return True
-    kind = type(value)
-    if kind in _untouched_classes:
-        return _original_of(value) is original
-    if kind in _touched_classes:
-        if _original_of(value) is not original:
-            return False
-        fields = original.__dict__
-        for name, copied in _fields_of(value).items():
-            # most are plain values, which are known without a call
-            if copied is not fields[name] and not unchanged(copied, fields[name]):
-                return False
-        return True
-    if kind is LazyEntries:
-        if len(value) != len(original):
-            return False
-        value = value.read_or_put()
-    elif kind is not type(original) or kind not in (dict, list) or len(value) != len(original):
-        return False
-    if kind is list:
-        return all(map(unchanged, value, original))
-    for key, copied in value.items():
-        # nearly all are untouched, and known without a call
-        if type(copied) in _untouched_classes and _original_of(copied) is original.get(key):
-            continue
-        if key not in original or not unchanged(copied, original[key]):
-            return False
-    return True
 
 
 @dataclass(slots=True)
@@ -112,7 +75,7 @@ class Watch:
 
 def watch(model: BaseModel) -> Watch | None:
     """Have noted what is touched of a lazy copy of which no field was read yet; None for anything else."""
-    if type(model) not in _untouched_classes:
+    if type(model) not in untouched_classes:
         return None
     made = Watch()
     _hold_watch(model, made)
@@ -130,19 +93,7 @@ def unwatched_entries(entries: Mapping[K, Any], originals: Mapping[K, Any]) -> d
     return {
         key: entry
         for key, entry in entries.items()
-        if type(entry) not in _entry_classes or _original_of(entry) is not originals.get(key)
-    }
-
-
-def changed_entries(entries: Mapping[K, Any], originals: Mapping[K, Any]) -> dict[K, Any]:
-    """Those of a lazy copy's entries that may differ from the originals, and those that these don't have."""
-    known = entries.read_or_put() if type(entries) is LazyEntries else entries
-    return {
-        key: entry
-        for key, entry in known.items()
-        # nearly all are untouched, and there may be thousands: they are known without a call
-        if (type(entry) not in _untouched_classes or _original_of(entry) is not originals.get(key))
-        and (key not in originals or not unchanged(entry, originals[key]))
+        if type(entry) not in _entry_classes or original_of(entry) is not originals.get(key)
     }
 
 
@@ -161,7 +112,7 @@ def _completed(model: Any) -> Any:
     """The lazy copy itself, all its fields copied and its class the original's."""
     if type(model) in _entry_classes:
         _note(model)
-    original, copied = _original_of(model), _fields_of(model)
+    original, copied = original_of(model), _fields_of(model)
     # in the original's order, which is the order of its JSON
     fields = {name: copied[name] if name in copied else lazy_copy(value) for name, value in original.__dict__.items()}
     for value in fields.values():
@@ -177,17 +128,20 @@ def _completed(model: Any) -> Any:
 
 def _get(model: Any, name: str) -> Any:
     """A field that is not copied yet, or one of pydantic's own attributes."""
-    fields = _original_of(model).__dict__
+    fields = original_of(model).__dict__
     if name not in fields:
         return getattr(_completed(model), name)
     value = fields[name]
-    copied = _fields_of(model)[name] = _copiers[type(value)](value)
-    return copied
+    copier = _copiers[type(value)]
+    # what nobody can change leaves no trace
+    if copier is not _itself:
+        value = _fields_of(model)[name] = copier(value)
+    return value
 
 
 def _get_of_watched(model: Any, name: str) -> Any:
     """The same of a watched copy: entries are told whom to notify."""
-    value = _original_of(model).__dict__.get(name)
+    value = original_of(model).__dict__.get(name)
     kinds = set(map(type, value.values())) if isinstance(value, dict) else set()
     if len(kinds) != 1 or not _is_lazy(kind := kinds.pop()):
         return _get(model, name)
@@ -201,15 +155,16 @@ def _get_of_watched(model: Any, name: str) -> Any:
 
 def _get_of_entry(model: Any, name: str) -> Any:
     """The same of a watched copy's entry, or of a model in one."""
-    _set_class(model, _classes_of(model).touched_entry)
-    copied = _get(model, name)
-    kind = type(copied)
-    if kind in _untouched_classes:
-        _set_class(copied, _classes_of(copied).entry)
-        _hold_watch(copied, _notifying(model))
-    elif kind not in _IMMUTABLE and not isinstance(copied, Enum):
-        _note(model)
-    return copied
+    value = _get(model, name)
+    if name in _fields_of(model):
+        # it can be changed, so it was copied
+        _set_class(model, _classes_of(model).touched_entry)
+        if type(value) in untouched_classes:
+            _set_class(value, _classes_of(value).entry)
+            _hold_watch(value, _notifying(model))
+        else:
+            _note(model)
+    return value
 
 
 def _note(model: Any) -> None:
@@ -222,7 +177,7 @@ def _notifying(model: Any) -> tuple[Callable[[Any], None] | None, Any]:
     """Whom to tell that the entry that a model is, or is in, may change, and that entry's original."""
     held = _watch_of(model)
     # a model in an entry holds both; an entry holds no more than is the same for all of them
-    return held if type(held) is tuple else (held, _original_of(model))
+    return held if type(held) is tuple else (held, original_of(model))
 
 
 def _when_completed(name: str) -> Callable[..., Any]:
@@ -230,6 +185,22 @@ def _when_completed(name: str) -> Callable[..., Any]:
         return getattr(_completed(model), name)(*args)
 
     return method
+
+
+class _Field:
+    """A field that is not copied yet. Without it, Python would make an AttributeError before it asks `__getattr__`."""
+
+    __slots__ = ("_getter", "_name")
+
+    def __init__(self, name: str, getter: Callable[[Any, str], Any]) -> None:
+        self._name = name
+        self._getter = getter
+
+    def __get__(self, model: Any, _: type | None = None) -> Any:
+        # a copied field stands in the instance, which Python looks into first
+        if model is None:
+            raise AttributeError(self._name)
+        return self._getter(model, self._name)
 
 
 _NEEDING_ALL = ("__setattr__", "__delattr__", "__hash__", "__copy__", "__deepcopy__", "__reduce_ex__")
@@ -248,17 +219,19 @@ class _LazyClasses(NamedTuple):
 
     untouched: type
     touched: type
-    """Of copies of which a field was read."""
+    """Of copies of which a field was copied."""
     watched: type
     """Of copies whose entries are watched."""
     entry: type
     """Of untouched entries of watched copies, and of models in them."""
     touched_entry: type
-    """Of those of which a field was read."""
+    """Of those of which a field was copied."""
 
 
-_untouched_classes: set[type] = set()
-_touched_classes: set[type] = set()
+untouched_classes: set[type] = set()
+"""The classes of lazy copies of which no field was copied."""
+touched_classes: set[type] = set()
+"""The classes of those of which some were."""
 _watched_classes: set[type] = set()
 _entry_classes: set[type] = set()
 
@@ -267,27 +240,31 @@ _entry_classes: set[type] = set()
 def _lazy_classes(model_class: type[BaseModel]) -> _LazyClasses:
     def subclass(getter: Callable[[Any, str], Any]) -> type:
         names = {"__module__": model_class.__module__, "__qualname__": model_class.__qualname__}
-        namespace = {**_NAMESPACE, **names, "__getattr__": getter}
+        fields = {name: _Field(name, getter) for name in model_class.model_fields}
+        namespace = {**_NAMESPACE, **names, **fields, "__getattr__": getter}
         if model_class.__hash__ is None:
             namespace["__hash__"] = None
         # past pydantic's metaclass, which would build another schema
         return ABCMeta.__new__(type(model_class), model_class.__name__, (model_class,), namespace)
 
     def first_get(model: Any, name: str) -> Any:
+        fields = original_of(model).__dict__
+        if name in fields and _copiers[type(fields[name])] is _itself:
+            return fields[name]
         _set_class(model, touched)
         return _get(model, name)
 
     touched, untouched, watched = subclass(_get), subclass(first_get), subclass(_get_of_watched)
     entry, touched_entry = subclass(_get_of_entry), subclass(_get_of_entry)
-    _touched_classes.update((touched, touched_entry))
-    _untouched_classes.update((untouched, entry))
+    touched_classes.update((touched, touched_entry))
+    untouched_classes.update((untouched, entry))
     _watched_classes.add(watched)
     _entry_classes.update((entry, touched_entry))
     return _LazyClasses(untouched, touched, watched, entry, touched_entry)
 
 
 def _classes_of(model: Any) -> _LazyClasses:
-    return _lazy_classes(type(_original_of(model)))  # type: ignore[arg-type]  # a class can be hashed
+    return _lazy_classes(type(original_of(model)))  # type: ignore[arg-type]  # a class can be hashed
 
 
 @functools.cache

@@ -50,8 +50,7 @@ class LazyEntries(dict[Any, Any]):
 
     def read_or_put(self) -> dict[Any, Any]:
         """The entries that were read, or put in: all others are as the originals are."""
-        keys = compress(super().keys(), map(is_not, super().values(), repeat(UNREAD)))
-        return {key: super(LazyEntries, self).__getitem__(key) for key in keys}
+        return dict(compress(super().items(), map(is_not, super().values(), repeat(UNREAD))))
 
     def fill(self) -> LazyEntries:
         """The dictionary itself, all its entries copied: from now on it is one like any other."""
@@ -115,13 +114,21 @@ class LazyEntries(dict[Any, Any]):
         return dict, (dict(self),)
 
 
+def _walk(entries: LazyEntries) -> Iterator[tuple[Any, Any]]:
+    originals, put = entries._originals, dict.__setitem__
+    copier = originals.copier
+    for key, value in dict.items(entries):
+        if value is UNREAD:
+            value = copier(originals[key])
+            put(entries, key, value)
+        yield key, value
+
+
 class _Items(ItemsView[Any, Any]):
     _mapping: LazyEntries
 
     def __iter__(self) -> Iterator[tuple[Any, Any]]:
-        entries = self._mapping
-        for key, value in dict.items(entries):
-            yield key, entries._read(key) if value is UNREAD else value
+        return _walk(self._mapping)
 
     def __reversed__(self) -> Iterator[tuple[Any, Any]]:
         return ((key, self._mapping[key]) for key in reversed(self._mapping))
@@ -131,9 +138,8 @@ class _Values(ValuesView[Any]):
     _mapping: LazyEntries
 
     def __iter__(self) -> Iterator[Any]:
-        entries = self._mapping
-        for key, value in dict.items(entries):
-            yield entries._read(key) if value is UNREAD else value
+        for _, value in _walk(self._mapping):
+            yield value
 
     def __reversed__(self) -> Iterator[Any]:
         return (self._mapping[key] for key in reversed(self._mapping))

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tau2_enhanced.environments.database_state import BaseState
-from tau2_enhanced.environments.lazy_copy import changed_entries, copied_fields, lazy_copy, share_entries, unchanged
+from tau2_enhanced.environments.lazy_copy import copied_fields, lazy_copy, share_entries
 from tau2_enhanced.environments.touched import Touched
+from tau2_enhanced.environments.unchanged import changed_entries, unchanged
 
 if TYPE_CHECKING:
     from tau2.environment.db import DB

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tau2_enhanced.environments.lazy_copy import Watch, copied_fields, is_watched, unchanged, unwatched_entries
+from tau2_enhanced.environments.lazy_copy import Watch, copied_fields, is_watched, unwatched_entries
+from tau2_enhanced.environments.unchanged import unchanged
 
 if TYPE_CHECKING:
     from tau2_enhanced.environments.shared_database import SharedDatabase

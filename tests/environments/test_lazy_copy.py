@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, PrivateAttr, TypeAdapter
 from pydantic_core import PydanticSerializationError
 
-from tau2_enhanced.environments.lazy_copy import copied_fields, lazy_copy, share_entries, unchanged
+from tau2_enhanced.environments.lazy_copy import copied_fields, lazy_copy, share_entries
 from tau2_enhanced.environments.lazy_entries import UNREAD, LazyEntries, SharedEntries
+from tau2_enhanced.environments.unchanged import unchanged
 
 # a tool that writes a value of another type than the field's makes pydantic warn, with and without us
 pytestmark = pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")
@@ -294,8 +295,17 @@ def test_what_is_not_read_is_not_copied() -> None:
     assert copied_fields(lazy) == {}
     assert lazy.boxes["b3"].owner == "o3"
     assert list(copied_fields(lazy)) == ["boxes"]
-    assert list(copied_fields(lazy.boxes["b3"])) == ["owner"]
+    assert list(copied_fields(lazy.boxes["b3"])) == []  # a text needs no copy
+    assert lazy.boxes["b3"].items
+    assert list(copied_fields(lazy.boxes["b3"])) == ["items"]
     assert list(copied_fields(lazy.boxes["b2"])) == []
+
+
+def test_a_field_is_no_attribute_of_the_class_as_with_pydantic() -> None:
+    for model in (store(), lazy_copy(store())):
+        assert not hasattr(type(model), "main")
+        with pytest.raises(AttributeError, match="nothing"):
+            model.nothing  # noqa: B018  # reading it is the point
 
 
 @both_stores
