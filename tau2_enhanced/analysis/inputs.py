@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import glob
 import gzip
-from collections.abc import Iterator, Sequence
+import zlib
+from collections.abc import Callable, Iterator, Sequence
 from io import BufferedIOBase
 from pathlib import Path
 from typing import cast
@@ -12,6 +13,10 @@ from typing import cast
 from tau2_enhanced.errors import UserMistake
 
 _SMALLEST_PIECE, _LARGEST_PIECE = 2 * 2**20, 24 * 2**20
+_STEP = 2**18
+"""Bytes for each read: of a damaged file, those of the read that fails are lost."""
+_DAMAGE = (EOFError, zlib.error, gzip.BadGzipFile)
+"""How a gzipped file shows that it is not whole."""
 _PIECES = 4
 """Into how many a file is divided at least, so that they are read at the same time."""
 _OF_A_FOLDER = (("eval_*.log", "eval_*.log.gz"), ("*.log*",), ("*.jsonl", "*.jsonl.gz"), ("*.json", "*.json.gz"))
@@ -48,17 +53,23 @@ def recorded_files(folder: Path) -> list[Path]:
     return [*sorted(events), *sorted(folder.glob("*.json"))] if events else []
 
 
-def pieces(path: Path, size: int | None = None) -> Iterator[bytes]:
+def pieces(path: Path, size: int | None = None, *, broken: Callable[[str, str], None] | None = None) -> Iterator[bytes]:
     """A file in pieces of about `size` bytes, unpacked where it is gzipped. Raises UserMistake where it can't be read.
 
-    A last line that is not ended yet is left out: its writer is still at it.
+    A last line that is not ended yet is left out: its writer is still at it. `broken` is told of a gzipped file that
+    is cut or damaged further on: the part of a line that comes before, and why there is no more.
     """
     try:
         size = size or min(max(path.stat().st_size // _PIECES, _SMALLEST_PIECE), _LARGEST_PIECE)
         with opened(path) as file:
             # filled again and again: fresh memory for each piece takes longer than reading it
-            buffer, kept = bytearray(size), 0
-            while read := file.readinto(memoryview(buffer)[kept:]):
+            buffer, kept, damage = bytearray(size), 0, None
+            while damage is None:
+                read, damage = _fill(file, memoryview(buffer)[kept:])
+                if damage is not None and (broken is None or not file.tell()):
+                    raise damage
+                if not read and damage is None:
+                    return
                 filled = kept + read
                 end = buffer.rfind(b"\n", 0, filled) + 1
                 if end:
@@ -67,9 +78,22 @@ def pieces(path: Path, size: int | None = None) -> Iterator[bytes]:
                 buffer[:kept] = buffer[end:filled]
                 if kept == len(buffer):
                     buffer *= 2
-    except (OSError, EOFError) as error:
+    except (OSError, *_DAMAGE) as error:
         reason = getattr(error, "strerror", None) or error
         raise UserMistake(f"{path} can't be read: {reason}") from None
+    if broken is not None:
+        broken(buffer[:kept].decode("utf-8", "replace"), f"{path.name} is damaged from here on ({damage})")
+
+
+def _fill(file: BufferedIOBase, space: memoryview) -> tuple[int, Exception | None]:
+    """Read until the space is full or the file ends; how many bytes, and what kept it from reading on."""
+    filled = 0
+    try:
+        while filled < len(space) and (read := file.readinto1(space[filled : filled + _STEP])):
+            filled += read
+    except _DAMAGE as damage:
+        return filled, damage
+    return filled, None
 
 
 def opened(path: Path) -> BufferedIOBase:

@@ -21,7 +21,7 @@ _LISTS = ("execution_events", "events")
 
 def read_json_lines(path: Path, into: Lines) -> None:
     """Read the events of a JSONL file; lines that hold none are counted as broken. Raises UserMistake."""
-    for piece in pieces(path):
+    for piece in pieces(path, broken=into.add_broken):
         texts = read_columns(piece, into)
         if texts is None:
             texts = piece.decode("utf-8", "replace").split("\n")

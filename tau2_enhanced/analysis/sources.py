@@ -51,7 +51,7 @@ def read_source(path: Path, lines: Lines, results: list[ResultsFile]) -> None:
     elif kind == ".jsonl":
         read_json_lines(path, lines)
     else:
-        read_pieces(pieces(path), lines)
+        read_pieces(pieces(path, broken=lines.add_broken), lines)
 
 
 def to_sources(lines: Lines, results: list[ResultsFile]) -> Sources:

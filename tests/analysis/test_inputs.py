@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tau2_enhanced.analysis.inputs import pieces
+from tau2_enhanced.errors import UserMistake
 
 
 @pytest.fixture(scope="module")
@@ -24,3 +25,34 @@ def test_pieces_end_with_lines_and_leave_out_the_unfinished_one(
     found = list(pieces(log, size))
     assert b"".join(found) == text[: text.rfind(b"\n") + 1]
     assert all(piece.endswith(b"\n") for piece in found)
+
+
+@pytest.mark.parametrize("damage", ["cut", "overwritten", "followed by something else"])
+def test_of_a_damaged_gzipped_file_what_can_be_read_is_read(tmp_path: Path, damage: str) -> None:
+    lines = [f"line {number} {number**9}\n".encode() for number in range(20_000)]
+    packed = gzip.compress(b"".join(lines))
+    half = len(packed) // 2
+    log = tmp_path / "eval.log.gz"
+    made = {
+        "cut": packed[:half],
+        "overwritten": packed[:half] + b"\xff" * 64 + packed[half + 64 :],
+        "followed by something else": packed + b"something else",
+    }
+    log.write_bytes(made[damage])
+    told: list[tuple[str, str]] = []
+    read = b"".join(pieces(log, broken=lambda line, why: told.append((line, why)))).splitlines(keepends=True)
+    assert read[:5_000] == lines[:5_000]
+    [(line, why)] = told
+    assert why.startswith("eval.log.gz is damaged from here on (")
+    if damage != "overwritten":
+        assert read == lines[: len(read)]
+        assert b"".join(lines[len(read) :]).startswith(line.encode())
+    with pytest.raises(UserMistake, match="can't be read"):
+        list(pieces(log))
+
+
+def test_what_is_no_gzipped_file_is_said_to_be_none(tmp_path: Path) -> None:
+    log = tmp_path / "eval.log.gz"
+    log.write_text("[PROFILE] …")
+    with pytest.raises(UserMistake, match="Not a gzipped file"):
+        list(pieces(log, broken=lambda *_: None))

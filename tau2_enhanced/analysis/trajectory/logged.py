@@ -55,7 +55,7 @@ def _of_file(path: Path, sim: str) -> Iterator[ExecutionEvent]:
         listed: list[object] = next((data[name] for name in _LISTS if isinstance(data.get(name), list)), [])
         lines: Iterable[bytes] = (json.dumps(event).encode() for event in listed)
     else:
-        lines = (line for piece in pieces(path) for line in _lines_with(piece, sim.encode()))
+        lines = (line for piece in pieces(path, broken=lambda *_: None) for line in _lines_with(piece, sim.encode()))
     for line in lines:
         with suppress(BrokenLine):
             event = from_json(line) if kind in (".json", ".jsonl") else parse_line(line.decode("utf-8", "replace"))
