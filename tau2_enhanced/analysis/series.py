@@ -114,7 +114,8 @@ def _usage(frame: pl.DataFrame, kind: str) -> list[dict[str, Any]]:
 
 def cost_by_role(usage: list[dict[str, Any]]) -> dict[str, float | None]:
     """USD of each role that called a model, and of all together; None where a part is unknown."""
-    roles = dict.fromkeys(row["role"] for row in usage)
+    called = {row["role"] for row in usage}
+    roles = [role for role in ROLES.values() if role in called]
     costs = {f"{role}_usd": _sum(row["cost_usd"] for row in usage if row["role"] == role) for role in roles}
     return costs | {"total_usd": _sum(costs.values())}
 

@@ -359,12 +359,22 @@ def test_the_runs_gantt_has_a_row_for_each_worker(table_of: TableOf) -> None:
     assert selected is not None
     assert selected.threads == ["worker-2", "worker-10"]
     assert sorted(selected.bars) == [
-        ("worker-10", "passed", 0.0, 1.0, "1"),
-        ("worker-2", "failed", 0.5, 1.5, "2"),
-        ("worker-2", "no verdict", 2.0, 3.0, "3"),
+        ("worker-10", "passed", 0.0, 1.0, "retail", "1"),
+        ("worker-2", "failed", 0.5, 1.5, "retail", "2"),
+        ("worker-2", "no verdict", 2.0, 3.0, "retail", "3"),
     ]
     assert list(selected.counts.items()) == [("passed", 1), ("failed", 1), ("no verdict", 1)]
     assert selected.without_thread == 1
+
+
+@pytest.mark.parametrize(("domain", "named"), [("retail", {"1", "2"}), ("airline", {"retail 1", "airline 2"})])
+def test_bars_of_the_runs_gantt_name_the_domain_where_there_are_several(
+    table_of: TableOf, domain: str, named: set[str]
+) -> None:
+    events = [*ended("1", 0.0, 1000.0, 1.0), *ended("2", 1000.0, 1000.0, 1.0, domain=domain)]
+    selected = run_gantt.select(timeline(table_of(*events)))
+    assert selected is not None
+    assert named <= set(texts(run_gantt.draw(selected, "run R")))
 
 
 def test_of_several_runs_the_one_with_most_events_has_the_timelines(table_of: TableOf, pictures: Path) -> None:

@@ -47,12 +47,13 @@ def test_a_role_costs_what_its_calls_do_and_unknown_is_not_zero() -> None:
         ExpertCallEvent(model="c", cost_usd=1.0),
         UserSimEvent(model="a", cost_usd=0.125),
     ]
-    assert cost_by_role(usage_series(table(*calls))) == {
-        "agent_usd": 0.75,
-        "expert_usd": 1.0,
-        "user_simulator_usd": 0.125,
-        "total_usd": 1.875,
-    }
+    # in this order, however much each of them used
+    assert list(cost_by_role(usage_series(table(*reversed(calls)))).items()) == [
+        ("agent_usd", 0.75),
+        ("expert_usd", 1.0),
+        ("user_simulator_usd", 0.125),
+        ("total_usd", 1.875),
+    ]
     unknown = cost_by_role(usage_series(table(*calls, EvaluatorEvent(model="j"))))
     assert (unknown["agent_usd"], unknown["judge_usd"], unknown["total_usd"]) == (0.75, None, None)
 

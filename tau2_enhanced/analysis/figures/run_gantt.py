@@ -42,6 +42,7 @@ class Bar(NamedTuple):
     verdict: str
     start_s: float
     end_s: float
+    domain: str | None
     task: str | None
 
 
@@ -64,9 +65,11 @@ def select(timeline: Timeline) -> RunGantt | None:
     threads = sorted(known["thread"].unique().to_list(), key=_natural)
     if known.height > _MOST_BARS:
         span_ms = known.select(pl.col("end_ms").max() - pl.col("start_ms").min()).item()
-        known = merged(known, ["thread", "verdict"], span_ms / _FINEST).with_columns(pl.lit(None).alias("task"))
+        known = merged(known, ["thread", "verdict"], span_ms / _FINEST).with_columns(
+            pl.lit(None).alias("domain"), pl.lit(None).alias("task")
+        )
     in_s = [(pl.col(f"{name}_ms") / 1000).alias(f"{name}_s") for name in ("start", "end")]
-    bars = [Bar(*row) for row in known.select("thread", "verdict", *in_s, "task").rows()]
+    bars = [Bar(*row) for row in known.select("thread", "verdict", *in_s, "domain", "task").rows()]
     ordered = {verdict: counts[verdict] for verdict in VERDICTS if verdict in counts}
     return RunGantt(threads, bars, ordered, timeline.simulations.height - sum(counts.values()))
 
@@ -116,17 +119,20 @@ def _rectangle(start: float, end: float, place: int) -> list[tuple[float, float]
 
 
 def _name_bars(axes: Axes, bars: list[Bar], places: dict[str, int], span: float) -> None:
-    """Write the task into each bar that is wide enough for it."""
+    """Write the task into each bar that is wide enough for it, where there are several domains with its domain."""
     if len(places) > _MOST_NAMED_ROWS:
         return
+    one_domain = len({bar.domain for bar in bars}) == 1
     for bar in bars:
-        room_in = (bar.end_s - bar.start_s) / span * _NAMED_IN
-        if bar.task and room_in > _LETTER_IN * (len(bar.task) + 1):
+        letters = (bar.end_s - bar.start_s) / span * _NAMED_IN / _LETTER_IN - 1
+        names = [] if bar.task is None else [bar.task] if one_domain else [f"{bar.domain} {bar.task}", bar.task]
+        name = next((shown for shown in map(label, names) if len(shown) < letters), None)
+        if name is not None:
             middle = (bar.start_s + bar.end_s) / 2
             shade = "white" if bar.verdict == "failed" else INK
             box = {"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none"}
             axes.text(
-                middle, places[bar.thread], label(bar.task), ha="center", va="center_baseline", size=7, color=shade,
+                middle, places[bar.thread], name, ha="center", va="center_baseline", size=7, color=shade,
                 bbox=box if bar.verdict == "no verdict" else None,
             )  # fmt: skip
 
