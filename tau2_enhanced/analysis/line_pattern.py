@@ -6,6 +6,7 @@ once. It may refuse a line that is sound: about lines that fit no pattern `parse
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import datetime
 from typing import NamedTuple
@@ -100,7 +101,7 @@ class LinePattern(NamedTuple):
 
     def _values(self, words: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
         date = pl.col(_DATE).str.to_date("%Y-%m-%d", strict=False)
-        time = pl.col(_TIME).str.to_time("%H:%M:%S%.3f", strict=False)
+        time = pl.col(_TIME).str.to_time("%H:%M:%S%.3f", strict=False, cache=False)
         columns = [
             pl.col(_LEVEL).str.slice(1, pl.col(_LEVEL).str.len_bytes() - 2).alias("level"),
             date.dt.combine(time, "ms").alias("timestamp"),
@@ -112,10 +113,11 @@ class LinePattern(NamedTuple):
                     pl.col(name).str.to_datetime(time_unit="ms", strict=False) if is_moment else pl.col(name)
                 )
         found = words.select(columns)
-        finite = [pl.col(name).is_finite() for name, dtype in found.schema.items() if dtype.is_float()]
-        known = [pl.col(column.name).is_not_null() for column in found.iter_columns() if column.null_count()]
-        sound = found.select(pl.all_horizontal(pl.lit(True), *known, *finite).fill_null(False).alias("sound"))
-        return found, sound.to_series()
+        # a sum is no number where a part of it is none
+        if not any(column.null_count() or not math.isfinite(_sum(column)) for column in found.iter_columns()):
+            return found, pl.repeat(True, found.height, eager=True)
+        known = pl.all_horizontal(pl.all().is_not_null(), pl.col(pl.Float64).is_finite())
+        return found, found.select(known.alias("sound")).to_series()
 
 
 def pattern_of(line: str) -> LinePattern | None:
@@ -130,6 +132,10 @@ def pattern_of(line: str) -> LinePattern | None:
         return None
     types = column_types(kind)
     return LinePattern(kind, written["type"], {key: types.get(key, pl.String()) for key in written})
+
+
+def _sum(column: pl.Series) -> float:
+    return float(column.sum()) if column.dtype.is_float() else 0.0
 
 
 def unquoted(text: str) -> str | None:

@@ -2,7 +2,7 @@
 
 Lines of one type mostly have the same keys in the same order. The first line still unread gives a pattern;
 every line that fits it is read at once, column by column, and its values are typed by the schema. Whatever
-fits no pattern goes, line by line, through the schema's own `parse_line`.
+fits no pattern goes, line by line, through the schema's own `parse_line`, and so do lines of which there are few.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ __all__ = ["Lines", "believed", "column_types", "json_column", "read_events", "r
 _TYPE = " type="
 _TYPES = 64
 _PATTERNS_PER_TYPE = 16
+_FEW = 10
+"""So many lines are read one by one in less time than by a pattern."""
 _SHOWN_BROKEN = 5
 _SHOWN_LENGTH = 160
 _INTEGERS = range(-(2**63), 2**63)
@@ -51,7 +53,7 @@ class Lines:
     broken_examples: list[str] = field(default_factory=list)
     """The first few broken lines, each with why."""
     general: int = 0
-    """Lines that fitted no pattern and were read one by one."""
+    """Lines that were read one by one."""
     doubled: int = 0
     """Events left out because an earlier file has them."""
 
@@ -94,38 +96,41 @@ def _read_piece(text: bytes) -> Lines:
     return lines
 
 
-def read_lines(text: bytes, into: Lines) -> None:
-    """Read all event lines of `text`. Other lines are passed over; broken ones are counted."""
-    left = _read_by_type(_lines(text), into, quoted=False)
-    left = left.filter(left.str.contains(f"{EVENT_LINE}|{CUT_LINE}|{GLUED_LINE}").fill_null(False))
-    _read_one_by_one(_read_by_type(left, into, quoted=True), into)
+def read_lines(text: bytes, into: Lines, *, few: int = _FEW) -> None:
+    """Read all event lines of `text`. Other lines are passed over; broken ones are counted.
+
+    Of a kind of line of which there are but `few`, no pattern is made.
+    """
+    left = _read_by_type(_lines(text), into, quoted=False, few=few)
+    left = left.filter(left.str.contains(f"{EVENT_LINE}|{CUT_LINE}|{GLUED_LINE}"))
+    _read_one_by_one(_read_by_type(left, into, quoted=True, few=few), into)
 
 
-def _read_by_type(lines: pl.Series, into: Lines, *, quoted: bool) -> pl.Series:
+def _read_by_type(lines: pl.Series, into: Lines, *, quoted: bool, few: int) -> pl.Series:
     """Read the lines that fit patterns; those that don't."""
     left = []
     for _ in range(_TYPES):
-        if not lines.len():
+        if lines.len() <= few:
             break
         # from the middle, since frequent types are best read first
         line = lines[lines.len() // 2]
-        if line is None or _TYPE not in line:
+        if _TYPE not in line:
             # every event's line has a type, so these are none, or not whole
-            typed = lines.str.contains(_TYPE, literal=True).fill_null(False)
+            typed = lines.str.contains(_TYPE, literal=True)
             left.append(lines.filter(~typed & lines.str.contains(CUT_LINE)))
             lines = lines.filter(typed)
             continue
         # a word that begins so is enough here: patterns tell types apart
-        same = lines.str.contains(_TYPE + line.partition(_TYPE)[2].partition(" ")[0], literal=True).fill_null(False)
-        left += _read_type(lines.filter(same), into, quoted=quoted)
+        same = lines.str.contains(_TYPE + line.partition(_TYPE)[2].partition(" ")[0], literal=True)
+        left += _read_type(lines.filter(same), into, quoted=quoted, few=few)
         lines = lines.filter(~same)
     return pl.concat([*left, lines])
 
 
-def _read_type(lines: pl.Series, into: Lines, *, quoted: bool) -> list[pl.Series]:
+def _read_type(lines: pl.Series, into: Lines, *, quoted: bool, few: int) -> list[pl.Series]:
     left = []
     for _ in range(_PATTERNS_PER_TYPE):
-        if not lines.len():
+        if lines.len() <= few:
             break
         pattern = pattern_of(lines[0])
         fits = pattern.fits(lines, quoted=quoted) if pattern else None
@@ -195,7 +200,7 @@ def _lines(text: bytes) -> pl.Series:
         schema={"line": pl.String()},
         encoding="utf8" if text.isascii() else "utf8-lossy",
         truncate_ragged_lines=True,
-    )["line"]
+    )["line"].drop_nulls()
     return lines.str.strip_chars_end("\r") if b"\r" in text else lines
 
 

@@ -28,9 +28,9 @@ def events(kind: str) -> st.SearchStrategy[ExecutionEvent]:
     return st.builds(cls, timestamp=st.just(MOMENT), **made)
 
 
-def read(text: str | bytes) -> Lines:
+def read(text: str | bytes, few: int = 0) -> Lines:
     lines = Lines()
-    read_lines(text.encode() if isinstance(text, str) else text, lines)
+    read_lines(text.encode() if isinstance(text, str) else text, lines, few=few)
     return lines
 
 
@@ -130,6 +130,17 @@ def test_keys_in_another_order_and_unknown_ones_are_read() -> None:
     assert len(found) == 100
     assert {row["duration_ms"] for row in found} == {0.114}
     assert sorted({row["queue"] for row in found}, key=str) == ["7", None]
+
+
+def test_lines_of_which_there_are_few_are_read_as_all_others() -> None:
+    text = (
+        "".join(f"{LINE.replace('task=12', task)}\n" for task in ("task=1", 'task="a b"', "task=2")) + f"{LINE[:60]}\n"
+    )
+    by_pattern, singly = read(text), read(text, few=10)
+    assert (by_pattern.general, singly.general) == (1, 4)
+    assert (singly.broken, singly.broken_examples) == (by_pattern.broken, by_pattern.broken_examples)
+    by_task = [sorted(rows(lines, "tool_call"), key=lambda row: row["task"]) for lines in (by_pattern, singly)]
+    assert by_task[0] == by_task[1]
 
 
 def test_a_broken_line_is_no_reason_to_read_others_singly() -> None:
