@@ -40,6 +40,7 @@ from tau2_enhanced.models.http import (
     decoded,
     encoded,
     first_line,
+    quickly_decoded,
     reading,
 )
 from tau2_enhanced.models.resolve import url_without_secrets
@@ -123,7 +124,8 @@ class OpenAIClient:
 
     def _read(self, received: Received, *, streamed: bool) -> Reply:
         if not (streamed and is_stream(received.body)):
-            return read_reply(decoded(received.body))
+            completion = quickly_decoded(received.body)
+            return read_reply(completion if _has_texts_alone(completion) else decoded(received.body))
         stream = read_stream(received, holds_token)
         try:
             reply = read_reply(completion_of(stream))
@@ -137,6 +139,12 @@ class OpenAIClient:
 
     def close(self) -> None:
         self._connections.close()
+
+
+def _has_texts_alone(completion: Mapping[str, Any]) -> bool:
+    """Whether the arguments of all calls are texts, as they should be: numbers in objects are to be exact."""
+    calls = completion["choices"][0]["message"].get("tool_calls") or ()
+    return all(isinstance(call["function"].get("arguments"), str) for call in calls)
 
 
 def read_reply(body: Mapping[str, Any]) -> Reply:

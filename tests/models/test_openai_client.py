@@ -159,6 +159,17 @@ def test_a_call_without_id_and_arguments_gets_them(server: ScriptedServer, conne
     assert first.id != second.id
 
 
+def test_numbers_in_arguments_that_are_no_text_are_exact(server: ScriptedServer, connect: Connect) -> None:
+    server.answers(server.message(tool_calls=[{"function": {"name": "look", "arguments": {"at": 10**30 + 1}}}]))
+    [call] = connect(server.url).complete(ASKED).tool_calls
+    assert json.loads(call.arguments) == {"at": 10**30 + 1}
+
+
+def test_half_characters_in_an_answer_are_replaced(server: ScriptedServer, connect: Connect) -> None:
+    server.answers(server.text("half: \ud83d"))
+    assert connect(server.url).complete(ASKED).content == "half: ?"
+
+
 def test_tokens_are_read_with_those_from_the_cache(server: ScriptedServer, connect: Connect) -> None:
     usage = {"prompt_tokens": 900, "completion_tokens": 20, "prompt_tokens_details": {"cached_tokens": 640}}
     server.answers(server.text(usage=usage))
