@@ -15,7 +15,7 @@ from tau2_enhanced.errors import UserMistake
 _SMALLEST_PIECE, _LARGEST_PIECE = 2 * 2**20, 24 * 2**20
 _STEP = 2**18
 """Bytes for each read: of a damaged file, those of the read that fails are lost."""
-_DAMAGE = (EOFError, zlib.error, gzip.BadGzipFile)
+DAMAGE = (EOFError, zlib.error, gzip.BadGzipFile)
 """How a gzipped file shows that it is not whole."""
 _PIECES = 4
 """Into how many a file is divided at least, so that they are read at the same time."""
@@ -78,7 +78,7 @@ def pieces(path: Path, size: int | None = None, *, broken: Callable[[str, str], 
                 buffer[:kept] = buffer[end:filled]
                 if kept == len(buffer):
                     buffer *= 2
-    except (OSError, *_DAMAGE) as error:
+    except (OSError, *DAMAGE) as error:
         reason = getattr(error, "strerror", None) or error
         raise UserMistake(f"{path} can't be read: {reason}") from None
     if broken is not None:
@@ -91,7 +91,7 @@ def _fill(file: BufferedIOBase, space: memoryview) -> tuple[int, Exception | Non
     try:
         while filled < len(space) and (read := file.readinto1(space[filled : filled + _STEP])):
             filled += read
-    except _DAMAGE as damage:
+    except DAMAGE as damage:
         return filled, damage
     return filled, None
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tau2_enhanced.analysis.inputs import opened, pieces
+from tau2_enhanced.analysis.inputs import DAMAGE, opened, pieces
 from tau2_enhanced.analysis.json_columns import read_columns
 from tau2_enhanced.analysis.log_lines import Lines, believed, read_events
 from tau2_enhanced.errors import UserMistake
@@ -65,7 +65,7 @@ def load_json(path: Path) -> Any:
     try:
         with opened(path) as file:
             return with_simulations(json.load(file), path)
-    except (OSError, EOFError) as error:
+    except (OSError, *DAMAGE) as error:
         raise UserMistake(f"{path} can't be read: {getattr(error, 'strerror', None) or error}") from None
     except (ValueError, RecursionError) as error:
         raise UserMistake(f"{path} is no JSON: {error}") from None

@@ -149,7 +149,17 @@ def unquoted(text: str) -> str | None:
 def _unquoted_all(column: pl.Series) -> pl.Series:
     """The values without quotations, each different one decoded once."""
     quoted = column.filter(column.str.starts_with('"')).unique().to_list()
-    return column.replace(quoted, [unquoted(text) for text in quoted]) if quoted else column
+    return column.replace(quoted, [_decoded(text) for text in quoted]) if quoted else column
+
+
+def _decoded(text: str) -> str | None:
+    value = unquoted(text)
+    return value if value is None else escaped(value)
+
+
+def escaped(text: str) -> str:
+    """A text with half characters, which no column can hold, as logs show them."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _cast(column: pl.Series, dtype: pl.DataType) -> pl.Series:

@@ -2,7 +2,7 @@
 
 Lines of one type mostly have the same keys in the same order. The first line still unread gives a pattern;
 every line that fits it is read at once, column by column, and its values are typed by the schema. Whatever
-fits no pattern goes, line by line, through the schema's own `parse_line`, and so do lines of which there are few.
+fits no pattern goes, line by line, through the schema's own `parse_line`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 import orjson
 import polars as pl
 
-from tau2_enhanced.analysis.line_pattern import column_types, pattern_of
+from tau2_enhanced.analysis.line_pattern import column_types, escaped, pattern_of
 from tau2_enhanced.logging.events import (
     CUT_LINE,
     EVENT_LINE,
@@ -33,10 +33,9 @@ from tau2_enhanced.logging.events import (
 __all__ = ["Lines", "believed", "column_types", "json_column", "read_events", "read_lines", "read_pieces"]
 
 _TYPE = " type="
+_NOT_IN_LINES = b"\x01"
 _TYPES = 64
 _PATTERNS_PER_TYPE = 16
-_FEW = 10
-"""So many lines are read one by one in less time than by a pattern."""
 _SHOWN_BROKEN = 5
 _SHOWN_LENGTH = 160
 _INTEGERS = range(-(2**63), 2**63)
@@ -53,7 +52,7 @@ class Lines:
     broken_examples: list[str] = field(default_factory=list)
     """The first few broken lines, each with why."""
     general: int = 0
-    """Lines that were read one by one."""
+    """Lines that fitted no pattern and were read one by one."""
     doubled: int = 0
     """Events left out because an earlier file has them."""
 
@@ -96,21 +95,18 @@ def _read_piece(text: bytes) -> Lines:
     return lines
 
 
-def read_lines(text: bytes, into: Lines, *, few: int = _FEW) -> None:
-    """Read all event lines of `text`. Other lines are passed over; broken ones are counted.
-
-    Of a kind of line of which there are but `few`, no pattern is made.
-    """
-    left = _read_by_type(_lines(text), into, quoted=False, few=few)
+def read_lines(text: bytes, into: Lines) -> None:
+    """Read all event lines of `text`. Other lines are passed over; broken ones are counted."""
+    left = _read_by_type(_lines(text), into, quoted=False)
     left = left.filter(left.str.contains(f"{EVENT_LINE}|{CUT_LINE}|{GLUED_LINE}"))
-    _read_one_by_one(_read_by_type(left, into, quoted=True, few=few), into)
+    _read_one_by_one(_read_by_type(left, into, quoted=True), into)
 
 
-def _read_by_type(lines: pl.Series, into: Lines, *, quoted: bool, few: int) -> pl.Series:
+def _read_by_type(lines: pl.Series, into: Lines, *, quoted: bool) -> pl.Series:
     """Read the lines that fit patterns; those that don't."""
     left = []
     for _ in range(_TYPES):
-        if lines.len() <= few:
+        if not lines.len():
             break
         # from the middle, since frequent types are best read first
         line = lines[lines.len() // 2]
@@ -122,15 +118,15 @@ def _read_by_type(lines: pl.Series, into: Lines, *, quoted: bool, few: int) -> p
             continue
         # a word that begins so is enough here: patterns tell types apart
         same = lines.str.contains(_TYPE + line.partition(_TYPE)[2].partition(" ")[0], literal=True)
-        left += _read_type(lines.filter(same), into, quoted=quoted, few=few)
+        left += _read_type(lines.filter(same), into, quoted=quoted)
         lines = lines.filter(~same)
     return pl.concat([*left, lines])
 
 
-def _read_type(lines: pl.Series, into: Lines, *, quoted: bool, few: int) -> list[pl.Series]:
+def _read_type(lines: pl.Series, into: Lines, *, quoted: bool) -> list[pl.Series]:
     left = []
     for _ in range(_PATTERNS_PER_TYPE):
-        if lines.len() <= few:
+        if not lines.len():
             break
         pattern = pattern_of(lines[0])
         fits = pattern.fits(lines, quoted=quoted) if pattern else None
@@ -173,12 +169,8 @@ def json_column(name: str, values: list[Any]) -> pl.Series:
     try:
         return pl.Series(name, texts, dtype=pl.String())
     except UnicodeEncodeError:  # half characters, which are shown as logs show them
-        shown = [text and _escaped(text) for text in texts]
-        return pl.Series(_escaped(name), shown, dtype=pl.String())
-
-
-def _escaped(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode()
+        shown = [text and escaped(text) for text in texts]
+        return pl.Series(escaped(name), shown, dtype=pl.String())
 
 
 def _json(value: Any) -> str:
@@ -191,11 +183,12 @@ def _json(value: Any) -> str:
 def _lines(text: bytes) -> pl.Series:
     if not text or text.isspace():
         return pl.Series("line", [], dtype=pl.String())
-    # a character that no event line holds, so that each line is one column
+    # a character that no event line holds, so that each line is one column; what holds it is no event
+    text = text.replace(_NOT_IN_LINES, b"\xff") if _NOT_IN_LINES in text else text
     lines = pl.read_csv(
         text,
         has_header=False,
-        separator="\x01",
+        separator=_NOT_IN_LINES.decode(),
         quote_char=None,
         schema={"line": pl.String()},
         encoding="utf8" if text.isascii() else "utf8-lossy",

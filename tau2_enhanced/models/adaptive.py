@@ -162,8 +162,10 @@ class _Turn:
         return waited
 
     def __exit__(self, kind: type[BaseException] | None, failure: BaseException | None, _: object) -> None:
-        if failure is None:
-            self._limit._rise()
-        elif isinstance(failure, TransientFailure) and failure.for_load:
-            self._limit._fall(self._epoch, failure.retry_after_s)
-        self._limit._leave()
+        try:
+            if failure is None:
+                self._limit._rise()
+            elif isinstance(failure, TransientFailure) and failure.for_load:
+                self._limit._fall(self._epoch, failure.retry_after_s)
+        finally:
+            self._limit._leave()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tau2_enhanced.analysis.inputs import pieces
+from tau2_enhanced.analysis.json_events import load_json
 from tau2_enhanced.errors import UserMistake
 
 
@@ -56,3 +58,12 @@ def test_what_is_no_gzipped_file_is_said_to_be_none(tmp_path: Path) -> None:
     log.write_text("[PROFILE] …")
     with pytest.raises(UserMistake, match="Not a gzipped file"):
         list(pieces(log, broken=lambda *_: None))
+
+
+def test_a_damaged_gzipped_document_is_one_line(tmp_path: Path) -> None:
+    packed = gzip.compress(json.dumps([{"number": number**9} for number in range(5_000)]).encode())
+    document = tmp_path / "events.json.gz"
+    for place in range(20, len(packed) - 8, len(packed) // 60):
+        document.write_bytes(packed[:place] + bytes([packed[place] ^ 0x40]) + packed[place + 1 :])
+        with pytest.raises(UserMistake, match="events.json.gz"):
+            load_json(document)

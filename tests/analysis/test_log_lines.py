@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tau2_enhanced.analysis.log_lines import Lines, read_lines, read_pieces
-from tau2_enhanced.logging.events import EVENT_TYPES, ExecutionEvent, event_fields, parse_line, to_line
+from tau2_enhanced.logging.events import EVENT_TYPES, ExecutionEvent, ToolCallEvent, event_fields, parse_line, to_line
 
 MOMENT = datetime(2026, 3, 14, 9, 26, 53, 589000)
 OURS = sorted(name for name, cls in EVENT_TYPES.items() if cls.__module__ == "tau2_enhanced.logging.events")
@@ -28,9 +28,9 @@ def events(kind: str) -> st.SearchStrategy[ExecutionEvent]:
     return st.builds(cls, timestamp=st.just(MOMENT), **made)
 
 
-def read(text: str | bytes, few: int = 0) -> Lines:
+def read(text: str | bytes) -> Lines:
     lines = Lines()
-    read_lines(text.encode() if isinstance(text, str) else text, lines, few=few)
+    read_lines(text.encode() if isinstance(text, str) else text, lines)
     return lines
 
 
@@ -132,15 +132,17 @@ def test_keys_in_another_order_and_unknown_ones_are_read() -> None:
     assert sorted({row["queue"] for row in found}, key=str) == ["7", None]
 
 
-def test_lines_of_which_there_are_few_are_read_as_all_others() -> None:
-    text = (
-        "".join(f"{LINE.replace('task=12', task)}\n" for task in ("task=1", 'task="a b"', "task=2")) + f"{LINE[:60]}\n"
-    )
-    by_pattern, singly = read(text), read(text, few=10)
-    assert (by_pattern.general, singly.general) == (1, 4)
-    assert (singly.broken, singly.broken_examples) == (by_pattern.broken, by_pattern.broken_examples)
-    by_task = [sorted(rows(lines, "tool_call"), key=lambda row: row["task"]) for lines in (by_pattern, singly)]
-    assert by_task[0] == by_task[1]
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_character_that_ends_columns_ends_no_reading(place: int) -> None:
+    lines = [LINE, LINE, LINE]
+    lines[place] = LINE.replace("get_order", "get\x01order")
+    found = read("a message\x01\n" + "\n".join(lines) + "\n")
+    assert (found.broken, len(rows(found, "tool_call"))) == (1, 2)
+
+
+def test_half_characters_in_many_quoted_values_are_shown_as_logs_show_them() -> None:
+    written = ToolCallEvent(timestamp=MOMENT, thread="t", function="get \ud83d x")
+    assert {row["function"] for row in rows(read(f"{to_line(written)}\n" * 3), "tool_call")} == {"get \\ud83d x"}
 
 
 def test_a_broken_line_is_no_reason_to_read_others_singly() -> None:

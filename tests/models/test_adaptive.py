@@ -220,3 +220,16 @@ def test_a_rate_limited_server_pauses_every_call_to_it(
             time.sleep(0.001)  # the server's answer is waited for, and only the limit can tell
         second = pool.submit(call, 2)
         assert min(first.result(), second.result()) >= arrived + 0.1
+
+
+def test_a_turn_ends_whatever_fails_at_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise RuntimeError("a broken logger")
+
+    limit = AdaptiveLimit("server", 1)
+    with monkeypatch.context() as patched:
+        patched.setattr(limit, "_rise", fail)
+        with pytest.raises(RuntimeError, match="a broken logger"), limit.turn(new_ticket()):
+            pass
+    with limit.turn(new_ticket()) as waited:
+        assert not waited

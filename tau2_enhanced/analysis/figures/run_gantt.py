@@ -125,7 +125,13 @@ def _name_bars(axes: Axes, bars: list[Bar], places: dict[str, int], span: float)
     one_domain = len({bar.domain for bar in bars}) == 1
     for bar in bars:
         letters = (bar.end_s - bar.start_s) / span * _NAMED_IN / _LETTER_IN - 1
-        names = [] if bar.task is None else [bar.task] if one_domain else [f"{bar.domain} {bar.task}", bar.task]
+        names = (
+            []
+            if bar.task is None
+            else [bar.task]
+            if one_domain or bar.domain is None
+            else [f"{bar.domain} {bar.task}", bar.task]
+        )
         name = next((shown for shown in map(label, names) if len(shown) < letters), None)
         if name is not None:
             middle = (bar.start_s + bar.end_s) / 2
