@@ -65,5 +65,5 @@ def test_a_damaged_gzipped_document_is_one_line(tmp_path: Path) -> None:
     document = tmp_path / "events.json.gz"
     for place in range(20, len(packed) - 8, len(packed) // 60):
         document.write_bytes(packed[:place] + bytes([packed[place] ^ 0x40]) + packed[place + 1 :])
-        with pytest.raises(UserMistake, match="events.json.gz"):
+        with pytest.raises(UserMistake, match=r"events\.json\.gz"):
             load_json(document)
