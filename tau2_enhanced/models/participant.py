@@ -34,7 +34,6 @@ _EVENTS: Mapping[str, Callable[..., ModelCallEvent]] = {
     "user": UserSimEvent,
     "judge": EvaluatorEvent,
 }
-_MOST_BRACKETS = 200
 _RENAMED = {"max_tokens": "max_completion_tokens"}
 _BROKEN_OFF = {
     "length": "the limit of tokens cut the answer off",
@@ -272,11 +271,7 @@ def how_broken_off(raw: Mapping[str, Any]) -> str | None:
 def read_arguments(call: RequestedCall) -> dict[str, Any]:
     """A tool call's arguments. Raises BrokenArguments unless they are a JSON object."""
     try:
-        arguments = json.loads(call.arguments)
-        # most hold no half characters, and are no deeper than what goes through them all can follow
-        is_flat = call.arguments.count("[") + call.arguments.count("{") < _MOST_BRACKETS
-        if "\\u" in call.arguments or not call.arguments.isascii() or not is_flat:
-            arguments = whole(arguments)
+        arguments = whole(json.loads(call.arguments))
     except (ValueError, RecursionError):
         arguments = None
     if not isinstance(arguments, dict):

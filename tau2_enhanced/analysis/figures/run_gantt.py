@@ -125,14 +125,7 @@ def _name_bars(axes: Axes, bars: list[Bar], places: dict[str, int], span: float)
     one_domain = len({bar.domain for bar in bars}) == 1
     for bar in bars:
         letters = (bar.end_s - bar.start_s) / span * _NAMED_IN / _LETTER_IN - 1
-        names = (
-            []
-            if bar.task is None
-            else [bar.task]
-            if one_domain or bar.domain is None
-            else [f"{bar.domain} {bar.task}", bar.task]
-        )
-        name = next((shown for shown in map(label, names) if len(shown) < letters), None)
+        name = next((shown for shown in map(label, _names(bar, one_domain=one_domain)) if len(shown) < letters), None)
         if name is not None:
             middle = (bar.start_s + bar.end_s) / 2
             shade = "white" if bar.verdict == "failed" else INK
@@ -141,6 +134,13 @@ def _name_bars(axes: Axes, bars: list[Bar], places: dict[str, int], span: float)
                 middle, places[bar.thread], name, ha="center", va="center_baseline", size=7, color=shade,
                 bbox=box if bar.verdict == "no verdict" else None,
             )  # fmt: skip
+
+
+def _names(bar: Bar, *, one_domain: bool) -> list[str]:
+    """What a bar may be called, the best first."""
+    if bar.task is None:
+        return []
+    return [bar.task] if one_domain or bar.domain is None else [f"{bar.domain} {bar.task}", bar.task]
 
 
 def _patch(verdict: str, count: int, bars: int) -> Patch:
