@@ -51,15 +51,15 @@ def _record_of(event: ExecutionEvent) -> logging.LogRecord:
     if same is None:
         same = _same_in_records[event.level] = _made_record(event.level, None).__dict__
     now, thread = time.time(), threading.current_thread()
-    record = logging.LogRecord.__new__(logging.LogRecord)
-    own = record.__dict__
-    own.update(same)
+    own = same.copy()
     own["msg"] = event
     own["created"] = now
     own["msecs"] = float(int(now % 1 * 1000))
     own["relativeCreated"] = same["relativeCreated"] + (now - same["created"]) * 1000
     own["thread"] = thread.ident
     own["threadName"] = thread.name
+    record = logging.LogRecord.__new__(logging.LogRecord)
+    record.__dict__ = own
     return record
 
 

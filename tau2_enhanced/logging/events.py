@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from tau2_enhanced.logging.levels import PROFILE, USER_JUDGE
+from tau2_enhanced.logging.pairs import to_pairs
 from tau2_enhanced.logging.schema import (
     EVENT_TYPES,
     ExecutionEvent,
@@ -35,7 +36,6 @@ from tau2_enhanced.logging.views import (
     to_dict,
     to_json,
     to_line,
-    to_pairs,
 )
 
 __all__ = [

@@ -149,7 +149,7 @@ class ExecutionEvent:
                 self.extra.pop(spec.name, None)
 
     def __str__(self) -> str:
-        from tau2_enhanced.logging.views import to_pairs  # a view of what is defined here
+        from tau2_enhanced.logging.pairs import to_pairs  # a view of what is defined here
 
         return to_pairs(self)
 

@@ -9,17 +9,15 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
-from operator import attrgetter
 from types import new_class
-from typing import Any, NamedTuple
+from typing import Any
 
 from tau2_enhanced.logging.levels import LEVELS
-from tau2_enhanced.logging.logfmt import parse_pairs, quote
-from tau2_enhanced.logging.schema import EVENT_TYPES, ExecutionEvent, FieldSpec, event_fields
+from tau2_enhanced.logging.logfmt import parse_pairs
+from tau2_enhanced.logging.pairs import NOT_PAIRS, compact, to_pairs
+from tau2_enhanced.logging.schema import EVENT_TYPES, ExecutionEvent, event_fields
 
 
 class BrokenLine(ValueError):
@@ -31,20 +29,8 @@ class UnknownEvent(ExecutionEvent, registered=False):
     """An event of a type that this process does not know; its fields are in `extra`."""
 
 
-class _Pairs(NamedTuple):
-    """What stands on a line of a class, `type` included: each field's key, how its value is written, and all values."""
-
-    keys: tuple[str, ...]
-    """Names with their equals sign."""
-    texts: tuple[Callable[[Any], str], ...]
-    values: Callable[[ExecutionEvent], tuple[Any, ...]]
-    """All at once: one by one takes twice as long."""
-
-
-_pairs: dict[type[ExecutionEvent], _Pairs] = {}
 _unknown_classes: dict[tuple[str, int], type[ExecutionEvent]] = {}
 
-_NOT_PAIRS = {"timestamp", "extra"}
 _LEVEL_NAMES = {value: name for name, value in LEVELS.items()}
 PAIR = r'[^\s="]+=(?:"(?:[^"\\]|\\.)*"|[^\s"]*)'
 """A regular expression for one `key=value` of a line."""
@@ -62,73 +48,6 @@ CUT_LINE = rf"^{' '.join(HEAD_WORDS)} (?:task={_VALUE} )?(?:thread={_VALUE} )?{_
 GLUED_LINE = rf"^\S.*{' '.join(HEAD_WORDS)} {_PLACE}"
 """A regular expression for the beginning of a line in which an event follows something else, at once or later."""
 _DAMAGED = re.compile(f"{CUT_LINE}|{GLUED_LINE}")
-_NOT_IN_KEYS = re.compile(r'[\s="\x00-\x1f\x7f-\xa0\ud800-\udfff]+')
-
-
-def to_pairs(event: ExecutionEvent) -> str:
-    """`task=… thread=… type=… key=value …`, without level and time."""
-    parts = []
-    keys, texts, values = _pairs.get(event.__class__) or _pairs_of(event.__class__)
-    for key, text, value in zip(keys, texts, values(event), strict=True):
-        if value is not None:
-            parts.append(key + text(value))
-    for name, value in event.extra.items():
-        key = _NOT_IN_KEYS.sub("_", name) or "_"
-        parts.append(f"{key}={quote(value if isinstance(value, str) else _compact(value))}")
-    return " ".join(parts)
-
-
-def _pairs_of(cls: type[ExecutionEvent]) -> _Pairs:
-    texts: dict[str, Callable[[Any], str]] = {}
-    for spec in event_fields(cls):
-        if spec.name not in _NOT_PAIRS:
-            texts[spec.name] = _text_of(spec)
-        if spec.name == "thread":
-            texts["type"] = quote
-    keys = tuple(f"{name}=" for name in texts)
-    made = _pairs[cls] = _Pairs(keys, tuple(texts.values()), attrgetter(*texts))
-    return made
-
-
-def _text_of(spec: FieldSpec) -> Callable[[Any], str]:
-    """How a field's values are written."""
-    if spec.kind is float:
-        if spec.digits is None:
-            return _plain_float
-        return f"{{:.{spec.digits}f}}".format if spec.digits <= 3 else partial(_shortest, digits=spec.digits)
-    return _TEXTS.get(spec.kind, str)
-
-
-def _plain_float(value: float) -> str:
-    return repr(float(value))
-
-
-def _truth(value: object) -> str:
-    return "true" if value else "false"
-
-
-def _quoted_json(value: object) -> str:
-    # such texts do not come twice: they are not for `quote` to remember
-    return quote.__wrapped__(_compact(value))
-
-
-_TEXTS: Mapping[type, Callable[[Any], str]] = {
-    str: quote,
-    bool: _truth,
-    object: _quoted_json,
-    datetime: datetime.isoformat,
-}
-"""How values are written that are neither floats nor whole numbers."""
-
-
-def _shortest(value: float, digits: int) -> str:
-    text = f"{value:.{digits}f}"
-    whole, point, decimals = text.partition(".")
-    return f"{whole}.{decimals.rstrip('0') or '0'}" if point else text
-
-
-def _compact(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=str)
 
 
 def format_time(moment: datetime) -> str:
@@ -156,7 +75,7 @@ def parse_line(line: str) -> ExecutionEvent | None:
         cls = _event_class(pairs.pop("type"), LEVELS.get(head[1].strip("[]"), logging.INFO))
         values: dict[str, Any] = {"timestamp": datetime.fromisoformat(head[2])}
         for spec in event_fields(cls):
-            if spec.name not in _NOT_PAIRS:
+            if spec.name not in NOT_PAIRS:
                 # what is absent was None when it was written, whatever the field's default
                 values[spec.name] = _read(spec.kind, pairs.pop(spec.name)) if spec.name in pairs else None
         return cls(**values, extra=dict(pairs))
@@ -212,14 +131,14 @@ def to_dict(event: ExecutionEvent) -> dict[str, Any]:
         made["timestamp"] = event.timestamp.isoformat(timespec="milliseconds")
     for spec in event_fields(event.__class__):
         value = getattr(event, spec.name)
-        if value is not None and spec.name not in _NOT_PAIRS:
+        if value is not None and spec.name not in NOT_PAIRS:
             made[spec.name] = value.isoformat() if isinstance(value, datetime) else value
     return event.extra | made
 
 
 def to_json(event: ExecutionEvent) -> str:
     """`to_dict` on one line."""
-    return _compact(to_dict(event))
+    return compact(to_dict(event))
 
 
 def from_json(text: str | bytes) -> ExecutionEvent:

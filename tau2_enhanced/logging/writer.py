@@ -45,8 +45,8 @@ class DomainFiles:
             )
 
     def write(self, domain: str | None, line: str, is_event: bool) -> None:
-        files = [self._files[domain]] if domain in self._files else list(self._files.values())
-        for everything, events in files:
+        own = self._files.get(domain or "")
+        for everything, events in (own,) if own is not None else self._files.values():
             everything.write(line)
             if is_event:
                 events.write(line)
@@ -191,8 +191,7 @@ class LogWriter(logging.Handler):
             domain = event.domain if event is not None else record.tau2_task[0]  # type: ignore[attr-defined]  # set in handle
             if record.levelno >= self._file_level:
                 self._files.write(domain, line + "\n", event is not None)
-            shown = record.levelno >= self._console_level and record.name.partition(".")[0] not in _NOT_ON_SCREEN
-            if self.console is not None and shown:
+            if self.console is not None and record.levelno >= self._console_level and _is_for_screen(record):
                 self.console(record, line)
         except OSError as error:
             self._complain_of(error)
@@ -216,6 +215,10 @@ class LogWriter(logging.Handler):
         if not self._complained:
             self._complained = True
             _say(text)
+
+
+def _is_for_screen(record: logging.LogRecord) -> bool:
+    return record.name.partition(".")[0] not in _NOT_ON_SCREEN
 
 
 def _say(text: str) -> None:
