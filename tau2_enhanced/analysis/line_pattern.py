@@ -60,10 +60,15 @@ class LinePattern(NamedTuple):
             return pl.Series([False]).new_from_index(0, lines.len())
         return lines.str.contains(self._expression(quoted=quoted))
 
-    def read(self, lines: pl.Series, *, quoted: bool) -> tuple[pl.DataFrame, pl.Series]:
-        """The values of lines that fit, and whether all of a line's values can be believed."""
+    def read(self, lines: pl.Series, *, quoted: bool) -> tuple[pl.DataFrame, pl.Series | None]:
+        """The values of lines that fit, and whether all of a line's values can be believed; None where all can."""
         words = self._quoted_words(lines) if quoted else self._plain_words(lines)
-        return self._values(words)
+        found = words.select(self._values()).collect()
+        # a sum is no number where a part of it is none
+        if not any(column.null_count() or not math.isfinite(_sum(column)) for column in found.iter_columns()):
+            return found, None
+        known = pl.all_horizontal(pl.all().is_not_null(), pl.col(pl.Float64).is_finite())
+        return found, found.select(known.alias("sound")).to_series()
 
     def _expression(self, *, quoted: bool, group: str = "(?:{})") -> str:
         words = [group.format(word) for word in HEAD_WORDS]
@@ -76,30 +81,30 @@ class LinePattern(NamedTuple):
         # without the tables of Unicode a plain line is looked through in two thirds of the time
         return f"{'' if quoted else '(?-u)'}^{' '.join(words)}$"
 
-    def _plain_words(self, lines: pl.Series) -> pl.DataFrame:
+    def _plain_words(self, lines: pl.Series) -> pl.LazyFrame:
         # with a blank in place of each "=", lines are rows of keys and values, and a fast reader's food
         text = lines.str.join("\n").cast(pl.Binary()).item().replace(b"=", b" ")
         names = [*_HEAD, *(name for key in self.columns for name in (f"={key}=", key))]
         schema = {name: self.columns.get(name, pl.String()) for name in names}
-        return pl.read_csv(
+        return pl.scan_csv(
             text,
             has_header=False,
             separator=" ",
             quote_char=None,
             schema={name: dtype if dtype in _STRICT else pl.String() for name, dtype in schema.items()},
-            columns=[place for place, name in enumerate(names) if not name.endswith("=") and name != "type"],
             ignore_errors=True,
         )
 
-    def _quoted_words(self, lines: pl.Series) -> pl.DataFrame:
+    def _quoted_words(self, lines: pl.Series) -> pl.LazyFrame:
         words = lines.str.extract_groups(self._expression(quoted=True, group="({})")).struct.unnest()
         names = [*_HEAD, *(key for key in self.columns if key != "type")]
         return pl.DataFrame(
             _cast(_unquoted_all(column), self.columns.get(name, pl.String())).alias(name)
             for name, column in zip(names, words.iter_columns(), strict=True)
-        )
+        ).lazy()
 
-    def _values(self, words: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
+    def _values(self) -> list[pl.Expr]:
+        """The columns of a frame, out of the words of lines."""
         date = pl.col(_DATE).str.to_date("%Y-%m-%d", strict=False)
         time = pl.col(_TIME).str.to_time("%H:%M:%S%.3f", strict=False, cache=False)
         columns = [
@@ -112,12 +117,7 @@ class LinePattern(NamedTuple):
                 columns.append(
                     pl.col(name).str.to_datetime(time_unit="ms", strict=False) if is_moment else pl.col(name)
                 )
-        found = words.select(columns)
-        # a sum is no number where a part of it is none
-        if not any(column.null_count() or not math.isfinite(_sum(column)) for column in found.iter_columns()):
-            return found, pl.repeat(True, found.height, eager=True)
-        known = pl.all_horizontal(pl.all().is_not_null(), pl.col(pl.Float64).is_finite())
-        return found, found.select(known.alias("sound")).to_series()
+        return columns
 
 
 def pattern_of(line: str) -> LinePattern | None:

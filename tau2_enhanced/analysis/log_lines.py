@@ -136,7 +136,7 @@ def _read_type(lines: pl.Series, into: Lines, *, quoted: bool) -> list[pl.Series
             continue
         own, lines = (lines, lines.clear()) if fits.all() else (lines.filter(fits), lines.filter(~fits))
         frame, sound = pattern.read(own, quoted=quoted)
-        if not sound.all():
+        if sound is not None and not sound.all():
             left.append(own.filter(~sound))
             frame = frame.filter(sound)
         into.add(pattern.kind, frame)
