@@ -77,10 +77,11 @@ _made: dict[Callable[..., Environment], DomainEnvironments] = {}
 
 def over_shared_databases(construct: Callable[..., Environment]) -> Callable[..., Environment]:
     """The constructor over shared databases, the same one for all who ask, where its databases can be shared."""
-    if not offers_databases(construct):
-        return construct
-    # of two threads that come here at once, both get what the first one has put there
-    return _made.setdefault(construct, DomainEnvironments(construct)) if construct not in _made else _made[construct]
+    known = _made.get(construct)
+    if known is None and offers_databases(construct):
+        # of two threads that come here at once, both get what the first one has put there
+        known = _made.setdefault(construct, DomainEnvironments(construct))
+    return known or construct
 
 
 def offers_databases(construct: Callable[..., Environment]) -> bool:

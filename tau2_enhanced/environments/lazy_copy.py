@@ -28,6 +28,7 @@ from typing import Any, NamedTuple, TypeVar
 from pydantic import BaseModel
 
 from tau2_enhanced.environments.lazy_entries import LazyEntries, SharedEntries
+from tau2_enhanced.environments.plain_schemas import is_plain
 
 T = TypeVar("T")
 K = TypeVar("K")
@@ -203,6 +204,32 @@ class _Field:
         return self._getter(model, self._name)
 
 
+class _FirstField:
+    """The same of a copy of which no field was copied. Who walks through thousands of entries reads each of them here,
+    so little is called."""
+
+    __slots__ = ("_name", "_touched")
+
+    def __init__(self, name: str, touched: type) -> None:
+        """`touched` is the class of copies of which a field was copied."""
+        self._name = name
+        self._touched = touched
+
+    def __get__(self, model: Any, _: type | None = None) -> Any:
+        name = self._name
+        if model is None:
+            raise AttributeError(name)
+        fields = original_of(model).__dict__
+        if name not in fields:
+            return _get(model, name)
+        value = fields[name]
+        copier = _copiers[type(value)]
+        if copier is not _itself:
+            _set_class(model, self._touched)
+            value = _fields_of(model)[name] = copier(value)
+        return value
+
+
 _NEEDING_ALL = ("__setattr__", "__delattr__", "__hash__", "__copy__", "__deepcopy__", "__reduce_ex__")
 _NAMESPACE: Mapping[str, Any] = {
     "__slots__": (),
@@ -212,6 +239,19 @@ _NAMESPACE: Mapping[str, Any] = {
     "__eq__": lambda model, other: _completed(model) == other,
     **{name: _when_completed(name) for name in _NEEDING_ALL},
 }
+
+
+def _as_original_does(name: str) -> Callable[..., Any]:
+    """What gives away nothing of a plain model: of a copy of which no field was copied, the original can tell it."""
+
+    def method(model: Any, *args: Any, **options: Any) -> Any:
+        whole = original_of(model) if type(model) in untouched_classes else _completed(model)
+        return getattr(whole, name)(*args, **options)
+
+    return method
+
+
+_OF_PLAIN_MODELS = {name: _as_original_does(name) for name in ("__str__", "__repr__", "model_dump", "model_dump_json")}
 
 
 class _LazyClasses(NamedTuple):
@@ -238,23 +278,19 @@ _entry_classes: set[type] = set()
 
 @functools.cache
 def _lazy_classes(model_class: type[BaseModel]) -> _LazyClasses:
-    def subclass(getter: Callable[[Any, str], Any]) -> type:
+    def subclass(getter: Callable[[Any, str], Any], field_made: Callable[[str], Any] | None = None) -> type:
         names = {"__module__": model_class.__module__, "__qualname__": model_class.__qualname__}
-        fields = {name: _Field(name, getter) for name in model_class.model_fields}
+        fields = {name: field_made(name) if field_made else _Field(name, getter) for name in model_class.model_fields}
         namespace = {**_NAMESPACE, **names, **fields, "__getattr__": getter}
+        if is_plain(model_class):
+            namespace |= _OF_PLAIN_MODELS
         if model_class.__hash__ is None:
             namespace["__hash__"] = None
         # past pydantic's metaclass, which would build another schema
         return ABCMeta.__new__(type(model_class), model_class.__name__, (model_class,), namespace)
 
-    def first_get(model: Any, name: str) -> Any:
-        fields = original_of(model).__dict__
-        if name in fields and _copiers[type(fields[name])] is _itself:
-            return fields[name]
-        _set_class(model, touched)
-        return _get(model, name)
-
-    touched, untouched, watched = subclass(_get), subclass(first_get), subclass(_get_of_watched)
+    touched, watched = subclass(_get), subclass(_get_of_watched)
+    untouched = subclass(_get, lambda name: _FirstField(name, touched))
     entry, touched_entry = subclass(_get_of_entry), subclass(_get_of_entry)
     touched_classes.update((touched, touched_entry))
     untouched_classes.update((untouched, entry))

@@ -237,14 +237,9 @@ def evaluate(simulation: SimulationRun, task: Task, domain: str, bench: Bench) -
     judged = "judge" in bench.participants
     # it asks the registry for its environments by the domain's name
     domain = domain + SUFFIX if bench.record_replays else domain
-    # tau2 copies whole messages to replay them; what providers say besides is most of them, and is no part of a reward
-    messages = [
-        message.model_copy(update={"raw_data": None}) if getattr(message, "raw_data", None) else message
-        for message in simulation.messages
-    ]
     with recording_here(bench.events, replays=bench.record_replays):
         return evaluate_simulation(
-            simulation=simulation.model_copy(update={"messages": messages}),
+            simulation=simulation,
             task=task,
             evaluation_type=EvaluationType.ALL_WITH_NL_ASSERTIONS if judged else EvaluationType.ALL,
             solo_mode=bench.solo,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -101,7 +102,13 @@ def _agent_constructor(registry: Registry, name: str) -> Callable[..., Any]:
 
 def _construct(constructor: Callable[..., Any], **given: Any) -> Any:
     """Call it with those of the arguments that it takes."""
+    taken = _taken_by(constructor)
+    return constructor(**{name: value for name, value in given.items() if taken is None or name in taken})
+
+
+@functools.lru_cache(maxsize=64)
+def _taken_by(constructor: Callable[..., Any]) -> set[str] | None:
+    """The names of its parameters; None where it takes all."""
     parameters = inspect.signature(constructor).parameters
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
-        return constructor(**given)
-    return constructor(**{name: value for name, value in given.items() if name in parameters})
+    takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+    return None if takes_all else set(parameters)

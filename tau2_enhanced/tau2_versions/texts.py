@@ -32,13 +32,13 @@ def read_texts_once() -> None:
 def _open(path: Any, mode: str = "r", *args: Any, **options: Any) -> Any:
     if mode != "r" or args or options or not _is_text(path):
         return builtins.open(path, mode, *args, **options)
-    return io.StringIO(_text(Path(path)))
+    return io.StringIO(_text(path))
 
 
 def _load_file(load_file: Callable[..., Any], path: Any, **options: Any) -> Any:
     if options or not _is_text(path):
         return load_file(path, **options)
-    return _text(Path(path))
+    return _text(path)
 
 
 def _is_text(path: Any) -> bool:
@@ -46,6 +46,6 @@ def _is_text(path: Any) -> bool:
 
 
 @functools.cache
-def _text(path: Path) -> str:
-    with path.open() as file:
+def _text(path: str | Path) -> str:
+    with builtins.open(path) as file:
         return file.read()

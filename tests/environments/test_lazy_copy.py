@@ -122,6 +122,7 @@ MODEL = {
     "hasattr": lambda x, n: [hasattr(x, name) for name in ("owner", "nothing", "__pydantic_extra__", "total")],
     "method": lambda x, n: x.total(),
     "dump": lambda x, n: x.model_dump(),
+    "change a dump": lambda x, n: overwritten(x.model_dump()),
     "dump as JSON": lambda x, n: x.model_dump_json(),
     "fields set": lambda x, n: sorted(x.model_fields_set),
     "repr": lambda x, n: (repr(x), str(x)),
@@ -208,6 +209,15 @@ def change(value: Any) -> Any:
         value.main.label = None
         del value.boxes["b0"]
     return value
+
+
+def overwritten(dump: Any) -> Any:
+    """A dump of which all that can be changed was."""
+    for inner in list(dump.values()) if isinstance(dump, dict) else dump:
+        if isinstance(inner, dict | list):
+            overwritten(inner)
+    dump.clear()
+    return dump
 
 
 def outcome(operation: Callable[[Any, int], Any], node: Any, number: int) -> Any:
@@ -299,6 +309,16 @@ def test_what_is_not_read_is_not_copied() -> None:
     assert lazy.boxes["b3"].items
     assert list(copied_fields(lazy.boxes["b3"])) == ["items"]
     assert list(copied_fields(lazy.boxes["b2"])) == []
+
+
+@pytest.mark.parametrize("tell", [str, repr, BaseModel.model_dump, BaseModel.model_dump_json], ids=lambda f: f.__name__)
+def test_what_only_tells_of_a_plain_model_copies_nothing(tell: Callable[[Any], Any]) -> None:
+    original = store()
+    lazy = lazy_copy(original)
+    told = getattr(lazy, tell.__name__)() if tell.__name__.startswith("model") else tell(lazy)
+    assert told == tell(original)
+    assert copied_fields(lazy) == {}
+    assert unchanged(lazy, original)
 
 
 def test_a_field_is_no_attribute_of_the_class_as_with_pydantic() -> None:
