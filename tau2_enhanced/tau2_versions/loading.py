@@ -14,8 +14,8 @@ from tau2_enhanced.domain_registration import SUFFIX
 from tau2_enhanced.environments.domain_environments import over_shared_databases
 from tau2_enhanced.errors import UserMistake
 from tau2_enhanced.tau2_versions.answering import keep_users_answers, route_generate
+from tau2_enhanced.tau2_versions.copies import copy_what_is_read
 from tau2_enhanced.tau2_versions.installation import supported_installation
-from tau2_enhanced.tau2_versions.replays import copy_what_is_replayed
 from tau2_enhanced.tau2_versions.texts import read_texts_once
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def _import() -> Registry:
         for role, module in _GENERATE_OF.items():
             route_generate(role, importlib.import_module(module))
         keep_users_answers(importlib.import_module(_GENERATE_OF["user"]))
-        copy_what_is_replayed(importlib.import_module("tau2.environment.environment"))
+    copy_what_is_read()
     read_texts_once()
     return registry
 
