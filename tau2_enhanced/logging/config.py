@@ -17,6 +17,7 @@ from tau2_enhanced.logging.context import current_context
 from tau2_enhanced.logging.events import ExecutionEvent
 from tau2_enhanced.logging.files import LogFolder
 from tau2_enhanced.logging.levels import LEVELS, PROFILE, get_logger
+from tau2_enhanced.logging.pairs import prepare_writers
 from tau2_enhanced.logging.redaction import protect_environment
 from tau2_enhanced.logging.writer import ConsoleSink, DomainFiles, LogWriter
 
@@ -155,6 +156,7 @@ def configure_logging(
     domains = tuple(domains)
     folder = folder or LogFolder(Path(log_dir), run_id)
     protect_environment()
+    prepare_writers()
     writer = LogWriter(run_id, DomainFiles(folder, domains), number, console, console_number, redact)
     # a logger with a lower level of its own does not get below the chosen one
     lowest = min(number, console_number) if console is not None else number

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from tau2_enhanced.logging.logfmt import quote
-from tau2_enhanced.logging.schema import ExecutionEvent, FieldSpec, event_fields
+from tau2_enhanced.logging.schema import EVENT_TYPES, ExecutionEvent, FieldSpec, event_fields
 
 Add = Callable[[str], None]
 """Takes one `key=value`."""
@@ -36,6 +36,12 @@ def to_pairs(event: ExecutionEvent) -> str:
             key = _NOT_IN_KEYS.sub("_", name) or "_"
             parts.append(f"{key}={quote(value if isinstance(value, str) else compact(value))}")
     return " ".join(parts)
+
+
+def prepare_writers() -> None:
+    """Make the functions of all known classes, so that the first event of each need not wait for its own."""
+    for cls in EVENT_TYPES.values():
+        _writer_of(cls)
 
 
 def compact(value: Any) -> str:
