@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tau2_enhanced.environments.database_state import BaseState
@@ -41,7 +41,7 @@ class SharedDatabase:
         self._original = database
         dump = database.model_dump()
         self._entries = {
-            name: {key: _member(key, entry) for key, entry in value.items()}
+            name: {key: _member(key, value[key]) for key in sorted(value)}
             for name, value in dump.items()
             if _is_collection(value) and _is_collection(getattr(database, name))
         }
@@ -55,7 +55,15 @@ class SharedDatabase:
             database.__dict__[name] = share_entries(database.__dict__[name])
         self.state = BaseState(database.__dict__)
         self._hash_of_changes = functools.lru_cache(maxsize=_KNOWN_STATES)(self._hash)
-        self.hash = self._hash(frozenset())
+        self._before = {}
+        """By field, the SHA-256 of what stands before it in the database's JSON."""
+        whole = hashlib.sha256(b"{")
+        for number, (name, text) in enumerate(self._fields.items()):
+            whole.update(b", " if number else b"")
+            self._before[name] = whole.copy()
+            whole.update(text.encode())
+        whole.update(b"}")
+        self.hash = whole.hexdigest()
 
     def copy(self) -> DB:
         """A copy to be changed freely; an entry is copied when it is first read."""
@@ -142,9 +150,14 @@ class SharedDatabase:
 
     def _hash(self, changes: frozenset[_Change]) -> str:
         fields = dict(self._fields)
-        for name in {change.field for change in changes}:
+        changed = {change.field for change in changes}
+        for name in changed:
             fields[name] = self._changed_field(name, [change for change in changes if change.field == name])
-        return hashlib.sha256(_object(fields.values()).encode()).hexdigest()
+        names = list(fields)
+        first = min(map(names.index, changed))
+        whole = self._before[names[first]].copy()
+        whole.update(f"{', '.join(fields[name] for name in names[first:])}}}".encode())
+        return whole.hexdigest()
 
     def _changed_field(self, name: str, changes: list[_Change]) -> str:
         if name not in self._entries:
@@ -173,8 +186,5 @@ def _member(name: str, value: object) -> str:
 
 
 def _collection(name: str, entries: Mapping[str, str]) -> str:
-    return f"{_json(name)}: {_object(entries[key] for key in sorted(entries))}"
-
-
-def _object(members: Iterable[str]) -> str:
-    return "{" + ", ".join(members) + "}"
+    members = ", ".join(map(entries.__getitem__, sorted(entries)))
+    return f"{_json(name)}: {{{members}}}"

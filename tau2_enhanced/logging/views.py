@@ -52,7 +52,7 @@ _DAMAGED = re.compile(f"{CUT_LINE}|{GLUED_LINE}")
 
 def format_time(moment: datetime) -> str:
     """Local time as every log line has it: `YYYY-MM-DD HH:MM:SS.mmm`."""
-    return moment.isoformat(sep=" ", timespec="milliseconds")
+    return moment.isoformat(" ", "milliseconds")
 
 
 def to_line(event: ExecutionEvent) -> str:
