@@ -6,7 +6,7 @@ import functools
 import gc
 import inspect
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -61,7 +61,7 @@ class DomainEnvironments:
 
     def _load(self) -> Iterator[_Loaded]:
         environment = self._construct()
-        for parameter in inspect.signature(self._construct).parameters.keys() & _TOOLKITS.keys():
+        for parameter in _parameters_of(self._construct).keys() & _TOOLKITS.keys():
             toolkit = getattr(environment, _TOOLKITS[parameter])
             database = SharedDatabase(toolkit.db)
             if _copies_are_exact(toolkit):
@@ -77,11 +77,10 @@ _made: dict[Callable[..., Environment], DomainEnvironments] = {}
 
 def over_shared_databases(construct: Callable[..., Environment]) -> Callable[..., Environment]:
     """The constructor over shared databases, the same one for all who ask, where its databases can be shared."""
-    known = _made.get(construct)
-    if known is None and offers_databases(construct):
-        # of two threads that come here at once, both get what the first one has put there
-        known = _made.setdefault(construct, DomainEnvironments(construct))
-    return known or construct
+    if not offers_databases(construct):
+        return construct
+    # of two threads that come here at once, both get what the first one has put there
+    return _made.get(construct) or _made.setdefault(construct, DomainEnvironments(construct))
 
 
 def offers_databases(construct: Callable[..., Environment]) -> bool:
@@ -89,7 +88,12 @@ def offers_databases(construct: Callable[..., Environment]) -> bool:
     function = construct.func if isinstance(construct, functools.partial) else construct
     # what wraps one of them has its module too
     is_tau2s = inspect.isfunction(function) and function.__module__.startswith("tau2.domains.")
-    return is_tau2s and "db" in inspect.signature(construct).parameters
+    return is_tau2s and "db" in _parameters_of(construct)
+
+
+@functools.lru_cache(maxsize=64)
+def _parameters_of(construct: Callable[..., Environment]) -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(construct).parameters
 
 
 def _copies_are_exact(toolkit: ToolKitBase) -> bool:

@@ -245,12 +245,15 @@ def _as_original_does(name: str) -> Callable[..., Any]:
     """What gives away nothing of a plain model: of a copy of which no field was copied, the original can tell it."""
 
     def method(model: Any, *args: Any, **options: Any) -> Any:
-        whole = original_of(model) if type(model) in untouched_classes else _completed(model)
+        tells = type(model) in untouched_classes and not _HANDING_OUT & options.keys()
+        whole = original_of(model) if tells else _completed(model)
         return getattr(whole, name)(*args, **options)
 
     return method
 
 
+_HANDING_OUT = {"fallback", "serialize_as_any", "polymorphic_serialization"}
+"""Options with which a dump may hold more than the schema says."""
 _OF_PLAIN_MODELS = {name: _as_original_does(name) for name in ("__str__", "__repr__", "model_dump", "model_dump_json")}
 
 
@@ -290,8 +293,12 @@ def _lazy_classes(model_class: type[BaseModel]) -> _LazyClasses:
         # past pydantic's metaclass, which would build another schema
         return ABCMeta.__new__(type(model_class), model_class.__name__, (model_class,), namespace)
 
+    def first_get(model: Any, name: str) -> Any:
+        _set_class(model, touched)
+        return _get(model, name)
+
     touched, watched = subclass(_get), subclass(_get_of_watched)
-    untouched = subclass(_get, lambda name: _FirstField(name, touched))
+    untouched = subclass(first_get, lambda name: _FirstField(name, touched))
     entry, touched_entry = subclass(_get_of_entry), subclass(_get_of_entry)
     touched_classes.update((touched, touched_entry))
     untouched_classes.update((untouched, entry))

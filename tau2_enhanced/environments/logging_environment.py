@@ -74,7 +74,7 @@ class LoggingEnvironment:
             response = self._answer(message)
             duration_ms = context.clock.ms() - start_ms
         context.called_ms += duration_ms
-        call = MadeCall(message, self._unique_id(message.id), _JSON.encode(message.arguments), start_ms, duration_ms)
+        call = self._made(message, start_ms, duration_ms)
         emit(
             ToolCallEvent(
                 function=message.name,
@@ -155,9 +155,13 @@ class LoggingEnvironment:
             yield ended
         finally:
             took_ms = clock.ms() - start_ms
-            arguments = _JSON.encode(message.arguments)
-            call = MadeCall(message, self._unique_id(message.id), arguments, start_ms, took_ms, phase)
+            call = self._made(message, start_ms, took_ms, phase)
             self._recorder.called(call, ended[0] if ended else Result(None, "", self._raised, failed=True))
+
+    def _made(self, message: ToolCall, start_ms: float, took_ms: float, phase: str = "live") -> MadeCall:
+        arguments = _JSON.encode(message.arguments)
+        call_id = self._unique_id(message.id)
+        return MadeCall(message.name, message.requestor, call_id, arguments, start_ms, took_ms, phase)
 
     def _result(self, response: ToolMessage) -> Result:
         return Result(response.content, self._result_type, self._raised, failed=bool(response.error))

@@ -1,4 +1,4 @@
-"""Which classes of models hold nothing but plain values, as their schemas say."""
+"""Which classes of models hold nothing but plain values, as their schemas say. What they hold is taken to be valid."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def is_plain(kind: type[BaseModel]) -> bool:
     models = {kind}
     schema = kind.__pydantic_core_schema__
     # one that pydantic has not made yet is no dictionary
-    return isinstance(schema, dict) and _all_plain([schema], models) and all(map(_is_pydantics_own, models))
+    return isinstance(schema, dict) and _all_plain([schema], models) and all(map(_is_as_its_schema_says, models))
 
 
 def _all_plain(schemas: Iterable[Any], models: set[type[BaseModel]]) -> bool:
@@ -46,5 +46,7 @@ def _is_plain(schema: Any, models: set[type[BaseModel]]) -> bool:
     return _all_plain((*fields, *(inner for name, inner in schema.items() if name in _SCHEMAS)), models)
 
 
-def _is_pydantics_own(kind: type[BaseModel]) -> bool:
+def _is_as_its_schema_says(kind: type[BaseModel]) -> bool:
+    if kind.model_config.get("extra") == "allow":
+        return False
     return all(getattr(kind, name, None) is getattr(BaseModel, name, None) for name in (*_OWN_TEXTS, *_OWN_DUMPS))

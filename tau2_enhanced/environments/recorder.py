@@ -24,7 +24,6 @@ from tau2_enhanced.logging.state_hash import state_hash
 from tau2_enhanced.logging.validation import validation_errors
 
 if TYPE_CHECKING:
-    from tau2.data_model.message import ToolCall
     from tau2.environment.environment import Environment
 
     from tau2_enhanced.logging.event_stream import EventSink
@@ -42,9 +41,11 @@ Looks = Mapping[str, Look]
 class MadeCall:
     """A tool call that was made."""
 
-    message: ToolCall
+    tool: str
+    requestor: str
+    """Who called: assistant or user."""
     id: str
-    """Unique within the simulation, which `message.id` need not be."""
+    """Unique within the simulation, which a message's need not be."""
     arguments: str
     """Their JSON."""
     start_ms: float
@@ -126,7 +127,7 @@ class EnvironmentRecorder:
         call = _Call(
             moment=self._moment(made.start_ms),
             made=made,
-            parameters=self._parameters(made.message),
+            parameters=self._parameters(made),
             result=result,
             validation=validation_errors(result.raised or result.text) if result.failed else [],
             states=None if before is None or after is None else self._states(before, after),
@@ -157,12 +158,12 @@ class EnvironmentRecorder:
         start_ms = context.clock.ms() if start_ms is None else start_ms
         return _Moment(context, datetime.now(), threading.current_thread().name, start_ms)
 
-    def _parameters(self, message: ToolCall) -> Parameters | None:
+    def _parameters(self, made: MadeCall) -> Parameters | None:
         of_agent, of_user = self._environment.tools, self._environment.user_tools
-        toolkit = of_user if message.requestor == "user" else of_agent
-        if self._environment.solo_mode and of_user is not None and of_user.has_tool(message.name):
+        toolkit = of_user if made.requestor == "user" else of_agent
+        if self._environment.solo_mode and of_user is not None and of_user.has_tool(made.tool):
             toolkit = of_user
-        return None if toolkit is None else _parameters_of(type(toolkit), message.name)  # type: ignore[arg-type]  # a class can be hashed
+        return None if toolkit is None else _parameters_of(type(toolkit), made.tool)  # type: ignore[arg-type]  # a class can be hashed
 
 
 @functools.lru_cache(maxsize=4096)
@@ -224,7 +225,7 @@ class _Call:
 
     def _log_call(self, logger: ExecutionLogger, changed: bool | None) -> None:
         made, result = self.made, self.result
-        tool = made.message.name
+        tool = made.tool
         told = {} if result.failed else {"result": result.value, "result_type": result.kind}
         logger.log_tool_execution(
             tool,
@@ -235,7 +236,7 @@ class _Call:
             error_type=result.error_type,
             signature=self.parameters,
             validation_errors=self.validation,
-            requestor=made.message.requestor,
+            requestor=made.requestor,
             state_changed=changed,
             source=f"tool:{tool}",
             **told,
@@ -245,7 +246,7 @@ class _Call:
     def _log_change(self, logger: ExecutionLogger, states: _States, kind: str, found: list[Change]) -> None:
         base = states.databases[kind].base
         logger.log_state_change(
-            self.made.message.name,
+            self.made.tool,
             changes=found,
             state_type=kind,
             pre_state_hash=base.hash_of(states.before[kind]),
@@ -256,7 +257,7 @@ class _Call:
     def _snapshot(
         self, logger: ExecutionLogger, states: _States, when: str, looks: Looks, previous: Looks | None
     ) -> None:
-        trigger = f"{when}_{self.made.message.name}"
+        trigger = f"{when}_{self.made.tool}"
         _log_snapshot(logger, self._fields, states.databases, states.tracker, trigger, looks, previous)
 
     @property

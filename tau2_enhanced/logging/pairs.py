@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -40,8 +41,9 @@ def to_pairs(event: ExecutionEvent) -> str:
 
 def prepare_writers() -> None:
     """Make the functions of all known classes, so that the first event of each need not wait for its own."""
-    for cls in EVENT_TYPES.values():
-        _writer_of(cls)
+    for cls in tuple(EVENT_TYPES.values()):
+        with suppress(Exception):  # what is wrong with a class is for its first event to find out
+            _writer_of(cls)
 
 
 def compact(value: Any) -> str:
@@ -53,10 +55,11 @@ def _writer_of(cls: type[ExecutionEvent]) -> Callable[[ExecutionEvent, Add], Non
     names: dict[str, Any] = {"quote": quote}
     source = ["def write(event, add):"]
     for spec in event_fields(cls):
-        if spec.name not in NOT_PAIRS:
+        if spec.name not in NOT_PAIRS | {"type"}:
             source += [f" value = event.{spec.name}", f" if value is not None: add({_pair_of(spec, names)})"]
         if spec.name == "thread":
-            source.append(' add("type=" + quote(event.type))')
+            # a class may have made a field of it
+            source.append(' if event.type is not None: add("type=" + quote(event.type))')
     exec("\n".join(source), names)
     write: Callable[[ExecutionEvent, Add], None] = names["write"]
     _writers[cls] = write
@@ -66,12 +69,12 @@ def _writer_of(cls: type[ExecutionEvent]) -> Callable[[ExecutionEvent, Add], Non
 def _pair_of(spec: FieldSpec, names: dict[str, Any]) -> str:
     """An expression for what is written of a `value`; what it needs is put into `names`."""
     if spec.kind is int:
-        return f'f"{spec.name}={{value}}"'
+        return f'f"{spec.name}={{value!s}}"'
     if spec.kind is bool:
         return f'"{spec.name}=true" if value else "{spec.name}=false"'
     if spec.kind is str:
         return f'"{spec.name}=" + quote(value)'
-    if spec.digits is not None and spec.digits <= 3:
+    if spec.kind is float and spec.digits is not None and spec.digits <= 3:
         return f'f"{spec.name}={{value:.{spec.digits}f}}"'
     names[f"text_of_{spec.name}"] = _text_of(spec)
     return f'"{spec.name}=" + text_of_{spec.name}(value)'

@@ -14,7 +14,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any
 
 import httpcore2
@@ -114,7 +114,7 @@ class Connections(httpx2.BaseTransport):
         self._trust_env = trust_env
         self._kept: dict[tuple[str, str, int | None], deque[_Connection]] = defaultdict(deque)
         self._busy: set[_Connection] = set()
-        self._proxy = cache(environment_proxy) if trust_env else lambda _: None
+        self._proxies: dict[tuple[str, str, int | None], httpx2.Proxy | None] = {}
         self._interrupts = 0
         self._is_closed = False
 
@@ -168,6 +168,13 @@ class Connections(httpx2.BaseTransport):
         context = httpx2.create_ssl_context(trust_env=self._trust_env)
         context.set_alpn_protocols(["http/1.1"])
         return context
+
+    def _proxy(self, url: httpx2.URL) -> httpx2.Proxy | None:
+        """The proxy on the way to a server. The environment is asked for it once."""
+        server = url.scheme, url.host, url.port
+        if self._trust_env and server not in self._proxies:
+            self._proxies[server] = environment_proxy(url)
+        return self._proxies.get(server)
 
     def _connect(self, url: httpx2.URL, deadline: Deadline) -> _Connection:
         proxy = self._proxy(url)

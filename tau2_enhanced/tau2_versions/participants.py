@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tau2_enhanced.errors import UserMistake
@@ -102,7 +102,7 @@ def _agent_constructor(registry: Registry, name: str) -> Callable[..., Any]:
 
 def _construct(constructor: Callable[..., Any], **given: Any) -> Any:
     """Call it with those of the arguments that it takes."""
-    taken = _taken_by(constructor)
+    taken = _taken_by(constructor) if isinstance(constructor, Hashable) else _taken_by.__wrapped__(constructor)
     return constructor(**{name: value for name, value in given.items() if taken is None or name in taken})
 
 

@@ -7,6 +7,7 @@ import importlib
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -86,6 +87,14 @@ def test_update_db_and_a_copied_environment_keep_their_hash(registry: Any) -> No
     assert copied.get_db_hash() != ours.get_db_hash() == tau2s.get_db_hash()
 
 
+@dataclass
+class Unhashable:
+    """A constructor that no dictionary takes for a key."""
+
+    def __call__(self) -> Any:
+        return constructor("mock")()
+
+
 def test_only_tau2s_own_domains_are_shared(registry: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def get_environment(db: Any = None) -> Any:
         return constructor("mock")(db=db)
@@ -94,5 +103,7 @@ def test_only_tau2s_own_domains_are_shared(registry: Any, monkeypatch: pytest.Mo
     assert registry.get_env_constructor("theirs") is get_environment
     assert not offers_databases(get_environment)
     assert all(offers_databases(registry._domains[name]) for name in ("mock", "retail", "airline", "telecom-workflow"))
+    monkeypatch.setitem(registry._domains, "listed", Unhashable())
+    assert registry.get_env_constructor("listed") == Unhashable()
     with pytest.raises(KeyError, match="nowhere"):
         registry.get_env_constructor("nowhere")

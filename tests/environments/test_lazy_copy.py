@@ -321,6 +321,15 @@ def test_what_only_tells_of_a_plain_model_copies_nothing(tell: Callable[[Any], A
     assert unchanged(lazy, original)
 
 
+def test_what_is_no_field_is_copied_too() -> None:
+    """As `model_copy` puts into a model whatever it is given."""
+    original = item(1).model_copy(update={"notes": ["a"]})
+    lazy: Any = lazy_copy(original)
+    lazy.notes.append("b")
+    assert original.__dict__["notes"] == ["a"]
+    assert not unchanged(lazy, original)
+
+
 def test_a_field_is_no_attribute_of_the_class_as_with_pydantic() -> None:
     for model in (store(), lazy_copy(store())):
         assert not hasattr(type(model), "main")

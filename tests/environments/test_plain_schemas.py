@@ -78,11 +78,15 @@ class HoldingHandle(BaseModel):
     handle: Handle = Field(default_factory=Handle)
 
 
+class TakingMore(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+
 class Unfinished(BaseModel):
     other: Missing  # noqa: F821  # the class is to be incomplete
 
 
-NOT_PLAIN = [OwnText, OwnDump, OwnFieldDump, OwnModelDump, Computing, HoldingAnything, HoldingHandle]
+NOT_PLAIN = [OwnText, OwnDump, OwnFieldDump, OwnModelDump, Computing, HoldingAnything, HoldingHandle, TakingMore]
 
 
 @pytest.mark.parametrize("kind", [Leaf, Tree, create_model("Empty")])
@@ -106,3 +110,23 @@ def test_what_a_dump_hands_out_is_the_copys_own() -> None:
     original = HoldingHandle()
     lazy_copy(original).model_dump()["handle"].values.append(2)
     assert original.handle.values == [1]
+
+
+class Special(Leaf):
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+    handle: Handle = Field(default_factory=Handle)
+
+
+class Bed(BaseModel):
+    leaf: Leaf
+
+
+def test_nor_does_a_dump_of_more_than_the_schema_says() -> None:
+    special = Special()
+    original = Bed(leaf=special)
+    dump = lazy_copy(original).model_dump(serialize_as_any=True)
+    dump["leaf"]["handle"].values.append(2)
+    seen: list[Any] = []
+    lazy_copy(original).model_dump_json(serialize_as_any=True, fallback=seen.append)
+    assert seen[0] is not special.handle
+    assert special.handle.values == [1]

@@ -50,6 +50,23 @@ def test_the_session_names_its_files(tmp_path: Path) -> None:
         assert all(path.exists() for path in session.event_logs + session.full_logs)
 
 
+def test_an_event_that_nobody_uses_is_no_hindrance(tmp_path: Path) -> None:
+    code = f"""
+from dataclasses import dataclass
+from tau2_enhanced.logging import configure_logging, emit
+from tau2_enhanced.logging.events import ExecutionEvent, TaskStartEvent
+
+@dataclass
+class NeverUsedEvent(ExecutionEvent):
+    price: "Nowhere" = None
+
+with configure_logging(["mock"], run_id="r", log_dir={str(tmp_path)!r}):
+    emit(TaskStartEvent(seed=7))
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=CHECKOUT)
+    assert "seed=7" in written(tmp_path)
+
+
 def test_domains_may_be_any_iterable(tmp_path: Path) -> None:
     with configure_logging((name for name in ("retail", "mock")), run_id="r", log_dir=tmp_path) as session:
         assert session.domains == ("retail", "mock")

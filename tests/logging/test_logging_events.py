@@ -335,6 +335,36 @@ def test_the_documents_custom_event_is_registered_and_reads_back(custom_event: t
     assert from_json(to_json(event)) == event
 
 
+@pytest.mark.usefixtures("custom_event")  # which takes away what was registered
+def test_a_type_that_was_made_a_field_stands_on_the_line_once() -> None:
+    @dataclass
+    class CacheHitEvent(ExecutionEvent):
+        type: str = "cache_hit"  # type: ignore[misc]  # easily written, without ClassVar
+        key: str = ""
+
+    line = to_line(CacheHitEvent(timestamp=MOMENT, key="k0"))
+    assert line == "[INFO] 2026-03-14 09:26:53.589 type=cache_hit key=k0"
+
+
+@pytest.mark.usefixtures("custom_event")
+def test_numbers_are_written_as_their_own_texts() -> None:
+    @dataclass
+    class MixedEvent(ExecutionEvent):
+        took_ms: int | float | list[int] | None = field(default=None, metadata={"digits": 3})
+        count: int | None = None
+        yes: bool | None = None
+
+    class Count(int):
+        def __format__(self, spec: str) -> str:
+            return "otherwise"
+
+    for took, count, text in ((12, Count(3), "took_ms=12.0 count=3 yes=true"), (1.23456, True, "took_ms=1.235 ")):
+        assert text in to_line(MixedEvent(timestamp=MOMENT, took_ms=took, count=count, yes=True))
+    event = MixedEvent(timestamp=MOMENT)
+    event.took_ms = [1, 2]
+    assert to_line(event).endswith("took_ms=[1,2]")
+
+
 def test_a_custom_event_with_a_time_of_its_own_reads_back(custom_event: type[ExecutionEvent]) -> None:
     @dataclass
     class DeadlineEvent(ExecutionEvent):
