@@ -205,8 +205,7 @@ class _Field:
 
 
 class _FirstField:
-    """The same of a copy of which no field was copied. Who walks through thousands of entries reads each of them here,
-    so little is called."""
+    """The same of a copy of which no field was copied. Walks through thousands read each here: little is called."""
 
     __slots__ = ("_name", "_touched")
 
@@ -285,9 +284,7 @@ def _lazy_classes(model_class: type[BaseModel]) -> _LazyClasses:
     def subclass(getter: Callable[[Any, str], Any], field_made: Callable[[str], Any] | None = None) -> type:
         names = {"__module__": model_class.__module__, "__qualname__": model_class.__qualname__}
         fields = {name: field_made(name) if field_made else _Field(name, getter) for name in model_class.model_fields}
-        namespace = {**_NAMESPACE, **names, **fields, "__getattr__": getter}
-        if is_plain(model_class):
-            namespace |= _OF_PLAIN_MODELS
+        namespace = {**_NAMESPACE, **told, **names, **fields, "__getattr__": getter}
         if model_class.__hash__ is None:
             namespace["__hash__"] = None
         # past pydantic's metaclass, which would build another schema
@@ -297,6 +294,7 @@ def _lazy_classes(model_class: type[BaseModel]) -> _LazyClasses:
         _set_class(model, touched)
         return _get(model, name)
 
+    told = _OF_PLAIN_MODELS if is_plain(model_class) else {}
     touched, watched = subclass(_get), subclass(_get_of_watched)
     untouched = subclass(first_get, lambda name: _FirstField(name, touched))
     entry, touched_entry = subclass(_get_of_entry), subclass(_get_of_entry)
