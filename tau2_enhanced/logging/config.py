@@ -35,12 +35,14 @@ _listeners_lock = threading.Lock()
 def emit(event: ExecutionEvent) -> None:
     """Record an event at its own level, for the current task context, which it shows to be alive."""
     context = current_context()
-    context.last_event_ms = context.clock.ms()
-    if _listeners:
+    is_logged = _events.isEnabledFor(event.level)
+    if is_logged or _listeners:
         event.stamp(context)
-        for hear in _listeners:
-            hear(event)
-    if _events.isEnabledFor(event.level):
+    else:
+        context.last_event_ms = context.clock.ms()
+    for hear in _listeners:
+        hear(event)
+    if is_logged:
         _events.handle(_record_of(event))
 
 

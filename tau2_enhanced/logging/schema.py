@@ -127,6 +127,11 @@ class ExecutionEvent:
             self.start_ms = round(now_ms - took_ms, 3)
         context.last_event_ms = now_ms
 
+    @property
+    def is_stamped(self) -> bool:
+        """Whether it has all that `stamp` gives an event of a simulation."""
+        return not (self.timestamp is None or self.thread is None or self.start_ms is None or self.sim is None)
+
     def check(self) -> None:
         """Raise TypeError where a field is not of its kind, so that nobody could read the event back.
 

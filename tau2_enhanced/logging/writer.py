@@ -150,11 +150,13 @@ class LogWriter(logging.Handler):
 
     def handle(self, record: logging.LogRecord) -> bool:
         """Take the record without the handler's lock: the queue is safe from many threads."""
-        context = current_context()
-        if isinstance(record.msg, ExecutionEvent):
-            record.msg.stamp(context)
-            record.msg.run = record.msg.run or self._run_id
+        event = record.msg
+        if isinstance(event, ExecutionEvent):
+            if not event.is_stamped:
+                event.stamp(current_context())
+            event.run = event.run or self._run_id
         else:
+            context = current_context()
             # what the message is made of may change before the writer comes to it
             record.msg, record.args = _text_of(record), None
             record.tau2_task = (context.domain, context.task, context.trial, context.step)
