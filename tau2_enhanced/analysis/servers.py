@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -28,17 +29,39 @@ def samples_beside(logs: Sequence[Path]) -> pl.DataFrame:
 
 def _read(path: Path) -> pl.DataFrame:
     try:
-        read = pl.read_csv(path, infer_schema=False, truncate_ragged_lines=True, ignore_errors=True)
+        data = path.read_bytes()
+    except OSError as error:
+        raise UserMistake(f"{path} can't be read: {error}") from None
+    try:
+        read = pl.read_csv(data, infer_schema=False, truncate_ragged_lines=True, ignore_errors=True)
     except pl.exceptions.NoDataError:
         return pl.DataFrame(schema=_TYPES)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise UserMistake(f"{path} can't be read: {error}") from None
+    except pl.exceptions.PolarsError:
+        read = _read_line_by_line(data.decode("utf-8", "replace"))
     named = [
         (pl.col(name) if name in read.columns else pl.lit(None, pl.String())).cast(of, strict=False).alias(name)
         for name, of in _TYPES.items()
     ]
     # a line of names may stand between two parts of a run, and the last line may be cut
     return read.select(named).filter(pl.col("at_ms").is_finite() & pl.col("run").is_not_null())
+
+
+def _read_line_by_line(text: str) -> pl.DataFrame:
+    """The same of a text in which something is broken: an open quotation ends with its line."""
+    names, *rows = [_words(line) for line in text.splitlines()] or [[]]
+    columns = {
+        name: [row[place] if place < len(row) else None for row in rows]
+        for place, name in enumerate(names)
+        if name in _TYPES
+    }
+    return pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String()))
+
+
+def _words(line: str) -> list[str]:
+    try:
+        return next(csv.reader([line]), [])
+    except csv.Error:
+        return []
 
 
 def numbers(samples: pl.DataFrame) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tau2_enhanced.analysis import servers
@@ -139,7 +139,17 @@ def test_a_second_line_of_names_and_a_cut_line_are_passed_over(logs: Path) -> No
     assert servers.samples_beside([logs]).height == 12
 
 
+def test_a_line_that_was_cut_in_a_quotation_is_passed_over(logs: Path) -> None:
+    file = logs.parent / "vllm_metrics.csv"
+    before = servers.samples_beside([logs])
+    with file.open("a") as samples:
+        samples.write('2026-03-14 09:26,"http://a')
+    assert servers.samples_beside([logs]).equals(before)
+
+
 @given(st.text())
+@example('0\n"')
+@example('run,at_ms\nR,1\n"')
 def test_no_text_breaks_the_reading(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     folder = tmp_path_factory.mktemp("logs")
     (folder / "vllm_metrics.csv").write_text(text, encoding="utf-8", newline="")
