@@ -276,7 +276,6 @@ touched_classes: set[type] = set()
 """The classes of those of which some were."""
 _watched_classes: set[type] = set()
 _entry_classes: set[type] = set()
-_lazy_copies_classes: set[type] = set()
 
 
 @functools.cache
@@ -302,9 +301,7 @@ def _lazy_classes(model_class: type[BaseModel]) -> _LazyClasses:
     untouched_classes.update((untouched, entry))
     _watched_classes.add(watched)
     _entry_classes.update((entry, touched_entry))
-    made = _LazyClasses(untouched, touched, watched, entry, touched_entry)
-    _lazy_copies_classes.update(made)
-    return made
+    return _LazyClasses(untouched, touched, watched, entry, touched_entry)
 
 
 def _classes_of(model: Any) -> _LazyClasses:
@@ -314,7 +311,7 @@ def _classes_of(model: Any) -> _LazyClasses:
 @functools.cache
 def _is_lazy(kind: type) -> bool:
     """Whether copies of the class are lazy: it keeps nothing but fields, and is no lazy copy's own."""
-    if not issubclass(kind, BaseModel) or kind in _lazy_copies_classes:
+    if not issubclass(kind, BaseModel) or kind in untouched_classes | touched_classes | _watched_classes:
         return False
     return not kind.__private_attributes__ and kind.model_config.get("extra") != "allow"
 

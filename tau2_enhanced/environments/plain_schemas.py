@@ -16,8 +16,12 @@ _PLAIN = {
 _SCHEMAS = {"schema", "definitions", "choices", "keys_schema", "values_schema", "items_schema"}
 """Where there are others in one."""
 _OTHERWISE = {"serialization", "custom_init", "computed_fields", "extras_schema"}
-_OWN_TEXTS = ("__str__", "__repr__", "__repr_args__", "__repr_name__", "__repr_str__", "__rich_repr__", "__iter__")
-_OWN_DUMPS = ("model_dump", "model_dump_json")
+"""What lets a dump be another than the fields' own, by its place in a schema."""
+_PYDANTICS = (
+    *("__str__", "__repr__", "__repr_args__", "__repr_name__", "__repr_str__", "__rich_repr__", "__iter__"),
+    *("model_dump", "model_dump_json"),
+)
+"""Methods that texts and dumps are made with, which a plain model has from pydantic."""
 
 
 def is_plain(kind: type[BaseModel]) -> bool:
@@ -49,4 +53,4 @@ def _is_plain(schema: Any, models: set[type[BaseModel]]) -> bool:
 def _is_as_its_schema_says(kind: type[BaseModel]) -> bool:
     if kind.model_config.get("extra") == "allow":
         return False
-    return all(getattr(kind, name, None) is getattr(BaseModel, name, None) for name in (*_OWN_TEXTS, *_OWN_DUMPS))
+    return all(getattr(kind, name, None) is getattr(BaseModel, name, None) for name in _PYDANTICS)
