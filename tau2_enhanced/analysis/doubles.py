@@ -21,7 +21,7 @@ def join_file(into: Lines, file: Lines) -> None:
     """
     for kind, parts in file.frames.items():
         known = _named(into.frames.get(kind, []))
-        if _simulations(known) & _simulations(_named(parts)):
+        if known and _simulations(known) & _simulations(_named(parts)):
             there = pl.concat([frame.select(_EVENT).drop_nulls(["sim", "timestamp"]) for frame in known])
             file.frames[kind] = list(_new(parts, there))
             into.doubled += sum(part.height for part in parts) - sum(part.height for part in file.frames[kind])

@@ -79,11 +79,10 @@ class EventTable:
 
 def to_table(lines: Lines) -> EventTable:
     """The table of what was read."""
-    frames = {kind: _complete(kind, pl.concat(parts, how="diagonal")) for kind, parts in lines.frames.items()}
+    frames = {kind: _whole(kind, parts) for kind, parts in lines.frames.items()}
     return EventTable(frames, lines.broken, lines.broken_examples, lines.general, doubled=lines.doubled)
 
 
-def _complete(kind: str, frame: pl.DataFrame) -> pl.DataFrame:
-    """The frame with every column of its type."""
-    missing = {name: of for name, of in column_types(kind).items() if name not in frame.columns}
-    return frame.with_columns(pl.lit(None, dtype=of).alias(name) for name, of in missing.items())
+def _whole(kind: str, parts: list[pl.DataFrame]) -> pl.DataFrame:
+    """The parts as one frame, with every column of its type."""
+    return pl.concat([*parts, pl.DataFrame(schema=column_types(kind))], how="diagonal")
