@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from tau2_enhanced.analysis.table import MODEL_CALLS, EventTable
+from tau2_enhanced.analysis.table import MODEL_CALLS, RETRIES, EventTable
 
 PERCENTILES = (50, 90, 95, 99)
 ROLES = {"llm_call": "agent", "expert_call": "expert", "user_sim": "user_simulator", "evaluator": "judge"}
@@ -95,7 +95,7 @@ def _usage(frame: pl.DataFrame, kind: str) -> list[dict[str, Any]]:
         .agg(
             pl.len().alias("calls"),
             (~answered).sum().cast(pl.Int64).alias("failed_calls"),
-            (pl.col("attempts").fill_null(1) - 1).sum().alias("retries"),
+            RETRIES.sum().alias("retries"),
             pl.col("retry_wait_ms").sum().alias("retry_wait_ms"),
             *(pl.when(pl.col(name).count() > 0).then(pl.col(name).sum()).alias(name) for name in _TOKENS),
             *(

@@ -10,7 +10,7 @@ from dataclasses import replace
 import polars as pl
 
 from tau2_enhanced.analysis.pass_k import TOLERANCE
-from tau2_enhanced.analysis.table import MODEL_CALLS, Choice, EventTable
+from tau2_enhanced.analysis.table import MODEL_CALLS, RETRIES, Choice, EventTable
 
 VERDICTS = ("passed", "failed", "no verdict")
 PARTS = {
@@ -154,7 +154,7 @@ def _model_calls(table: EventTable) -> pl.DataFrame:
         .agg(
             *(pl.col("duration_ms").filter(pl.col("kind").is_in(kinds)).sum().alias(n) for n, kinds in timed.items()),
             pl.col("retry_wait_ms").sum(),
-            (pl.col("attempts").fill_null(1) - 1).sum().alias("retries"),
+            RETRIES.sum().alias("retries"),
             (pl.col("kind") == "llm_call").sum().cast(pl.Int64).alias("llm_calls"),
             *(pl.col(name).sum() for name in _TOKENS),
         )

@@ -13,6 +13,8 @@ from tau2_enhanced.logging.events import EVENT_TYPES, ModelCallEvent
 
 MODEL_CALLS = tuple(name for name, cls in EVENT_TYPES.items() if issubclass(cls, ModelCallEvent))
 """The types of events that are calls of a model."""
+RETRIES = (pl.col("attempts").fill_null(1) - 1).clip(0)
+"""How often a model's call was tried again; a call that was given up before its first attempt was not."""
 
 
 @dataclass(frozen=True)

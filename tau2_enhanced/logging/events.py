@@ -107,6 +107,7 @@ class ModelCallEvent(ExecutionEvent):
     """Those of `input_tokens` that the provider read from its cache."""
     cost_usd: float | None = usd(default=None)
     attempts: int | None = None
+    """0 where the call was given up before its first turn at a busy server."""
     retry_wait_ms: float | None = ms(default=None)
     """From the start of the first attempt to the start of the last: failed attempts and waits."""
     error_type: str | None = None

@@ -4,6 +4,7 @@ ModelCallError
 ├── CallFailed               the infrastructure's fault: no verdict, `--resume` runs the simulation again
 │   ├── TransientFailure     rate limit, 5xx, dropped connection: worth another attempt
 │   │   └── ServerLost       the server no longer answers, and another one does
+│   ├── ServerBusy           the server refuses all calls for load, for longer than a call may wait
 │   ├── DeadlinePassed       no answer within the call's time limit
 │   ├── TaskTimeout          the whole task took too long, by the clock on the wall
 │   ├── AuthenticationFailed the key is wrong, may not use the model, or its account is used up
@@ -72,6 +73,10 @@ class TransientFailure(CallFailed):
 
 class ServerLost(TransientFailure):
     """The next attempt goes to another server, at once."""
+
+
+class ServerBusy(CallFailed):
+    error_type = "busy"
 
 
 class DeadlinePassed(CallFailed):

@@ -10,11 +10,18 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
 from tau2_enhanced.logging import current_context, get_logger
-from tau2_enhanced.models.adaptive import Limit, new_ticket
+from tau2_enhanced.models.adaptive import Limit, Patience, new_ticket
 from tau2_enhanced.models.client import Client, Reply, Request
-from tau2_enhanced.models.failures import UNREACHABLE, DeadlinePassed, ModelCallError, ServerLost, TransientFailure
+from tau2_enhanced.models.failures import (
+    UNREACHABLE,
+    DeadlinePassed,
+    ModelCallError,
+    ServerBusy,
+    ServerLost,
+    TransientFailure,
+)
 from tau2_enhanced.models.pauses import PAUSES
-from tau2_enhanced.models.task_time import task_time
+from tau2_enhanced.models.task_time import TaskTime, task_time
 
 _FIRST_WAIT_S = 0.5
 _LONGEST_WAIT_S = 60.0
@@ -36,7 +43,7 @@ class Attempts:
     count: int = 0
     first_start_ms: float = 0.0
     start_ms: float = 0.0
-    """When the last attempt began."""
+    """When the last attempt began, or when waiting for one was given up."""
     duration_ms: float = 0.0
     """How long the last attempt took."""
 
@@ -47,6 +54,10 @@ class Attempts:
         Where a busy server made the first one wait for its turn, from when it was ready.
         """
         return self.start_ms - self.first_start_ms
+
+    def given_up(self, now_ms: float) -> None:
+        """There will be no further attempt: all until now was waiting."""
+        self.start_ms, self.duration_ms = now_ms, 0.0
 
 
 def backoff_s(failures: int, retry_after_s: float | None) -> float:
@@ -74,33 +85,43 @@ def complete_with_retries(
 
     Rate limits and servers that can't be reached, which pass, are not counted among them: they are waited for until the
     call's own time limit has passed since the first of them. Nor are moves from a server that is lost to another, which
-    are made at once. `limit` says when each attempt may begin. An attempt takes no more than what the simulation has
-    left of its time; one whose deadline passed while this process did not run is made again.
+    are made at once. `limit` says when each attempt may begin; a server that refuses everybody is waited for no longer
+    either. An attempt takes no more than what the simulation has left of its time; one whose deadline passed while this
+    process did not run is made again.
 
-    Raises the last attempt's ModelCallError, or what passing the simulation's limit means. `attempts` holds the
-    times either way.
+    Raises the last attempt's ModelCallError, ServerBusy, or what passing the simulation's limit means. `attempts`
+    holds the times either way.
     """
     time_of_task = task_time()
     ticket, failures, moves = new_ticket(), 0, 0
     limited_since_ms: float | None = None
     while True:
         asked_ms, paused_s = now_ms(), PAUSES.total_s()
+        if not attempts.count:
+            attempts.first_start_ms = asked_ms
         left_s = request.timeout_s
+        limited_s = 0.0 if limited_since_ms is None else (asked_ms - limited_since_ms) / 1000
+        patience = Patience(request.timeout_s - limited_s, time_of_task.wall_left_s())
         try:
-            with limit.turn(ticket) if limit is not None else nullcontext(False) as waited:
+            with limit.turn(ticket, patience) if limit is not None else nullcontext(False) as waited:
                 if waited:
                     time_of_task.waited_ms += now_ms() - asked_ms
-                    time_of_task.check()
+                    _check(time_of_task, attempts, now_ms)
                 left_s = min(left_s, time_of_task.left_s())
                 asked = request if left_s == request.timeout_s else replace(request, timeout_s=left_s)
                 return _attempt(client, asked, attempts, now_ms, asked_ms if waited else None)
+        except ServerBusy:
+            time_of_task.waited_ms += now_ms() - asked_ms
+            _check(time_of_task, attempts, now_ms)
+            attempts.given_up(now_ms())
+            raise
         except ModelCallError as failure:
             current_context().last_error = failure.error_type
             paused_s = PAUSES.total_s() - paused_s
             if isinstance(failure, DeadlinePassed) and paused_s:
                 _logger.warning("%s: this process did not run for %.0f s, asking again", request.model, paused_s)
                 time_of_task.waited_ms += now_ms() - attempts.start_ms - paused_s * 1000
-                time_of_task.check()
+                _check(time_of_task, attempts, now_ms)
                 continue
             if isinstance(failure, DeadlinePassed) and left_s < request.timeout_s:
                 raise time_of_task.passed() from None
@@ -130,7 +151,16 @@ def complete_with_retries(
         with current_context().waiting(f"another attempt at {request.model}"):
             sleep(min(wait, max(0.0, time_of_task.wall_left_s())))
         time_of_task.waited_ms += now_ms() - attempts.start_ms - paused_s * 1000
+        _check(time_of_task, attempts, now_ms)
+
+
+def _check(time_of_task: TaskTime, attempts: Attempts, now_ms: Callable[[], float]) -> None:
+    """Raise what passing the simulation's limit means, where it is passed between two attempts."""
+    try:
         time_of_task.check()
+    except ModelCallError:
+        attempts.given_up(now_ms())
+        raise
 
 
 def _attempt(

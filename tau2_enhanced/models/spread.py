@@ -15,7 +15,7 @@ from typing import Protocol
 
 from tau2_enhanced.logging import get_logger
 from tau2_enhanced.logging.server_samples import ServerSample
-from tau2_enhanced.models.adaptive import AdaptiveLimit
+from tau2_enhanced.models.adaptive import ENDLESS, AdaptiveLimit, Patience
 from tau2_enhanced.models.client import Client, Reply, Request
 from tau2_enhanced.models.failures import CallFailed, ServerLost, TransientFailure
 
@@ -78,12 +78,12 @@ class Spread:
             server.client.check(model)
 
     @contextmanager
-    def turn(self, ticket: int) -> Iterator[bool]:
+    def turn(self, ticket: int, patience: Patience = ENDLESS) -> Iterator[bool]:
         """`AdaptiveLimit.turn` of the server that the block's attempt is for."""
         server = self._mine()
         token = _asked.set(server)
         try:
-            with server.limit.turn(ticket) as waited:
+            with server.limit.turn(ticket, patience) as waited:
                 yield waited
         finally:
             _asked.reset(token)

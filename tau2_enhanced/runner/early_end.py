@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from tau2_enhanced.models.failures import UNREACHABLE, AuthenticationFailed
+from tau2_enhanced.models.failures import UNREACHABLE, AuthenticationFailed, ServerBusy
 from tau2_enhanced.runner.jobs import Outcome
 from tau2_enhanced.runner.pool import Stop
 from tau2_enhanced.runner.record import Record
 
 
 def look_for_the_end(outcome: Outcome, record: Record, stop: Stop, *, max_cost_usd: float | None) -> None:
-    """Ask for a stop where that much is spent or can't be known, or a server refuses the key or stays out of reach."""
+    """Ask for a stop where that much is spent or can't be known, or where a server will answer no other call either."""
     if max_cost_usd is not None:
         if outcome.cost_usd() is None:
             stop.request("--max-cost can't be kept: a server does not say what a call used")
@@ -19,3 +19,5 @@ def look_for_the_end(outcome: Outcome, record: Record, stop: Stop, *, max_cost_u
         stop.request(f"a server refuses further calls: {outcome.error}")
     if outcome.error_type == UNREACHABLE:
         stop.request(f"a server can't be reached, and was waited for: {outcome.error}")
+    if outcome.error_type == ServerBusy.error_type:
+        stop.request(f"a server wants to be left alone: {outcome.error}")

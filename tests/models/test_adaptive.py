@@ -14,11 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tau2_enhanced.logging import Clock, task_context
-from tau2_enhanced.models.adaptive import AdaptiveLimit, new_ticket
+from tau2_enhanced.models.adaptive import AdaptiveLimit, Patience, new_ticket
 from tau2_enhanced.models.client import Reply, Request, Usage
-from tau2_enhanced.models.failures import ContextOverflow, TransientFailure
+from tau2_enhanced.models.failures import ContextOverflow, ServerBusy, TaskTimeout, TransientFailure
 from tau2_enhanced.models.openai_client import OpenAIClient
 from tau2_enhanced.models.retry import Attempts, complete_with_retries
+from tau2_enhanced.models.task_time import TaskTime, limited
 
 if TYPE_CHECKING:
     from tests.models.conftest import ScriptedServer, StillClock
@@ -142,6 +143,95 @@ def test_nobody_calls_a_server_that_wants_to_be_left_alone() -> None:
     with limit.turn(new_ticket()) as waited:
         assert waited
         assert time.monotonic() >= before + 0.1
+
+
+def test_a_call_does_not_wait_for_a_server_that_says_it_will_refuse_for_longer() -> None:
+    now = Time()
+    limit = AdaptiveLimit("host", 4, now)
+    attempt(limit, refusal(retry_after_s=86_400))
+    with pytest.raises(ServerBusy, match="host refuses all calls, for 86400 s more"):
+        limit.turn(new_ticket(), Patience(refused_s=600)).__enter__()
+    now.now_s += 86_400
+    with limit.turn(new_ticket(), Patience(refused_s=600)) as waited:
+        assert not waited
+
+
+class Holder:
+    """Has the only turn of a server that refuses more, in a thread of its own."""
+
+    def __init__(self, pool: ThreadPoolExecutor) -> None:
+        self.limit = AdaptiveLimit("host", 2)
+        together(self.limit, [refusal()] * 2)
+        self.release, self._entered = threading.Event(), threading.Event()
+        pool.submit(self._hold)
+        self._entered.wait(10)
+
+    def _hold(self) -> None:
+        with self.limit.turn(new_ticket()):
+            self._entered.set()
+            self.release.wait(10)
+
+
+@pytest.mark.parametrize(
+    ("patience", "why"),
+    [
+        (Patience(refused_s=0.05), "host refuses all calls: longer"),
+        (Patience(whole_s=0.05), "host had no turn for this"),
+    ],
+)
+def test_a_wait_for_a_turn_ends_with_the_callers_patience(patience: Patience, why: str) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        holder = Holder(pool)
+        other = pool.submit(attempt, holder.limit)
+        with pytest.raises(ServerBusy, match=why):
+            holder.limit.turn(new_ticket(), patience).__enter__()
+        holder.release.set()
+        # the one that gave up stands in nobody's way
+        other.result(10)
+    assert holder.limit._waiting == []
+
+
+def test_a_server_that_answers_others_is_waited_for() -> None:
+    limit, patience = AdaptiveLimit("host", 2), Patience(refused_s=0.3)
+    together(limit, [refusal()] * 2)
+
+    def call(_: int) -> None:
+        with limit.turn(new_ticket(), patience):
+            time.sleep(0.1)
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(call, range(6)))
+
+
+def test_a_call_that_had_no_turn_has_waited_and_nothing_else(clock: StillClock) -> None:
+    attempts = Attempts()
+    with ThreadPoolExecutor(1) as pool:
+        holder = Holder(pool)
+
+        def passes_time() -> float:
+            clock.now_ms += 40
+            return clock.now_ms
+
+        clock.now_ms = 5000.0
+        try:
+            with limited(TaskTime(passes_time, clock.now_ms, wall_s=0.06)), pytest.raises(TaskTimeout):
+                complete_with_retries(NeverAsked(), ASKED, attempts, retries=0, now_ms=passes_time, limit=holder.limit)
+        finally:
+            holder.release.set()
+    assert (attempts.count, attempts.duration_ms) == (0, 0.0)
+    assert attempts.first_start_ms > 5000
+    assert attempts.start_ms == clock.now_ms
+
+
+class NeverAsked:
+    call_type = "own"
+
+    def check(self, model: str) -> None: ...
+
+    def close(self) -> None: ...
+
+    def complete(self, request: Request) -> Reply:
+        raise AssertionError("there was no turn")
 
 
 def test_who_has_waited_longest_is_next() -> None:

@@ -17,9 +17,10 @@ from tau2_enhanced.logging.events import LLMCallEvent, UserSimEvent
 
 
 class BusyServer:
-    """Passes up to `most` calls at once on to the stand-in, and answers others with HTTP 429."""
+    """Passes up to `most` calls at once on to the stand-in, and answers others with HTTP 429, after which it wants
+    to be left alone for `pause_s`."""
 
-    def __init__(self, behind: str, most: int) -> None:
+    def __init__(self, behind: str, most: int, pause_s: int = 0) -> None:
         self.refused: list[int] = []
         """For each refusal, how many calls had been answered before."""
         self.answered = 0
@@ -60,6 +61,8 @@ class BusyServer:
             def _reply(self, status: int, content: bytes) -> None:
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")
+                if pause_s and status == 429:
+                    self.send_header("Retry-After", str(pause_s))
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
                 self.wfile.write(content)
@@ -87,8 +90,8 @@ class BusyServer:
 def busy(stand_in: StandIn) -> Iterator[Any]:
     with ExitStack() as closing:
 
-        def start(most: int, *flags: str) -> BusyServer:
-            made = BusyServer(stand_in(*flags), most)
+        def start(most: int, *flags: str, pause_s: int = 0) -> BusyServer:
+            made = BusyServer(stand_in(*flags), most, pause_s)
             closing.callback(made.close)
             return made
 
@@ -110,3 +113,20 @@ def test_a_run_ends_well_at_a_server_that_takes_few_calls_at_once(run_local: Run
     # in the beginning all twelve come at once; later a height is tried now and then
     late = [before for before in server.refused if before > server.answered / 3]
     assert len(late) < server.answered / 10, (len(server.refused), len(late), server.answered)
+
+
+def test_a_run_does_not_wait_for_a_server_that_wants_to_be_left_alone_until_tomorrow(
+    run_local: RunLocal, busy: Any
+) -> None:
+    server = busy(0, pause_s=86_400)
+    flags = ("--domains", "retail", "--num-tasks", "60", "--max-concurrency", "4", "--user-model", "gold")
+    run = run_local(*flags, "--agent-model", "vllm/gold", "--agent-base-url", server.url)
+    assert run.code == 1
+    assert "a server wants to be left alone: " in " ".join(run.out.split())
+    assert "refuses all calls, for 86400 s more: longer than this one may wait" in run.err
+    assert (run.summary["finished"], run.summary["passed"]) == (0, 0)
+    assert len(server.refused) <= 4
+    calls = [event for event in run.events("retail") if isinstance(event, LLMCallEvent)]
+    assert {call.error_type for call in calls} == {"rate_limit", "busy"}
+    assert len(calls) < 60
+    assert all((call.retry_wait_ms or 0) < 10_000 for call in calls)
