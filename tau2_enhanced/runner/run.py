@@ -49,7 +49,7 @@ from tau2_enhanced.runner.jobs import Job, Outcome, Status
 from tau2_enhanced.runner.keeper import Keeper
 from tau2_enhanced.runner.open_files import make_room
 from tau2_enhanced.runner.options import RunOptions
-from tau2_enhanced.runner.plan import Plan, make_plan
+from tau2_enhanced.runner.plan import Plan, longest_begin, make_plan
 from tau2_enhanced.runner.pool import Stop, ThreadPool
 from tau2_enhanced.runner.record import Record
 from tau2_enhanced.runner.replay_plan import following, make_replay_plan
@@ -152,7 +152,7 @@ def run(command: CommandLine) -> int:
 def _execute(started: StartedRun, bench: Bench, backends: Backends, display: Display, stop: Stop) -> None:
     """Run what has no verdict yet, each outcome put on record as it comes."""
     options, record = started.options, started.record
-    jobs = _jobs_left(started.plan.jobs, record)
+    jobs = longest_begin(_jobs_left(started.plan.jobs, record), options.max_concurrency, started.plan.tasks)
     done = [outcome for job in started.plan.jobs if (outcome := record.outcome(job.key)) and _has_verdict(outcome)]
     tally = Tally.of(started.plan.jobs, done)
     say_start(

@@ -8,7 +8,7 @@ import pytest
 from tau2_enhanced.errors import UserMistake
 from tau2_enhanced.runner.jobs import JobKey, derive_seed
 from tau2_enhanced.runner.options import RunOptions
-from tau2_enhanced.runner.plan import make_plan
+from tau2_enhanced.runner.plan import longest_begin, make_plan
 
 
 def plan(registry: Any, **options: Any) -> Any:
@@ -25,6 +25,16 @@ def test_domains_take_turns(registry: Any) -> None:
     jobs = plan(registry, domains=["retail", "airline"], num_trials=2).jobs
     assert all(one.domain != other.domain for one, other in pairwise(jobs[:100]))
     assert [job.trial for job in jobs] == [0] * 164 + [1] * 164
+
+
+def test_of_those_that_begin_together_the_longest_is_first(registry: Any) -> None:
+    made = plan(registry, domains=["retail", "mock"], num_trials=2)
+    jobs = longest_begin(made.jobs, 50, made.tasks)
+    actions = [len(made.tasks[job.domain, job.task].evaluation_criteria.actions or ()) for job in jobs]
+    assert actions[:50] == sorted(actions[:50], reverse=True)
+    assert actions[0] > actions[49]
+    assert set(jobs[:50]) == set(made.jobs[:50])
+    assert jobs[50:] == list(made.jobs[50:])
 
 
 def test_task_ids_name_their_domain(registry: Any) -> None:
