@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Sequence
 from math import comb, sqrt
+from operator import mul
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -43,45 +44,35 @@ def pass_hat_k(tasks: Iterable[Trials], k: int) -> float | None:
     return sum(shares) / len(shares) if shares else None
 
 
-def clustered_standard_error(tasks: Sequence[Trials]) -> float | None:
-    """Standard error of the success rate over all trials, clustered by task; None for fewer than two tasks.
+def clustered_standard_error(tasks: Iterable[Trials]) -> float | None:
+    """Standard error of pass^1, clustered by task; None for fewer than two tasks.
 
-    sqrt(C / (C - 1) * sum over tasks (sum over trials (s - mean))^2) / n, C tasks, n trials.
+    sqrt(sum over tasks (share - pass^1)^2 / (C (C - 1))), C tasks; where all have as many trials, that is
+    sqrt(C / (C - 1) * sum over tasks (sum over trials (s - mean))^2) / n, n trials in all.
     """
-    clusters = len(tasks)
-    trials = sum(task.verdicts for task in tasks)
-    if clusters < 2 or not trials:
-        return None
-    mean = sum(task.successes for task in tasks) / trials
-    squares = sum((task.successes - mean * task.verdicts) ** 2 for task in tasks)
-    return sqrt(clusters / (clusters - 1) * squares) / trials
+    judged = [task for task in tasks if task.verdicts]
+    return _estimate(judged, [1] * len(judged)).standard_error if judged else None
 
 
 def wilson_interval(successes: float, trials: float, confidence: float = 0.95) -> Interval | None:
     """Wilson's score interval of a share (Wilson 1927); None without trials."""
-    if not trials:
-        return None
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
-    share = successes / trials
-    middle = (share + z * z / (2 * trials)) / (1 + z * z / trials)
-    half = z / (1 + z * z / trials) * sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
-    return Interval(max(0.0, middle - half), min(1.0, middle + half))
+    return _wilson(successes / trials, trials, confidence) if trials else None
 
 
-def pass_1_interval(tasks: Sequence[Trials], confidence: float = 0.95) -> Interval | None:
-    """Wilson's interval of pass^1 for as many independent trials as the clustered ones are worth.
+def pass_1_interval(tasks: Iterable[Trials], confidence: float = 0.95) -> Interval | None:
+    """Wilson's interval of pass^1, in which all tasks weigh the same, however many verdicts each has.
 
-    The effective number of trials is that whose plain standard error equals the clustered one; where the
-    clustered one is 0 or unknown, it is the number of tasks.
+    It is that for the effective number of trials: as many independent ones as the clustered ones are worth, whose
+    plain standard error equals the clustered one. Where that is 0 or unknown, it is the number of tasks.
     """
-    trials = sum(task.verdicts for task in tasks)
-    if not trials:
-        return None
-    share = sum(task.successes for task in tasks) / trials
-    error = clustered_standard_error(tasks)
-    effective = share * (1 - share) / error**2 if error else float(len(tasks))
-    effective = min(effective, float(trials))
-    return wilson_interval(share * effective, effective, confidence)
+    judged = [task for task in tasks if task.verdicts]
+    return _clustered_interval(judged, [1] * len(judged), confidence)
+
+
+def pooled_interval(clusters: Iterable[Trials], confidence: float = 0.95) -> Interval | None:
+    """The same of the share of all trials, in which all trials weigh the same, whichever cluster they are of."""
+    judged = [cluster for cluster in clusters if cluster.verdicts]
+    return _clustered_interval(judged, [cluster.verdicts for cluster in judged], confidence)
 
 
 def bootstrap_interval(tasks: Sequence[Trials], k: int, confidence: float = 0.95, seed: int = 0) -> Interval | None:
@@ -97,3 +88,39 @@ def bootstrap_interval(tasks: Sequence[Trials], k: int, confidence: float = 0.95
 
 def _share(task: Trials, k: int) -> float:
     return comb(task.successes, k) / comb(task.verdicts, k)
+
+
+class _Estimate(NamedTuple):
+    share: float
+    standard_error: float | None
+    """None for fewer than two clusters."""
+    most_effective: float
+    """How many independent trials the clusters' are worth at most, with these weights."""
+
+
+def _estimate(clusters: Sequence[Trials], weights: Sequence[int]) -> _Estimate:
+    """The weighted mean of the shares of one cluster or more, each of one trial or more."""
+    count, total = len(clusters), sum(weights)
+    shares = [_share(cluster, 1) for cluster in clusters]
+    # rounding must not make a spread where all are alike
+    mean = shares[0] if len(set(shares)) == 1 else sum(map(mul, weights, shares)) / total
+    squares = sum((weight * (share - mean)) ** 2 for weight, share in zip(weights, shares, strict=True))
+    error = sqrt(count / (count - 1) * squares) / total if count > 1 else None
+    most = total**2 / sum(weight**2 / of.verdicts for weight, of in zip(weights, clusters, strict=True))
+    return _Estimate(mean, error, most)
+
+
+def _clustered_interval(clusters: Sequence[Trials], weights: Sequence[int], confidence: float) -> Interval | None:
+    if not clusters:
+        return None
+    share, error, most = _estimate(clusters, weights)
+    effective = share * (1 - share) / error**2 if error else float(len(clusters))
+    return _wilson(share, min(effective, most), confidence)
+
+
+def _wilson(share: float, trials: float, confidence: float) -> Interval:
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    middle = (share + z * z / (2 * trials)) / (1 + z * z / trials)
+    half = z / (1 + z * z / trials) * sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
+    # rounding must not leave out a share of 0 or 1
+    return Interval(max(0.0, min(share, middle - half)), min(1.0, max(share, middle + half)))

@@ -10,6 +10,7 @@ from tau2_enhanced.analysis.pass_k import (
     clustered_standard_error,
     pass_1_interval,
     pass_hat_k,
+    pooled_interval,
     wilson_interval,
 )
 
@@ -67,3 +68,35 @@ def test_edges_have_intervals_inside_0_and_1() -> None:
     assert pass_1_interval([]) is None
     assert bootstrap_interval([Trials(1, 1)], 2) is None
     assert clustered_standard_error([Trials(1, 2)]) is None
+
+
+KINDS_OF_TASKS = st.lists(
+    st.tuples(st.integers(0, 8), st.integers(1, 8), st.integers(1, 60)), min_size=1, max_size=4
+).map(lambda kinds: [Trials(min(passed, n), n) for passed, n, tasks in kinds for _ in range(tasks)])
+"""Some kinds of tasks, of each 1 to 60 that are alike."""
+
+
+@given(KINDS_OF_TASKS)
+def test_an_interval_holds_its_value_however_the_verdicts_are_spread(tasks: list[Trials]) -> None:
+    pooled = sum(task.successes for task in tasks) / sum(task.verdicts for task in tasks)
+    for value, interval in ((pass_hat_k(tasks, 1), pass_1_interval(tasks)), (pooled, pooled_interval(tasks))):
+        assert value is not None
+        assert interval is not None
+        assert 0.0 <= interval.low <= value <= interval.high <= 1.0
+
+
+@given(KINDS_OF_TASKS, st.integers(1, 8))
+def test_tasks_with_as_many_verdicts_are_as_good_as_pooled(tasks: list[Trials], verdicts: int) -> None:
+    alike = [Trials(min(task.successes, verdicts), verdicts) for task in tasks]
+    assert pass_1_interval(alike) == pytest.approx(pooled_interval(alike))
+
+
+def test_pass_1_of_tasks_with_unlike_numbers_of_verdicts_by_hand() -> None:
+    tasks = [Trials(4, 4)] * 25 + [Trials(0, 2)] * 25
+    # shares of 1 and 0: sqrt(50 * 0.25 / (50 * 49)), as 49 independent trials have it
+    assert pass_hat_k(tasks, 1) == 0.5
+    assert clustered_standard_error(tasks) == pytest.approx((0.25 / 49) ** 0.5)
+    assert pass_1_interval(tasks) == pytest.approx(wilson_interval(24.5, 49))
+    # shares of 1/2, 1/2, 1/2 and 5/8 are worth no more than 4^2 / (3/2 + 1/8) independent trials
+    most = 16 / (3 / 2 + 1 / 8)
+    assert pass_1_interval([Trials(1, 2)] * 3 + [Trials(5, 8)]) == pytest.approx(wilson_interval(17 / 32 * most, most))

@@ -17,7 +17,7 @@ from tau2_enhanced.analysis.compare.measures import MEASURES, Measure
 from tau2_enhanced.analysis.compare.paired import CONFIDENCE, Difference, mean_difference, share_difference
 from tau2_enhanced.analysis.compare.runs import TASK, Run
 from tau2_enhanced.analysis.compare.sentences import sentence
-from tau2_enhanced.analysis.pass_k import Trials, clustered_standard_error, pass_1_interval
+from tau2_enhanced.analysis.pass_k import Trials, clustered_standard_error, pass_1_interval, pass_hat_k
 from tau2_enhanced.errors import UserMistake
 
 _IN_ORDER = ("domain", pl.col("task").cast(pl.Int64, strict=False), "task")
@@ -85,7 +85,7 @@ def _pass_1(tasks: pl.DataFrame) -> dict[str, float | None]:
     trials = [Trials(round(share * n), n) for share, n in judged.select("pass_1", "judged").iter_rows()]
     interval = pass_1_interval(trials)
     return {
-        "value": _mean(judged["pass_1"]),
+        "value": pass_hat_k(trials, 1),
         "low": interval.low if interval is not None else None,
         "high": interval.high if interval is not None else None,
         "standard_error": clustered_standard_error(trials),

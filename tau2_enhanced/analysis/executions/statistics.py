@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from math import isfinite, log2
 from typing import Any
 
-from tau2_enhanced.analysis.pass_k import Trials, pass_1_interval, wilson_interval
+from tau2_enhanced.analysis.pass_k import Trials, pooled_interval, wilson_interval
 
 CONFIDENCE = 0.95
 PERCENTILES = (50, 90, 95, 99)
@@ -25,9 +25,8 @@ def share(part: int, whole: int) -> dict[str, Any]:
     interval = wilson_interval(part, whole, CONFIDENCE)
     return {
         "value": part / whole if whole else None,
-        # rounding must not leave a doubt that there is none of
-        "low": (interval.low if part else 0.0) if interval else None,
-        "high": (interval.high if part < whole else 1.0) if interval else None,
+        "low": interval.low if interval else None,
+        "high": interval.high if interval else None,
         "n": whole,
     }
 
@@ -36,10 +35,10 @@ def clustered_share(clusters: Iterable[tuple[int, int]]) -> dict[str, Any]:
     """The share of all trials with Wilson's 95 % interval for as many independent ones as they are worth.
 
     Each cluster is its successes and its trials: the calls of one simulation are not independent of each other
-    (https://arxiv.org/abs/2411.00640, and `pass_1_interval`).
+    (https://arxiv.org/abs/2411.00640, and `pooled_interval`).
     """
     trials = [Trials(successes, count) for successes, count in clusters if count]
-    interval = pass_1_interval(trials, CONFIDENCE)
+    interval = pooled_interval(trials, CONFIDENCE)
     whole = sum(trial.verdicts for trial in trials)
     return {
         "value": sum(trial.successes for trial in trials) / whole if whole else None,

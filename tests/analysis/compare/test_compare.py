@@ -76,6 +76,8 @@ def test_numbers_by_hand(write: Write, capsys: pytest.CaptureFixture[str]) -> No
         1,
         2,
     )
+    # shares of 1/2, 1, 0 and 1, whose squared distances from 5/8 are 11/16 together
+    assert (here["pass_1"]["value"], here["pass_1"]["standard_error"]) == pytest.approx((5 / 8, (11 / 16 / 12) ** 0.5))
     assert there["pass_1"]["value"] == pytest.approx(2 / 3)
     assert there["wall_time_s"] == 6.0
     (pair,) = found["comparisons"]
