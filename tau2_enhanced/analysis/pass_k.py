@@ -44,6 +44,11 @@ def pass_hat_k(tasks: Iterable[Trials], k: int) -> float | None:
     return sum(shares) / len(shares) if shares else None
 
 
+def tasks_of(tasks: Iterable[Trials], k: int) -> int:
+    """How many tasks pass^k is the mean of: those that have at least k verdicts."""
+    return sum(task.verdicts >= k for task in tasks)
+
+
 def clustered_standard_error(tasks: Iterable[Trials]) -> float | None:
     """Standard error of pass^1, clustered by task; None for fewer than two tasks.
 

@@ -16,6 +16,7 @@ from tau2_enhanced.analysis.pass_k import (
     is_success,
     pass_1_interval,
     pass_hat_k,
+    tasks_of,
 )
 from tau2_enhanced.analysis.tool_accuracy import tool_accuracy
 from tau2_enhanced.errors import UserMistake
@@ -98,7 +99,8 @@ def results_of(data: Any, path: Path) -> ResultsFile:
 def result_statistics(results: ResultsFile) -> dict[str, Any]:
     """pass^k with intervals, coverage, flaky tasks, rewards by basis, costs and tools, as plain numbers.
 
-    Verdicts alone enter pass^k. `pass_1_standard_error` is clustered by task; the interval of pass^1 is
+    Verdicts alone enter pass^k; it is the mean over the `tasks` beside it, those that have k verdicts, which may
+    be fewer than `planned_tasks`. `pass_1_standard_error` is clustered by task; the interval of pass^1 is
     Wilson's, those of pass^k (k > 1) come from a bootstrap over tasks; all are 95 % intervals.
     """
     verdicts = [simulation for simulation in results.simulations if simulation.reward is not None]
@@ -114,6 +116,7 @@ def result_statistics(results: ResultsFile) -> dict[str, Any]:
         "agent_model": results.agent_model,
         "user_model": results.user_model,
         "tasks": len(by_task),
+        "planned_tasks": len(results.gold),
         "planned": results.planned,
         "finished": len(verdicts),
         "coverage": len(verdicts) / results.planned if results.planned else None,
@@ -132,12 +135,13 @@ def result_statistics(results: ResultsFile) -> dict[str, Any]:
     }
 
 
-def _pass_hat(tasks: Sequence[Trials], k: int) -> dict[str, float | None]:
+def _pass_hat(tasks: Sequence[Trials], k: int) -> dict[str, Any]:
     interval: Interval | None = pass_1_interval(tasks) if k == 1 else bootstrap_interval(tasks, k)
     return {
         "value": pass_hat_k(tasks, k),
         "low": interval.low if interval is not None else None,
         "high": interval.high if interval is not None else None,
+        "tasks": tasks_of(tasks, k),
     }
 
 

@@ -56,7 +56,7 @@ def print_tables(summary: Mapping[str, Any]) -> None:
 
 
 def print_results(results: Sequence[Mapping[str, Any]]) -> None:
-    """pass^k of each results file, with 95 % intervals."""
+    """pass^k of each results file, with 95 % intervals, and the tasks that have k verdicts."""
     numbers = (
         "tasks",
         "coverage",
@@ -74,18 +74,19 @@ def print_results(results: Sequence[Mapping[str, Any]]) -> None:
     table = _table("results", ("domain", "agent"), numbers)
     for found in results:
         for k, share in found["pass_hat_k"].items():
+            tasks = _part_of(share["tasks"], found["planned_tasks"])
             shown = (
                 f"{100 * share['value']:.1f} %",
                 "–" if share["low"] is None else f"{100 * share['low']:.1f} – {100 * share['high']:.1f}",
             )
             if k != "1":
-                _row(table, "", "", "", "", k, *shown)
+                _row(table, "", "", tasks, "", k, *shown)
                 continue
             _row(
                 table,
                 found["domain"],
                 found["agent_model"] or "",
-                str(found["tasks"]),
+                tasks,
                 f"{found['finished']}/{found['planned']}",
                 k,
                 *shown,
@@ -274,6 +275,10 @@ def _usd(value: float | None) -> str:
 
 def _share(value: float | None) -> str:
     return "–" if value is None else f"{100 * value:.1f} %"
+
+
+def _part_of(part: int, whole: int) -> str:
+    return f"{part}/{whole}" if part < whole else str(part)
 
 
 def _text(value: object) -> str:

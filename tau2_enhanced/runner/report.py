@@ -113,7 +113,12 @@ def _reward(group: Mapping[str, Any]) -> str:
 
 
 def _pass_hat(group: Mapping[str, Any], k: int) -> str:
-    return words.percent(group["pass_hat_k"].get(str(k)))
+    """With the number of its tasks below it, where that is not all."""
+    share = words.percent(group["pass_hat_k"].get(str(k)))
+    tasks = group["pass_hat_k_tasks"].get(str(k), 0)
+    if not 0 < tasks < group["tasks"]:
+        return share
+    return f"{share}\n{tasks} task{'' if tasks == 1 else 's'}"
 
 
 def _cost(group: Mapping[str, Any], role: str) -> str:

@@ -1,7 +1,9 @@
 """What a run came to, as plain numbers: the content of `run/summary.json`.
 
 Units stand in the names. Verdicts alone enter pass^k; how many of the planned simulations have one is
-the coverage beside it. `pass_hat_k_lower_bound` counts those without one as failed; where every planned
+the coverage beside it. Each pass^k is the mean over the tasks that have k verdicts, of which there are as
+many as `pass_hat_k_tasks` says: where some are missing, a larger k may rest on a few tasks, and be higher
+than a smaller one. `pass_hat_k_lower_bound` counts those without one as failed; where every planned
 simulation was at least tried, that is what tau2 computes from the results files. Times are of verdicts.
 `cost_usd` is of the attempts that count, `spent_usd` of all, those included that had to be repeated.
 """
@@ -9,11 +11,11 @@ simulation was at least tried, that is what tau2 computes from the results files
 from __future__ import annotations
 
 import statistics
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from tau2_enhanced.analysis.pass_k import Trials, pass_hat_k
+from tau2_enhanced.analysis.pass_k import Trials, pass_hat_k, tasks_of
 from tau2_enhanced.runner.jobs import JobKey, Outcome, Status
 
 _LISTED = 10
@@ -45,6 +47,7 @@ def summarise(planned: Sequence[JobKey], find: Callable[[JobKey], Outcome | None
 def _group(planned: Sequence[JobKey], outcomes: Sequence[Outcome]) -> dict[str, Any]:
     verdicts = [outcome for outcome in outcomes if outcome.status is Status.VERDICT]
     durations = [outcome.duration_ms for outcome in verdicts]
+    judged = _trials([outcome.key for outcome in verdicts], verdicts)
     return {
         "tasks": len({(key.domain, key.task) for key in planned}),
         "planned": len(planned),
@@ -52,8 +55,9 @@ def _group(planned: Sequence[JobKey], outcomes: Sequence[Outcome]) -> dict[str, 
         "coverage": len(verdicts) / len(planned) if planned else None,
         "passed": sum(outcome.passed for outcome in verdicts),
         "mean_reward": statistics.fmean(outcome.reward or 0.0 for outcome in verdicts) if verdicts else None,
-        "pass_hat_k": _pass_hats(planned, verdicts, missing_fail=False),
-        "pass_hat_k_lower_bound": _pass_hats(planned, verdicts, missing_fail=True),
+        "pass_hat_k": _pass_hats(judged),
+        "pass_hat_k_tasks": {str(k): tasks_of(judged, k) for k in _ks(judged)},
+        "pass_hat_k_lower_bound": _pass_hats(_trials(planned, verdicts)),
         "cost_usd": _cost(outcomes),
         "cost_usd_by_role": {role: _cost(outcomes, role) for role in _roles(outcomes)},
         **{kind: _tokens(outcomes, kind) for kind in _TOKENS},
@@ -64,20 +68,20 @@ def _group(planned: Sequence[JobKey], outcomes: Sequence[Outcome]) -> dict[str, 
     }
 
 
-def _pass_hats(planned: Sequence[JobKey], verdicts: Sequence[Outcome], *, missing_fail: bool) -> dict[str, float]:
-    counts: dict[tuple[str, str], int] = defaultdict(int)
-    passed: dict[tuple[str, str], int] = defaultdict(int)
-    for outcome in verdicts:
-        counts[outcome.domain, outcome.task] += 1
-        passed[outcome.domain, outcome.task] += outcome.passed
-    if missing_fail:
-        counts.clear()
-        for key in planned:
-            counts[key.domain, key.task] += 1
-    tasks = [Trials(passed[task], count) for task, count in counts.items()]
-    most = max(counts.values(), default=0)
-    found = {str(k): pass_hat_k(tasks, k) for k in range(1, most + 1)}
+def _trials(counted: Iterable[JobKey], verdicts: Iterable[Outcome]) -> list[Trials]:
+    """The tasks of what is counted; what did not pass, or has no verdict, failed."""
+    counts = Counter((key.domain, key.task) for key in counted)
+    passed = Counter((outcome.domain, outcome.task) for outcome in verdicts if outcome.passed)
+    return [Trials(passed[task], count) for task, count in counts.items()]
+
+
+def _pass_hats(tasks: Sequence[Trials]) -> dict[str, float]:
+    found = {str(k): pass_hat_k(tasks, k) for k in _ks(tasks)}
     return {k: value for k, value in found.items() if value is not None}
+
+
+def _ks(tasks: Sequence[Trials]) -> range:
+    return range(1, max((task.verdicts for task in tasks), default=0) + 1)
 
 
 def _cost(outcomes: Iterable[Outcome], *roles: str) -> float | None:

@@ -264,8 +264,9 @@ def test_results_without_events_have_reports_too(tmp_path: Path) -> None:
     summary = {
         "results": [
             {
-                "domain": "airline", "agent_model": "m", "user_model": None, "tasks": 1, "planned": 2, "finished": 2,
-                "coverage": 1.0, "pass_hat_k": {"1": {"value": 0.5, "low": None, "high": None}},
+                "domain": "airline", "agent_model": "m", "user_model": None, "tasks": 1, "planned_tasks": 1,
+                "planned": 2, "finished": 2, "coverage": 1.0,
+                "pass_hat_k": {"1": {"value": 0.5, "low": None, "high": None, "tasks": 1}},
                 "mean_reward_by_basis": {"DB": 0.5}, "flaky_tasks": ["7"], "never_passed_tasks": [],
                 "agent_cost_usd": None, "user_cost_usd": None,
                 "tool_accuracy": {"by_tool": []},

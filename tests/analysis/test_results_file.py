@@ -123,6 +123,26 @@ def test_what_has_no_verdict_is_coverage_and_no_failure(tmp_path: Path) -> None:
     assert found["mean_reward_by_basis"] == {"DB": 0.5}
 
 
+def test_a_pass_k_of_some_tasks_says_of_how_many(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    simulations = [simulation("a", 0, 1.0), simulation("a", 1, 1.0), simulation("b", 0, 0.0)]
+    path = tmp_path / "retail.json"
+    path.write_text(json.dumps(results(simulations=simulations)))
+    assert main(["--results", str(path), "--output_dir", str(tmp_path), "--no-figures"]) == 0
+    (found,) = json.loads((tmp_path / "summary.json").read_text())["results"]
+    assert found["planned_tasks"] == 2
+    assert {k: (share["value"], share["tasks"]) for k, share in found["pass_hat_k"].items()} == {
+        "1": (0.5, 2),
+        "2": (1.0, 1),
+    }
+    shown = [line.split("│")[3:7] for line in capsys.readouterr().out.partition("results")[2].splitlines()]
+    assert [[cell.strip() for cell in cells] for cells in shown if len(cells) == 4][:2] == [
+        ["2", "3/4", "1", "50.0 %"],
+        ["1/2", "", "2", "100.0 %"],
+    ]
+    rows = [line.split(" | ") for line in (tmp_path / "report.md").read_text().splitlines() if " | m | " in line]
+    assert [(row[3], row[4], row[6], row[7]) for row in rows] == [("1", "50.0 %", "2", "2"), ("2", "100.0 %", "1", "2")]
+
+
 @pytest.mark.parametrize("content", [None, "", "[]", '{"info": {}}'])
 def test_a_file_that_is_no_results_is_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str | None

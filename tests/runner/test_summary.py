@@ -49,6 +49,16 @@ def test_pass_hat_k_is_over_verdicts_with_the_coverage_beside_it() -> None:
     assert found["pass_hat_k"] == pytest.approx({"1": 0.75, "2": 0.5})
 
 
+def test_each_k_has_the_tasks_it_rests_on_beside_it() -> None:
+    # three trials of a pass; one of b, which fails, has no verdict
+    found = [outcome("a", trial, 1.0) for trial in range(3)] + [outcome("b", trial, 0.0) for trial in range(2)]
+    planned = [JobKey("retail", task, trial) for trial in range(3) for task in ("a", "b")]
+    summary = summarise(planned, {each.key: each for each in found}.get)
+    assert summary["pass_hat_k"] == {"1": 0.5, "2": 0.5, "3": 1.0}
+    assert summary["pass_hat_k_tasks"] == {"1": 2, "2": 2, "3": 1}
+    assert summary["pass_hat_k_lower_bound"] == {"1": 0.5, "2": 0.5, "3": 0.5}
+
+
 def test_the_lower_bound_counts_what_is_missing_as_failed() -> None:
     found = summarise(PLANNED, OUTCOMES.get)
     # a: 2 of 2, b: 1 of 2, c: 0 of 2

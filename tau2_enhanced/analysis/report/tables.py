@@ -215,6 +215,8 @@ def _pass_hat_k(results: Sequence[Mapping[str, Any]]) -> Table:
         Column("k", "count"),
         Column("pass^k", "share"),
         Column("95 % interval", "interval"),
+        Column("tasks", "count"),
+        Column("planned tasks", "count"),
         Column("verdicts", "count"),
         Column("planned", "count"),
         Column("coverage", "share"),
@@ -227,13 +229,16 @@ def _pass_hat_k(results: Sequence[Mapping[str, Any]]) -> Table:
             int(k),
             share["value"],
             [share["value"], share["low"], share["high"]] if share["low"] is not None else None,
+            share["tasks"],
+            found["planned_tasks"],
             *(found[name] for name in ("finished", "planned", "coverage", "agent_cost_usd", "user_cost_usd")),
         ]
         for found in results
         for k, share in found["pass_hat_k"].items()
     ]
     note = (
-        "The share of tasks of which k trials in a row pass. Intervals: Wilson's with standard errors clustered by task"
+        "The share of tasks of which k trials in a row pass, over the tasks that have k verdicts; where those are not"
+        " all planned ones, a larger k is of fewer of them. Intervals: Wilson's with standard errors clustered by task"
         " for pass^1, a bootstrap over tasks for larger k."
     )
     return Table("pass-k", "Results", columns, rows, note=note)
