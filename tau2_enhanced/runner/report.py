@@ -51,15 +51,17 @@ def print_report(summary: Mapping[str, Any], console: Console) -> None:
 
 
 def _print_domains(summary: Mapping[str, Any], console: Console) -> None:
-    """A row for each domain; in two tables where one would be wider than the screen."""
-    outcomes, efforts = _outcomes(summary), _efforts(summary)
-    whole = _table(summary, outcomes + efforts)
+    """A row for each domain; in several tables where one would be wider than the screen."""
     anywhere = console.options.update(width=_WIDER_THAN_ANY_TABLE)
-    if console.measure(whole, options=anywhere).maximum <= console.width:
-        console.print(whole)
-        return
-    console.print(_table(summary, outcomes))
-    console.print(_table(summary, efforts, titled=False))
+    tables = [_outcomes(summary)]
+    for columns in (_rewards(summary), _efforts(summary)):
+        wider = _table(summary, tables[-1] + columns)
+        if console.measure(wider, options=anywhere).maximum <= console.width:
+            tables[-1] += columns
+        else:
+            tables.append(columns)
+    for number, columns in enumerate(tables):
+        console.print(_table(summary, columns, titled=number == 0))
 
 
 class _Column(NamedTuple):
@@ -86,15 +88,20 @@ def _outcomes(summary: Mapping[str, Any]) -> list[_Column]:
     """What came of it."""
     ks = sorted({int(k) for group in summary["domains"].values() for k in group["pass_hat_k"]}) or [1]
     ks = ks if len(ks) <= _MOST_KS else [*ks[: _MOST_KS - 1], ks[-1]]
-    columns = [
+    return [
         _Column("tasks", lambda group: str(group["tasks"])),
         _Column("coverage", lambda group: f"{group['finished']}/{group['planned']}"),
         *(_Column(f"pass^{k}", partial(_pass_hat, k=k)) for k in ks),
     ]
-    if summary["finished"] < summary["planned"]:
-        # the least pass^1 can be: with all that is missing counted as failed
-        columns.append(_Column("pass^1 ≥", lambda group: words.percent(group["pass_hat_k_lower_bound"].get("1"))))
-    return [*columns, _Column("reward", _reward)]
+
+
+def _rewards(summary: Mapping[str, Any]) -> list[_Column]:
+    """The mean reward, and the least that pass^1 can be where verdicts are missing."""
+    reward = _Column("reward", _reward)
+    if summary["finished"] == summary["planned"]:
+        return [reward]
+    # the least pass^1 can be: with all that is missing counted as failed
+    return [_Column("pass^1 ≥", lambda group: words.percent(group["pass_hat_k_lower_bound"].get("1"))), reward]
 
 
 def _efforts(summary: Mapping[str, Any]) -> list[_Column]:

@@ -40,7 +40,8 @@ def test_a_pass_k_of_some_tasks_says_of_how_many(run_local: RunLocal) -> None:
     outcomes = {outcome.key: outcome for outcome in Record(run.folder / "outputs/R/run/record.jsonl").outcomes()}
     one_of_mock = next(key for key in outcomes if key.domain == "mock" and key.trial == 3)
     found = summarise(list(outcomes), lambda key: outcomes[key] if key != one_of_mock else None)
-    table = tables_of({**run.summary, **found}, 200)
+    summary = {**run.summary, **found}
+    table = tables_of(summary, 200)
     rows = [[cell.strip() for cell in line.split("│")[1:8]] for line in table.splitlines() if line.startswith("│")]
     assert rows == [
         ["mock", "2", "7/8", *["100.0 %"] * 4],
@@ -49,3 +50,7 @@ def test_a_pass_k_of_some_tasks_says_of_how_many(run_local: RunLocal) -> None:
         ["all", "4", "15/16", *["100.0 %"] * 4],
         ["", "", "", "", "", "", "3 tasks"],
     ]
+    narrow = tables_of(summary, 80)
+    assert "…" not in narrow
+    assert all(shown in narrow for shown in ("3 tasks", "pass^1 ≥", "P95"))
+    assert all(len(line) <= 80 for line in narrow.splitlines())
