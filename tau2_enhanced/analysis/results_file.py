@@ -100,8 +100,9 @@ def result_statistics(results: ResultsFile) -> dict[str, Any]:
     """pass^k with intervals, coverage, flaky tasks, rewards by basis, costs and tools, as plain numbers.
 
     Verdicts alone enter pass^k; it is the mean over the `tasks` beside it, those that have k verdicts, which may
-    be fewer than `planned_tasks`. `pass_1_standard_error` is clustered by task; the interval of pass^1 is
-    Wilson's, those of pass^k (k > 1) come from a bootstrap over tasks; all are 95 % intervals.
+    be fewer than `planned_tasks`. Without a verdict there is pass^1 alone, which is None. `pass_1_standard_error` is
+    clustered by task; the interval of pass^1 is Wilson's, those of pass^k (k > 1) come from a bootstrap over tasks;
+    all are 95 % intervals.
     """
     verdicts = [simulation for simulation in results.simulations if simulation.reward is not None]
     by_task: dict[str, list[bool]] = defaultdict(list)
@@ -109,7 +110,7 @@ def result_statistics(results: ResultsFile) -> dict[str, Any]:
         by_task[simulation.task].append(is_success(simulation.reward or 0.0))
     tasks = [Trials(sum(passed), len(passed)) for passed in by_task.values()]
     tools = [message for simulation in results.simulations for message in simulation.tool_messages]
-    most = max((task.verdicts for task in tasks), default=0)
+    most = max((task.verdicts for task in tasks), default=1)
     return {
         "file": str(results.path),
         "domain": results.domain,

@@ -76,7 +76,7 @@ def print_results(results: Sequence[Mapping[str, Any]]) -> None:
         for k, share in found["pass_hat_k"].items():
             tasks = _part_of(share["tasks"], found["planned_tasks"])
             shown = (
-                f"{100 * share['value']:.1f} %",
+                _share(share["value"]),
                 "–" if share["low"] is None else f"{100 * share['low']:.1f} – {100 * share['high']:.1f}",
             )
             if k != "1":

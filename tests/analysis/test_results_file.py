@@ -143,6 +143,18 @@ def test_a_pass_k_of_some_tasks_says_of_how_many(tmp_path: Path, capsys: pytest.
     assert [(row[3], row[4], row[6], row[7]) for row in rows] == [("1", "50.0 %", "2", "2"), ("2", "100.0 %", "1", "2")]
 
 
+def test_results_without_a_verdict_have_a_row(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "retail.json"
+    path.write_text(json.dumps(results(simulations=[simulation("a", 0, None), simulation("b", 0, 0.0, skipped=True)])))
+    assert main(["--results", str(path), "--output_dir", str(tmp_path), "--no-figures"]) == 0
+    shown = capsys.readouterr().out.partition("results")[2].splitlines()
+    [row] = [[cell.strip() for cell in line.split("│")[1:8]] for line in shown if line.startswith("│")]
+    assert row == ["retail", "m", "0/2", "0/4", "1", "–", "–"]
+    text = (tmp_path / "report.md").read_text()
+    assert "- pass^1 retail: **–** (coverage 0/4)" in text
+    assert "| retail | m | – | 1 | – | – | 0 | 2 | 0 | 4 | 0.0 % |" in text
+
+
 @pytest.mark.parametrize("content", [None, "", "[]", '{"info": {}}'])
 def test_a_file_that_is_no_results_is_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str | None

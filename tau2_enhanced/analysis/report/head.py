@@ -78,11 +78,10 @@ def _in_order(role: str) -> int:
 
 def _pass_rates(results: Sequence[Mapping[str, Any]], verdicts: Mapping[str, int]) -> Iterator[Fact]:
     for found in results:
-        share = found["pass_hat_k"].get("1")
-        if share is not None:
-            limits = "" if share["low"] is None else f"95 %: {100 * share['low']:.1f} – {100 * share['high']:.1f} · "
-            coverage = f"coverage {count_text(found['finished'])}/{count_text(found['planned'])}"
-            yield Fact(f"pass^1 {found['domain']}", share_text(share["value"]), f"{limits}{coverage}")
+        share = found["pass_hat_k"]["1"]
+        limits = "" if share["low"] is None else f"95 %: {100 * share['low']:.1f} – {100 * share['high']:.1f} · "
+        coverage = f"coverage {count_text(found['finished'])}/{count_text(found['planned'])}"
+        yield Fact(f"pass^1 {found['domain']}", share_text(share["value"]), f"{limits}{coverage}")
     judged = verdicts.get("passed", 0) + verdicts.get("failed", 0)
     if not results and judged:
         note = f"{count_text(verdicts.get('passed', 0))} of {count_text(judged)} with a verdict"
