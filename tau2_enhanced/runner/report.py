@@ -15,6 +15,8 @@ from tau2_enhanced.runner import words
 _LISTED = 5
 _MOST_KS = 4
 _WIDER_THAN_ANY_TABLE = 1000
+_LEAST_USD = 1e-6
+"""What is less than this between two sums was lost in adding."""
 _GOLD = "gold played the benchmark's own actions: this reward is its upper bound, not a model's score"
 _SCAFFOLD = {
     "experts": "the agent could let experts take its turn: this is a custom scaffold, not a model by itself",
@@ -27,6 +29,7 @@ _GOLD_BESIDE = "gold played a part beside the agent: this reward can't be compar
 def print_report(summary: Mapping[str, Any], console: Console) -> None:
     """The summary in tables."""
     _print_domains(summary, console)
+    _spent(summary, console)
     console.print(_reasons(summary["termination_reasons"]), highlight=False)
     _simulations(console, "slowest", summary["slowest"][:_LISTED], len(summary["slowest"][:_LISTED]))
     _simulations(console, "failed", summary["failed"][:_LISTED], len(summary["failed"]))
@@ -54,7 +57,7 @@ def _print_domains(summary: Mapping[str, Any], console: Console) -> None:
     """A row for each domain; in several tables where one would be wider than the screen."""
     anywhere = console.options.update(width=_WIDER_THAN_ANY_TABLE)
     tables = [_outcomes(summary)]
-    for columns in (_rewards(summary), _efforts(summary)):
+    for columns in (_rewards(summary), _costs(summary), _efforts()):
         wider = _table(summary, tables[-1] + columns)
         if console.measure(wider, options=anywhere).maximum <= console.width:
             tables[-1] += columns
@@ -62,6 +65,14 @@ def _print_domains(summary: Mapping[str, Any], console: Console) -> None:
             tables.append(columns)
     for number, columns in enumerate(tables):
         console.print(_table(summary, columns, titled=number == 0))
+
+
+def _spent(summary: Mapping[str, Any], console: Console) -> None:
+    """What the run cost with every attempt, where that is more than the tables say."""
+    spent, cost = summary["spent_usd"], summary["cost_usd"]
+    if spent - (cost or 0.0) >= _LEAST_USD:
+        money = words.money(spent, at_least=cost is None)
+        console.print(f"spent in all, repeated attempts included: {money}", highlight=False)
 
 
 class _Column(NamedTuple):
@@ -104,10 +115,19 @@ def _rewards(summary: Mapping[str, Any]) -> list[_Column]:
     return [_Column("pass^1 ≥", lambda group: words.percent(group["pass_hat_k_lower_bound"].get("1"))), reward]
 
 
-def _efforts(summary: Mapping[str, Any]) -> list[_Column]:
+def _costs(summary: Mapping[str, Any]) -> list[_Column]:
+    """What was paid for whom. Experts and a judge that a domain has not asked cost nothing there."""
+    beside = {"expert": bool(summary["experts"]), "judge": "judge" in summary["cost_usd_by_role"]}
+    roles = [role for role in ("agent", "expert", "user", "judge") if beside.get(role, True)]
+    return [
+        *(_Column(role, partial(_cost, role=role, unasked=0.0 if role in beside else None)) for role in roles),
+        _Column("total", lambda group: words.money(group["cost_usd"])),
+    ]
+
+
+def _efforts() -> list[_Column]:
     """What it took."""
     return [
-        *(_Column(role, partial(_cost, role=role)) for role in _priced(summary)),
         _Column("tok in", lambda group: words.count(group["input_tokens"])),
         _Column("tok out", lambda group: words.count(group["output_tokens"])),
         _Column("median", lambda group: _time(group["duration_ms_median"])),
@@ -128,13 +148,8 @@ def _pass_hat(group: Mapping[str, Any], k: int) -> str:
     return f"{share}\n{tasks} task{'' if tasks == 1 else 's'}"
 
 
-def _cost(group: Mapping[str, Any], role: str) -> str:
-    return words.money(group["cost_usd_by_role"].get(role, 0.0 if role == "expert" else None))
-
-
-def _priced(summary: Mapping[str, Any]) -> list[str]:
-    """The roles whose cost is shown."""
-    return ["agent", *(["expert"] if summary["experts"] else []), "user"]
+def _cost(group: Mapping[str, Any], role: str, unasked: float | None) -> str:
+    return words.money(group["cost_usd_by_role"].get(role, unasked))
 
 
 def _reasons(reasons: Mapping[str, int]) -> Text:
