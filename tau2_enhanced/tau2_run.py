@@ -31,6 +31,7 @@ from tau2_enhanced.logging.events import (
     UserSimEvent,
 )
 from tau2_enhanced.logging.execution_logger import ExecutionLogger
+from tau2_enhanced.models.participant import total
 
 if TYPE_CHECKING:
     from tau2.data_model.message import AssistantMessage
@@ -87,19 +88,31 @@ class _Batch:
     def run(self, run_tasks: tau2_versions.RunTasks) -> Results:
         """What tau2's own gives; each of its simulations in a context that says which it is."""
         options = self._options
+        planned = len(options["tasks"]) * options.get("num_trials", 1)
         with task_context(TaskContext(run=self._run, clock=self._clock)):
             emit(
                 RunStartEvent(
                     agent_model=options.get("llm_agent"),
                     user_model=options.get("llm_user"),
-                    planned=len(options["tasks"]) * options.get("num_trials", 1),
+                    planned=planned,
                     max_concurrency=options.get("max_concurrency", 1),
                     tau2_version=tau2_versions.version(),
                 )
             )
             with tau2_versions.around_run_task(lambda run_task: functools.partial(self._run_task, run_task)):
                 results = run_tasks(**options)
-            emit(RunCompleteEvent(duration_ms=self._clock.ms(), finished=len(results.simulations), exit_code=0))
+            cost_usd: float | None = 0.0
+            for simulation in results.simulations:
+                cost_usd = total(cost_usd, _cost_usd(simulation))
+            emit(
+                RunCompleteEvent(
+                    duration_ms=self._clock.ms(),
+                    planned=planned,
+                    finished=len(results.simulations),
+                    cost_usd=cost_usd,
+                    exit_code=0,
+                )
+            )
         return results
 
     def _run_task(self, run_task: tau2_versions.RunTask, *args: Any, **options: Any) -> SimulationRun:
@@ -129,8 +142,9 @@ class _Batch:
                     duration_ms=self._clock.ms() - start_ms,
                     reward=simulation.reward_info.reward if simulation.reward_info is not None else None,
                     termination_reason=simulation.termination_reason.value,
-                    agent_cost_usd=simulation.agent_cost or None,
-                    user_cost_usd=simulation.user_cost or None,
+                    cost_usd=_cost_usd(simulation),
+                    agent_cost_usd=_known(simulation.agent_cost),
+                    user_cost_usd=_known(simulation.user_cost),
                     steps=None if context.step is None else context.step + 1,
                 )
             )
@@ -143,6 +157,16 @@ class _Batch:
             number = self._begun[task, seed]
             self._begun[task, seed] += 1
         return trials[min(number, len(trials) - 1)] if trials else None
+
+
+def _cost_usd(simulation: SimulationRun) -> float | None:
+    """What agent and user cost together; None where either's price is unknown. tau2's run asks no judge."""
+    return total(_known(simulation.agent_cost), _known(simulation.user_cost))
+
+
+def _known(cost: float | None) -> float | None:
+    """tau2 says 0 for a price it does not know."""
+    return cost or None
 
 
 def _timed(role: str, generate: tau2_versions.Generate) -> tau2_versions.Generate:
@@ -164,7 +188,7 @@ def _timed(role: str, generate: tau2_versions.Generate) -> tau2_versions.Generat
             event.has_tool_calls = bool(message.tool_calls)
             event.input_tokens = (message.usage or {}).get("prompt_tokens")
             event.output_tokens = (message.usage or {}).get("completion_tokens")
-            event.cost_usd = message.cost or None  # tau2 says 0 for a price it does not know
+            event.cost_usd = _known(message.cost)
         finally:
             event.duration_ms = context.clock.ms() - start_ms
             emit(event)

@@ -20,7 +20,13 @@ from tau2_enhanced import cli
 from tau2_enhanced.analysis.sources import read_table
 from tau2_enhanced.logging.audit import State, verify
 from tau2_enhanced.logging.event_files import read_events
-from tau2_enhanced.logging.events import LLMCallEvent, StateSnapshotEvent, ToolExecutionEvent
+from tau2_enhanced.logging.events import (
+    LLMCallEvent,
+    RunCompleteEvent,
+    StateSnapshotEvent,
+    TaskCompleteEvent,
+    ToolExecutionEvent,
+)
 
 PROGRAM = [sys.executable, str(CHECKOUT / "tau2-enhanced")]
 nvidias_runner = pytest.mark.skipif(TAU2_1, reason="tau2 1.0 has a runner that is not recorded")
@@ -42,6 +48,7 @@ def port() -> Iterator[int]:
 def run(folder: Path, port: int, *flags: str) -> subprocess.CompletedProcess[str]:
     url = f"http://127.0.0.1:{port}/v1"
     environment = {**os.environ, "OPENAI_API_KEY": "none", "OPENAI_API_BASE": url, "OPENAI_BASE_URL": url}
+    environment |= {"ANTHROPIC_API_KEY": "none", "ANTHROPIC_API_BASE": url.removesuffix("/v1")}
     models = ["--agent", "llm_agent", "--agent-llm", "openai/gold", "--user-llm", "openai/gold"]
     command = [*PROGRAM, "run", *models, "--results-dir", str(folder), "--save-to", "R", *flags]
     return subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, timeout=240)
@@ -81,6 +88,28 @@ def test_an_enhanced_domains_events_lie_beside_its_results(port: int, tmp_path: 
     assert asked
     assert all(event.duration_ms and event.input_tokens and event.model == "openai/gold" for event in asked)
     assert read_table([path]).of("tool_call").height == sum(expected.values())
+
+
+@nvidias_runner
+@pytest.mark.parametrize("user", ["anthropic/claude-sonnet-4-5", "openai/gold"])
+def test_what_simulations_and_the_run_cost_is_known_where_every_price_is(port: int, tmp_path: Path, user: str) -> None:
+    # the stand-in answers in Anthropic's format under the name that it is asked by, which has a price
+    models = ("--agent-llm", "anthropic/claude-sonnet-4-5", "--user-llm", user)
+    flags = ("--task-ids", "update_task_1", "--num-trials", "2", *models)
+    done = run(tmp_path, port, "--domain", "mock_enhanced", *flags)
+    assert done.returncode == 0, done.stderr
+    events = list(read_events(tmp_path / "R_events.jsonl"))
+    ends = [event for event in events if isinstance(event, TaskCompleteEvent)]
+    [whole] = [event for event in events if isinstance(event, RunCompleteEvent)]
+    assert (whole.planned, whole.finished, len(ends)) == (2, 2, 2)
+    assert all(event.agent_cost_usd for event in ends)
+    if user == "openai/gold":
+        assert [event.cost_usd for event in (*ends, whole)] == [None, None, None]
+    else:
+        assert [event.cost_usd for event in ends] == [
+            pytest.approx((event.agent_cost_usd or 0) + (event.user_cost_usd or 0)) for event in ends
+        ]
+        assert whole.cost_usd == pytest.approx(sum(event.cost_usd or 0 for event in ends))
 
 
 @nvidias_runner
