@@ -135,4 +135,5 @@ class EnhancedRun:
             self.record.close()
             self.files.record.unlink()
         except OSError as error:
-            raise Tau2EnhancedError(f"{error.filename} can't be written: {error.strerror}") from error
+            named = error.filename or self.files.record
+            raise Tau2EnhancedError(f"{named} can't be written: {error.strerror}") from error

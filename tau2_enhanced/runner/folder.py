@@ -106,7 +106,7 @@ def newest_run_id(output_dir: Path) -> str | None:
 def write_atomically(path: Path, parts: Iterable[str], *, lasting: bool = True) -> None:
     """Write text so that a reader finds the old file or the new one, whole, whatever happens.
 
-    Unless it is `lasting`, it need not survive the machine.
+    Unless it is `lasting`, it need not survive the machine. Raises OSError, which names a file.
     """
     temporary = path.with_name(path.name + ".tmp")
     try:
@@ -117,8 +117,11 @@ def write_atomically(path: Path, parts: Iterable[str], *, lasting: bool = True) 
             if lasting:
                 os.fsync(file.fileno())
         temporary.replace(path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            # the system names a file that can't be opened, and none that can't be written
+            error.filename = str(path)
         raise
 
 

@@ -17,7 +17,7 @@ import pytest
 from support import CHECKOUT, StandIn, wait_until
 
 from tau2_enhanced import run_enhanced_simulation
-from tau2_enhanced.errors import UserMistake
+from tau2_enhanced.errors import Tau2EnhancedError, UserMistake
 from tau2_enhanced.logging.audit import State, verify
 from tau2_enhanced.logging.event_files import read_events
 from tau2_enhanced.runner.enhanced_run import RunStopped
@@ -384,6 +384,26 @@ def test_what_an_interrupted_run_had_finished_is_in_its_files(
     [results] = tmp_path.glob("*[0-9].json")
     assert {s["task_id"] for s in json.loads(results.read_text())["simulations"]} == {outcome.task for outcome in seen}
     assert threading.active_count() <= before + 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a full disk")
+@pytest.mark.parametrize("end", [".json", "_enhanced_logs.json"])
+def test_a_document_that_the_disk_has_no_room_for_is_named_and_the_record_stays(
+    registry: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    def fill_the_disk(*_: Any, **__: Any) -> None:
+        [record] = tmp_path.glob("*.record.jsonl")
+        unfinished = tmp_path / f"{record.name.removesuffix('.record.jsonl')}{end}.tmp"
+        if not unfinished.is_symlink():
+            unfinished.symlink_to("/dev/full")
+
+    monkeypatch.setattr("tau2_enhanced.runner.enhanced_run.look_for_the_end", fill_the_disk)
+    with pytest.raises(Tau2EnhancedError) as failed:
+        run_enhanced_simulation("mock", tasks_of(registry, "mock", "create_task_1"), save_dir=tmp_path)
+    [record] = tmp_path.glob("*.record.jsonl")
+    named = str(record).replace(".record.jsonl", end)
+    assert str(failed.value) == f"{named} can't be written: No space left on device"
+    assert record.read_text().count("\n") == 1
 
 
 def test_importing_the_package_stays_light() -> None:
