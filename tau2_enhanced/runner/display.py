@@ -176,9 +176,8 @@ class RichDisplay:
         width = min(max(self._console.size.width - _COLUMNS_BESIDE_TASKS, _SHORTEST_TASK), _LONGEST_TASK)
         for context in shown:
             task = Text(words.short(f"{context.domain} {context.task}", width), overflow="ellipsis", no_wrap=True)
-            step = f"step {context.step}" if context.step is not None else "starting"
             waits = Text(_waiting(context), style="dim", overflow="ellipsis", no_wrap=True)
-            table.add_row(task, f"#{context.trial}", step, f"{_age_s(context):.1f} s", waits)
+            table.add_row(task, f"#{context.trial}", _step(context), f"{_age_s(context):.1f} s", waits)
         if len(oldest_first) > len(shown):
             more = f"… and {len(oldest_first) - len(shown)} more running"
             table.add_row(Text(more, style="dim", overflow="ellipsis", no_wrap=True))
@@ -261,9 +260,12 @@ def _describe_tally(tally: Tally) -> str:
 
 
 def _describe_running(context: TaskContext) -> str:
-    return (
-        f"{context.domain} {words.short(context.task or '')} #{context.trial} step {context.step} {_waiting(context)}"
-    )
+    task = f"{context.domain} {words.short(context.task or '')} #{context.trial}"
+    return f"{task} {_step(context)}, {_waiting(context)}"
+
+
+def _step(context: TaskContext) -> str:
+    return f"step {context.step}" if context.step is not None else "starting"
 
 
 def _waiting(context: TaskContext) -> str:

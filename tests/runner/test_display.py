@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import io
 import logging
+import time
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
+import pytest
 from rich.console import Console
 
 from tau2_enhanced.logging import Clock, TaskContext
@@ -58,6 +60,23 @@ def test_plain_has_a_line_for_each_end() -> None:
     display.ended(outcome(JOBS[0]))
     display.close()
     assert stream.getvalue() == "[ 1/20] retail 0 #0: reward 1 (user_stop), 1.50 s, $0.5000\n"
+
+
+def test_a_simulation_before_its_first_step_is_starting_in_every_display(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tau2_enhanced.runner.display._STATUS_EVERY_S", 0.01)
+    begun = {"7": TaskContext(domain="retail", task="7", trial=1, clock=Clock())}
+    plain, rich = io.StringIO(), io.StringIO()
+    console = Console(file=rich, force_terminal=True, color_system=None, width=80, height=20)
+    displays = RichDisplay(console), PlainDisplay(plain)
+    for display in displays:
+        display.start(Tally.of(JOBS, []), begun)
+    deadline = time.monotonic() + 20
+    while not plain.getvalue() and time.monotonic() < deadline:
+        time.sleep(0.005)  # another thread prints
+    for display in displays:
+        display.close()
+    assert "1 running, oldest: retail 7 #1 starting, working\n" in plain.getvalue()
+    assert "retail 7  #1  starting  " in rich.getvalue()
 
 
 def test_what_has_no_verdict_says_why() -> None:
