@@ -2,6 +2,7 @@
 
 Tau2EnhancedError
 ├── UserMistake            a flag, a file or a name that can't be used: one line, exit code 2
+├── RunStopped             a run from Python ended before its plan did (`tau2_enhanced.runner.enhanced_run`)
 └── ModelCallError         a model's server did not give an answer (`tau2_enhanced.models.failures`)
 """
 

@@ -15,6 +15,7 @@ ModelCallError
     ├── BrokenArguments      a tool call whose arguments are no JSON object, three times over
     ├── EmptyAnswer          neither text nor a tool call, or text alone where a call is required, three times over
     ├── ExpertFailed         no expert took a turn that the agent wanted one to take, three times over
+    ├── RecordingEnded       a replayed participant that said no more (`tau2_enhanced.models.replay`)
     ├── Looped               one tool call again and again, where --stop-loops ends that
     └── LimitReached         more tokens, money or working time than one task may take
 """

@@ -4,10 +4,10 @@ A verdict, counted and never run again:
 - the conversation ended and was evaluated: tau2's reward;
 - tau2 ended it (`max_steps`, `too_many_errors`): tau2's reward, 0;
 - the model failed by itself (`ModelFailure`: broken tool arguments or an empty answer three times over,
-  context overflow, no expert where the agent wanted one, three times over, a loop where --stop-loops ends it, more
-  tokens, money or working time than a task may take): reward 0, as `agent_error` or, where the user simulator failed,
-  `user_error`. An unknown tool or a tool's exception is no failure: tau2 hands it to the participant as an error
-  message;
+  context overflow, no expert where the agent wanted one, three times over, the end of what is replayed, a loop where
+  --stop-loops ends it, more tokens, money or working time than a task may take): reward 0, as `agent_error` or, where
+  the user simulator failed, `user_error`. An unknown tool or a tool's exception is no failure: tau2 hands it to the
+  participant as an error message;
 - the conversation ended in a state that tau2's evaluator can't evaluate: reward 0, as it would end again.
 
 No verdict, run again by `--resume`:
