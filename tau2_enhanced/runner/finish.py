@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import shlex
+import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+import tau2_enhanced
 from tau2_enhanced.logging import emit
 from tau2_enhanced.logging.events import RunCompleteEvent
 from tau2_enhanced.logging.redaction import scrub, scrub_values
@@ -80,12 +82,11 @@ def _summary(started: StartedRun, stop: Stop, unwritten: str) -> dict[str, Any]:
     found = summarise([job.key for job in started.plan.jobs], started.record.outcome)
     complete = found["finished"] == found["planned"]
     exit_code = 0 if complete and not unwritten else 130 if stop.interrupts else 1
-    python = _python()
-    resume = [python, "run_local.py", "--resume", folder.run_id]
+    resume = [_python(), _script("run_local.py"), "--resume", folder.run_id]
     if options.output_dir != RunOptions().output_dir:
         resume += ["--output-dir", options.output_dir]
     event_logs = [str(path) for path in logs.event_logs]
-    analyse = [python, "analyze_timing_from_tau2_log.py", "--log_file", *event_logs]
+    analyse = [_python(), _script("analyze_timing_from_tau2_log.py"), "--log_file", *event_logs]
     return {
         "run_id": folder.run_id,
         "exit_code": exit_code,
@@ -117,9 +118,19 @@ def _summary(started: StartedRun, stop: Stop, unwritten: str) -> dict[str, Any]:
 
 
 def _python() -> str:
-    """The interpreter as one types it here: an environment's own, where it lies in this folder."""
-    executable = Path(sys.executable)
-    return str(executable.relative_to(Path.cwd())) if executable.is_relative_to(Path.cwd()) else "python"
+    """The interpreter that runs this, as one types it here."""
+    name, typed = Path(sys.executable).name, _from_here(Path(sys.executable))
+    return name if typed == sys.executable == shutil.which(name) else typed
+
+
+def _script(name: str) -> str:
+    """A script of the checkout that runs, as one types it here."""
+    return _from_here(Path(tau2_enhanced.__file__).parent.parent / name)
+
+
+def _from_here(path: Path) -> str:
+    """The path within this folder, or else the whole of it."""
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 def _show(summary: Mapping[str, Any], options: RunOptions) -> None:

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+import shlex
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
-from support import MOCK_TASKS, NEVER_PASSED, RunLocal
+from support import CHECKOUT, MOCK_TASKS, NEVER_PASSED, RunLocal, Spawn, StandIn
 
 from tau2_enhanced.logging.events import StepCompleteEvent, TaskCompleteEvent, ToolCallEvent
+
+NEVER_FINISHED = ("--domains", "mock", "--num-tasks", "1", "--task-timeout", "0.001")
 
 
 def test_mock_comes_out_as_tau2_scores_its_gold_actions(run_local: RunLocal) -> None:
@@ -132,6 +138,41 @@ def test_the_summary_says_where_everything_lies(run_local: RunLocal) -> None:
         assert (run.folder / path).exists()
         assert path in run.out
     assert run.summary["analysis_command"] in run.out
+
+
+@pytest.mark.parametrize("on_path", [True, False])
+def test_the_interpreter_is_named_in_full_where_path_has_another(
+    run_local: RunLocal, monkeypatch: pytest.MonkeyPatch, on_path: bool
+) -> None:
+    python = Path(sys.executable)
+    monkeypatch.setenv("PATH", f"{python.parent}:/usr/bin:/bin" if on_path else "/usr/bin:/bin")
+    summary = run_local(*NEVER_FINISHED).summary
+    named = python.name if on_path else str(python)
+    assert shlex.split(summary["resume_command"])[:2] == [named, str(CHECKOUT / "run_local.py")]
+    analyse = shlex.split(summary["analysis_command"])
+    assert analyse[:2] == [named, str(CHECKOUT / "analyze_timing_from_tau2_log.py")]
+
+
+def test_the_commands_it_ends_with_run_as_they_are_printed(tmp_path: Path, spawn_run: Spawn, stand_in: StandIn) -> None:
+    broken = ["--agent-model", "vllm/gold", "--agent-base-url", stand_in("--fail-every", "2"), "--llm-retries", "0"]
+    flags = ["--domains", "mock", "--task-ids", "create_task_1", "--user-model", "gold", *broken]
+    out, _ = spawn_run(*flags, "--run-id", "R", "--output-dir", "out puts").communicate()
+    said = dict(line.split(": ", 1) for line in out.splitlines() if line.startswith("to "))
+    for command, code in ((said["to go on"], 1), (said["to analyse it"], 0)):
+        done = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == code, done.stderr
+
+
+def test_in_a_checkout_the_commands_are_those_of_the_readme(tmp_path: Path) -> None:
+    for name in ("run_local.py", "analyze_timing_from_tau2_log.py"):
+        (tmp_path / name).write_text((CHECKOUT / name).read_text())
+    (tmp_path / "tau2_enhanced").symlink_to(CHECKOUT / "tau2_enhanced")
+    (tmp_path / ".venv").symlink_to(Path(sys.executable).parent.parent)
+    python = f".venv/bin/{Path(sys.executable).name}"
+    command = [python, "run_local.py", *NEVER_FINISHED, "--run-id", "R"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert f"\nto go on: {python} run_local.py --resume R\n" in done.stdout
+    assert f"\nto analyse it: {python} analyze_timing_from_tau2_log.py --log_file logs/eval_mock.log " in done.stdout
 
 
 def test_a_dry_run_leaves_nothing(run_local: RunLocal) -> None:
