@@ -58,7 +58,7 @@ def parse_model(
     arguments: Mapping[str, Any] | None = None,
     environment: Mapping[str, str] = os.environ,
 ) -> ModelSpec:
-    """The model that a name means. Raises UserMistake for a name, a URL or a key that can't be used.
+    """The model that a name means. Raises UserMistake for a name, a URL or a key that can't or would not be used.
 
     A key is taken from `api_key` in the arguments or from the provider's environment variable; whether
     one of litellm's providers has what it needs is found out when its client checks the model.
@@ -68,12 +68,15 @@ def parse_model(
     base_url = arguments.pop("base_url", None) or base_url
     if not isinstance(key, str | None) or not isinstance(base_url, str | None):
         raise UserMistake(f"--{role}-args: api_key and base_url must be texts")
-    if given == GOLD:
-        return ModelSpec(given, GOLD, GOLD, None, None, arguments)
     if given == REPLAY_PREFIX:
         raise UserMistake(f"{_flag(role, 'model')} {given} names no file: use replay:RESULTS.json")
-    if given.startswith(REPLAY_PREFIX):
-        return ModelSpec(given, REPLAY, given.removeprefix(REPLAY_PREFIX), None, None, arguments)
+    if given == GOLD or given.startswith(REPLAY_PREFIX):
+        if base_url is not None or key is not None:
+            unused = _flag(role, "base-url") if base_url is not None else f"api_key in --{role}-args"
+            whose = f"name the model that is meant with {_flag(role, 'model')}"
+            raise UserMistake(f"{given} asks no server, so {unused} would not be used: {whose}")
+        provider, name = (GOLD, GOLD) if given == GOLD else (REPLAY, given.removeprefix(REPLAY_PREFIX))
+        return ModelSpec(given, provider, name, arguments=arguments)
     provider, name = _split(given, base_url, role)
     if provider in _HOSTED:
         base_url = base_url or environment.get(f"{provider.upper()}_BASE_URL")

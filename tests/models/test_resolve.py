@@ -25,6 +25,24 @@ def test_gold_needs_neither_key_nor_address() -> None:
     assert (spec.provider, spec.name, spec.base_url, spec.api_key) == ("gold", "gold", None, None)
 
 
+@pytest.mark.parametrize("given", ["gold", "replay:results.json"])
+@pytest.mark.parametrize(
+    ("options", "unused"),
+    [
+        ({"base_url": URL}, "--agent-base-url"),
+        ({"arguments": {"base_url": URL}}, "--agent-base-url"),
+        ({"arguments": {"api_key": KEY}}, "api_key in --agent-args"),
+    ],
+)
+def test_a_server_that_would_not_be_asked_is_the_users_mistake(
+    given: str, options: dict[str, Any], unused: str
+) -> None:
+    text = mistake(given, **options)
+    assert f"{given} asks no server, so {unused} would not be used" in text
+    assert text.endswith("with --agent-model")
+    assert KEY not in text
+
+
 @pytest.mark.parametrize(
     ("given", "name"),
     [
