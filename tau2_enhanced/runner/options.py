@@ -133,7 +133,7 @@ class RunOptions:
             ("llm_retries", 0),
         ):
             if getattr(self, name) < least:
-                raise UserMistake(f"{_flag(name)} must be at least {least}, not {getattr(self, name)}")
+                raise UserMistake(f"{flag_of(name)} must be at least {least}, not {getattr(self, name)}")
         if self.num_tasks is not None and self.num_tasks < 1:
             raise UserMistake(f"--num-tasks must be at least 1, not {self.num_tasks}")
         if self.stop_loops is not None and self.stop_loops < _FEWEST_IN_A_LOOP:
@@ -142,11 +142,11 @@ class RunOptions:
             raise UserMistake(f"--stagger-delay must be at least 0 seconds, not {self.stagger_delay:g}")
         for name in ("llm_timeout", "heartbeat", "stall_after", "server_timeout"):
             if not getattr(self, name) > 0:
-                raise UserMistake(f"{_flag(name)} must be more than 0 seconds, not {getattr(self, name):g}")
+                raise UserMistake(f"{flag_of(name)} must be more than 0 seconds, not {getattr(self, name):g}")
         for name in ("max_cost", "task_cost_limit", "task_token_limit", "task_timeout", "task_working_timeout"):
             limit = getattr(self, name)
             if limit is not None and not limit > 0:
-                raise UserMistake(f"{_flag(name)} must be more than 0, not {limit:g}")
+                raise UserMistake(f"{flag_of(name)} must be more than 0, not {limit:g}")
         for text in self.prices:
             parse_price(text)
         if self.record_replays and not self.enhanced:
@@ -204,5 +204,6 @@ def _expert(text: str) -> tuple[str, str]:
     return expert, f"@{url_without_secrets('http' + address)}" if at else ""
 
 
-def _flag(name: str) -> str:
+def flag_of(name: str) -> str:
+    """An option as the command line has it."""
     return "--" + name.replace("_", "-")

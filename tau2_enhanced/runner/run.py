@@ -73,7 +73,7 @@ def run(command: CommandLine) -> int:
     """Run, or go on with a run; the process's exit code. Raises UserMistake before anything is begun."""
     options, folder, earlier = prepare(command)
     options.check()
-    serving = plan_serving(options)
+    serving = plan_serving(options, command.given)
     specs, experts = resolve_models(options, serving), resolve_experts(options)
     recordings = read_recordings(specs)
     replayed = list(recordings.values())

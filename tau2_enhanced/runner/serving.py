@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,12 +17,24 @@ from tau2_enhanced.models.spread import Spread
 from tau2_enhanced.models.vllm.commands import ServerCommand, served_name, server_commands
 from tau2_enhanced.models.vllm.gpus import visible_gpus
 from tau2_enhanced.models.vllm.processes import ServerProcesses
-from tau2_enhanced.runner.options import RunOptions
+from tau2_enhanced.runner.options import RunOptions, flag_of
 from tau2_enhanced.runner.pool import Stop
 
 CHECKPOINT = "CKPT_DIR"
 """The environment variable that names the agent's model where nothing else does."""
 
+_OF_SERVERS = (
+    "num_servers",
+    "start_port",
+    "gpu_ids",
+    "tensor_parallel",
+    "stagger_delay",
+    "server_timeout",
+    "tool_call_parser",
+    "vllm_args",
+    "vllm_command",
+)
+"""Options that only a server's start heeds."""
 _ALL_ENDED = "all servers that the run had started have ended"
 
 _logger = get_logger(__name__)
@@ -49,20 +61,17 @@ def default_model(environment: Mapping[str, str]) -> dict[str, str]:
     return {"agent_model": str(Path(checkpoint).absolute())} if checkpoint else {}
 
 
-def plan_serving(options: RunOptions) -> Serving | None:
-    """The servers that are to be started; None where the models need none. Raises UserMistake."""
+def plan_serving(options: RunOptions, said: Container[str]) -> Serving | None:
+    """The servers that are to be started; None where the models need none.
+
+    `said` are the options that the command line names: a resumed run has others from where it began, which its
+    servers need no more if they run already. Raises UserMistake, also where one of those said would do nothing.
+    """
     given = options.agent_model
-    if options.skip_server_start:
-        if not options.agent_base_url:
-            raise UserMistake("--skip-server-start needs the servers' addresses: --agent-base-url URL [URL …]")
-        return None
-    if options.agent_base_url:
-        if options.serve:
-            raise UserMistake("--serve starts servers, --agent-base-url names some that run already: leave one out")
-        return None
-    if not (options.serve or is_path(given)):
-        if options.num_servers is not None:
-            raise UserMistake(f"--num-servers: no servers are started for {given} (see --serve)")
+    if options.skip_server_start and not options.agent_base_url:
+        raise UserMistake("--skip-server-start needs the servers' addresses: --agent-base-url URL [URL …]")
+    if options.agent_base_url or not (options.serve or is_path(given)):
+        _check_nothing_is_started(options, said)
         return None
     model = given.removeprefix("vllm/")
     if is_path(model) and not Path(model).is_dir():
@@ -84,6 +93,16 @@ def plan_serving(options: RunOptions) -> Serving | None:
         gpu_order=not in_its_order,
     )
     return Serving(given, served_name(model, options.vllm_args), commands)
+
+
+def _check_nothing_is_started(options: RunOptions, said: Container[str]) -> None:
+    if "serve" in said:
+        other = "--skip-server-start" if options.skip_server_start else "--agent-base-url"
+        raise UserMistake(f"--serve starts servers, {other} is for some that run already: leave one out")
+    unused = ", ".join(flag_of(name) for name in _OF_SERVERS if name in said)
+    if unused:
+        why = "those at --agent-base-url run already" if options.agent_base_url else "see --serve"
+        raise UserMistake(f"{unused}: no servers are started for {options.agent_model} ({why})")
 
 
 def start_servers(serving: Serving, options: RunOptions, log_dir: Path) -> ServerProcesses:

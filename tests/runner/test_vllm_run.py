@@ -19,6 +19,7 @@ from tau2_enhanced.models.vllm.commands import server_commands
 from tau2_enhanced.models.vllm.processes import ServerProcesses
 
 NOTHING_LEFT_WITHIN_S = 5.0
+RUNNING = ("--agent-model", "vllm/m", "--agent-base-url", "http://h/v1")
 
 
 @pytest.fixture
@@ -136,6 +137,21 @@ def test_servers_that_run_already_are_used_and_left_running(
     assert len({task for of in servers.values() for task in of}) == sum(len(set(of)) for of in servers.values())
 
 
+def test_a_run_whose_servers_were_started_goes_on_with_some_that_run_already(
+    run_local: RunLocal, running: ServerProcesses, checkpoint: str, vllm_stub: Path
+) -> None:
+    begun = run_local(*serving("m", servers=1), "--serve", "--num-tasks", "1")
+    assert begun.code == 0, begun.err
+    servers = len(asked(vllm_stub))
+    urls = [command.base_url for command in running.commands]
+    run = run_local("--resume", "R", "--skip-server-start", "--agent-base-url", *urls, "--num-tasks", "4")
+    assert run.code == 0, run.err
+    assert run.summary["finished"] == 4
+    assert len(asked(vllm_stub)) == servers + 2
+    again = run_local("--resume", "R", "--num-trials", "2")
+    assert (again.code, again.summary["finished"]) == (0, 8)
+
+
 def test_a_server_killed_while_it_is_asked_costs_no_verdict(
     run_local: RunLocal, running: ServerProcesses, vllm_stub: Path
 ) -> None:
@@ -251,7 +267,12 @@ def test_gpus_are_counted_as_who_named_them_counts(
         (["--agent-model", "./nowhere"], "there is no such folder"),
         (["--skip-server-start", "--agent-model", "vllm/m"], "--agent-base-url URL"),
         (["--num-servers", "2"], "no servers are started for gold"),
-        (["--agent-model", "m", "--serve", "--agent-base-url", "http://h/v1"], "leave one out"),
+        (["--tensor-parallel", "2", "--gpu-ids", "0"], "--gpu-ids, --tensor-parallel: no servers are started for gold"),
+        ([*RUNNING, "--vllm-args", "--max-model-len 9"], "--vllm-args: no servers are started for vllm/m (those at"),
+        ([*RUNNING, "--skip-server-start", "--num-servers", "2", "--start-port", "7"], "--num-servers, --start-port:"),
+        ([*RUNNING, "--tool-call-parser", "hermes"], "--tool-call-parser: no servers are started"),
+        ([*RUNNING, "--serve"], "--agent-base-url is for some that run already: leave one out"),
+        ([*RUNNING, "--serve", "--skip-server-start"], "--skip-server-start is for some that run already: leave one"),
         (["--agent-model", "m/M", "--serve", "--user-model", "gold"], "no GPU is found"),
         (["--agent-model", "m/M", "--serve", "--gpu-ids", "0", "--vllm-args=--port 1"], "is set by --start-port"),
         (["--agent-model", "m/M", "--serve", "--gpu-ids", "0,1", "--tensor-parallel", "4"], "there are 2"),
