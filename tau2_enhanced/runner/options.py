@@ -124,7 +124,7 @@ class RunOptions:
             self.user_model = self.agent_model if plays_both else DEFAULT_MODEL
 
     def check(self) -> None:
-        """Raise UserMistake for numbers that no run can have, and for prices that can't be read."""
+        """Raise UserMistake for numbers that no run can have, prices that can't be read, and what goes with nothing."""
         for name, least in (
             ("num_trials", 1),
             ("max_steps", 1),
@@ -149,6 +149,9 @@ class RunOptions:
                 raise UserMistake(f"{flag_of(name)} must be more than 0, not {limit:g}")
         for text in self.prices:
             parse_price(text)
+        for name in ("judge_args", "judge_base_url"):
+            if getattr(self, name) and self.judge_model is None:
+                raise UserMistake(f"{flag_of(name)} is for a judge that is named: name one with --judge-model")
         if self.record_replays and not self.enhanced:
             raise UserMistake("--record-replays goes with --enhanced")
         if (self.context_limit is None) != (self.context_strategy == "none"):

@@ -34,6 +34,8 @@ from support import CHECKOUT, MOCK_TASKS, RunLocal, Spawn
         (["--agent-base-url", "http://h/v1", "--skip-server-start"], "the model that is meant with --agent-model"),
         (["--user-base-url", "http://h/v1"], "the model that is meant with --user-model"),
         (["--experts", "wise=gold@http://h/v1"], "gold asks no server, so --experts"),
+        (["--judge-args", '{"temperature": 1}'], "--judge-args is for a judge that is named"),
+        (["--judge-base-url", "http://h/v1"], "name one with --judge-model"),
         (["--agent-args", "temperature=1"], "expected a JSON object"),
         (["--agent-args", "[1]"], "expected a JSON object"),
         (["--price", "m=cheap"], "expected MODEL=IN/OUT"),
