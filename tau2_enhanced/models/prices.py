@@ -39,6 +39,11 @@ def parse_price(text: str) -> tuple[str, Price]:
     return model, Price(per_input, per_output)
 
 
+def priced_as(provider: str, model: str) -> tuple[str, str]:
+    """The names by which a price can be a model's."""
+    return f"{provider}/{model}", model
+
+
 @dataclass
 class PriceBook:
     """Prices by model; a model without one is named once and its cost left out."""
@@ -77,7 +82,7 @@ class PriceBook:
 
     def _cost_usd(self, provider: str, model: str, usage: Usage) -> float:
         """Raises LookupError where the price is unknown."""
-        own = self.own.get(f"{provider}/{model}") or self.own.get(model)
+        own = next((self.own[name] for name in priced_as(provider, model) if name in self.own), None)
         if own is not None:
             return ((usage.input_tokens or 0) * own.input_usd + (usage.output_tokens or 0) * own.output_usd) / 1e6
         if provider == "vllm":

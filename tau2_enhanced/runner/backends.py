@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +15,7 @@ from tau2_enhanced.models.adaptive import AdaptiveLimit, Limit
 from tau2_enhanced.models.client import Client
 from tau2_enhanced.models.experts import Experts, parse_expert
 from tau2_enhanced.models.participant import Participant
-from tau2_enhanced.models.prices import FREE, PriceBook, parse_price
+from tau2_enhanced.models.prices import FREE, PriceBook, parse_price, priced_as
 from tau2_enhanced.models.replay import Recording, ReplayClient, read_recording
 from tau2_enhanced.models.resolve import GOLD, REPLAY, ModelSpec, parse_model
 from tau2_enhanced.models.spread import Server, Spread
@@ -51,6 +51,11 @@ def _model_of(role: str, model: str, options: RunOptions, serving: Serving | Non
 
 def resolve_experts(options: RunOptions) -> dict[str, ModelSpec]:
     """The models of the experts that the agent is offered, by their names. Raises UserMistake."""
+    specs = _all_experts(options)
+    return specs if options.use_model_tool else {}
+
+
+def _all_experts(options: RunOptions) -> dict[str, ModelSpec]:
     specs: dict[str, ModelSpec] = {}
     for name, model, base_url in map(parse_expert, options.experts):
         if name in specs:
@@ -58,7 +63,15 @@ def resolve_experts(options: RunOptions) -> dict[str, ModelSpec]:
         specs[name] = parse_model(model, role="expert", base_url=base_url)
         if specs[name].provider == REPLAY:
             raise UserMistake("--experts: a recording can't be an expert")
-    return specs if options.use_model_tool else {}
+    return specs
+
+
+def check_prices(options: RunOptions, specs: Iterable[ModelSpec]) -> None:
+    """Raise UserMistake for a price that is of none of the run's models, experts that are not offered included."""
+    models = list(dict.fromkeys((spec.provider, spec.name) for spec in (*specs, *_all_experts(options).values())))
+    names = {name for model in models for name in priced_as(*model)}
+    for unused in (name for name, _ in map(parse_price, options.prices) if name not in names):
+        raise UserMistake(f"--price {unused}: the run has no such model, but {', '.join(name for _, name in models)}")
 
 
 def read_recordings(specs: Mapping[str, ModelSpec]) -> dict[str, Recording]:

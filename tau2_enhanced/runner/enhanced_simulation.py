@@ -23,7 +23,14 @@ from tau2_enhanced.models.replay import Recording
 from tau2_enhanced.models.resolve import GOLD, ModelSpec
 from tau2_enhanced.models.stand_in.plays import play_of
 from tau2_enhanced.models.stand_in.process import StandInProcess
-from tau2_enhanced.runner.backends import connect, read_recordings, resolve_experts, resolve_models, with_needed_judge
+from tau2_enhanced.runner.backends import (
+    check_prices,
+    connect,
+    read_recordings,
+    resolve_experts,
+    resolve_models,
+    with_needed_judge,
+)
 from tau2_enhanced.runner.bench import Bench
 from tau2_enhanced.runner.display import NoDisplay, make_display
 from tau2_enhanced.runner.enhanced_files import EnhancedFiles
@@ -133,6 +140,7 @@ def run_enhanced_simulation(
         options, plan = _planned(options, registry, agent, tasks, list(recordings.values()))
         [policy] = [tau2_versions.domain_prompts(registry, domain).policy for domain in plan.domains]
         specs = with_needed_judge(specs, plan.judged_by_reward)
+        check_prices(options, specs.values())
         gold_url = _gold_server(plan, specs, experts, closing)
         backends = connect(specs, experts, options, gold_url, recordings, closing)
         make_room(min(options.max_concurrency, len(plan.jobs)), len(backends.limits))

@@ -23,6 +23,7 @@ from tau2_enhanced.models.vllm.watch import ServerWatch
 from tau2_enhanced.runner.arguments import CommandLine
 from tau2_enhanced.runner.backends import (
     Backends,
+    check_prices,
     connect,
     read_recordings,
     resolve_experts,
@@ -88,6 +89,9 @@ def run(command: CommandLine) -> int:
         protect_environment()
         plan = make_replay_plan(options, registry, replayed) if replayed else make_plan(options, registry)
         specs = with_needed_judge(specs, plan.judged_by_reward)
+        if "prices" in command.given:
+            # a resumed run may have those of a judge that its tasks need no more
+            check_prices(options, specs.values())
         prompts = {domain: tau2_versions.domain_prompts(registry, domain) for domain in plan.domains}
         configuration = make_configuration(
             folder.run_id, options, {domain: prompt.digest for domain, prompt in prompts.items()}

@@ -336,6 +336,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"tasks": ["create_task_1"]}, "'create_task_1' is none of tau2's tasks"),
     ({"num_trials": 0}, "must be at least 1, not 0"),
     ({"llm_agent": "gpt-4.1"}, "needs a key"),
+    ({"prices": ["gild=1/2"]}, "the run has no such model, but gold"),
     ({"llm_agent": "replay:nowhere.json"}, "nowhere.json can't be read"),
 ]
 

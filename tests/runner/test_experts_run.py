@@ -93,6 +93,11 @@ def test_experts_that_are_not_offered_are_never_asked(run_local: RunLocal) -> No
     assert '"implementation": "llm_agent"' in run.results("mock").read_text()
 
 
+def test_an_expert_that_is_not_offered_may_have_a_price(run_local: RunLocal) -> None:
+    flags = ("--domains", "mock", "--experts", "odd=vllm/m@http://127.0.0.1:9/v1", "--price", "m=1/2", "--dry-run")
+    assert run_local(*flags, "--no-use-model-tool").code == 0
+
+
 def test_experts_have_an_account_of_their_own(run_local: RunLocal) -> None:
     run = run_local(*WITH_EXPERTS, "--price", "gold=1/10")
     asked = [event for domain in ("mock", "retail") for event in run.events(domain, "expert_call")]

@@ -40,6 +40,8 @@ from support import CHECKOUT, MOCK_TASKS, RunLocal, Spawn
         (["--agent-args", "[1]"], "expected a JSON object"),
         (["--price", "m=cheap"], "expected MODEL=IN/OUT"),
         (["--price", "m=cheap", "--dry-run"], "expected MODEL=IN/OUT"),
+        (["--price", "gild=1/2"], "--price gild: the run has no such model, but gold"),
+        (["--price", "gold=1/2", "--price", "vllm/gold=1/2", "--dry-run"], "--price vllm/gold: the run has no such"),
         (["--agent-model", "replay:"], "replay: names no file"),
         (["--run-id", "../up"], "can't be a folder's name"),
         (["--fast"], "unrecognized arguments: --fast"),
