@@ -107,7 +107,7 @@ class LiteLLMClient:
                 "allowed_openai_params": ["tools", "tool_choice"],
             }
         if request.headers:
-            arguments["extra_headers"] = dict(request.headers)
+            arguments["extra_headers"] = {**(arguments.get("extra_headers") or {}), **request.headers}
         try:
             answer = self._within(
                 request.timeout_s, lambda: self._litellm.completion(**arguments).model_dump(mode="json")

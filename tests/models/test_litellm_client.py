@@ -193,6 +193,14 @@ def test_a_refused_parameter_is_named(server: ScriptedServer, connect_litellm: C
     assert failure.parameter == "seed"
 
 
+def test_headers_of_the_arguments_are_sent_beside_ours(server: ScriptedServer, connect_litellm: Connect) -> None:
+    server.answers(server.message(content="Hi"))
+    given = {"extra_headers": {"x-api-key": SECRET}}
+    connect_litellm().complete(Request("m", MESSAGES, arguments=given, headers={"X-Tau2-Simulation": "{}"}))
+    [request] = server.requests
+    assert (request.headers["x-api-key"], request.headers["x-tau2-simulation"]) == (SECRET, "{}")
+
+
 def test_an_answer_that_trickles_in_is_abandoned_and_counted(
     server: ScriptedServer, connect_litellm: Connect, caplog: pytest.LogCaptureFixture
 ) -> None:
