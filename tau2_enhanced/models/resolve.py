@@ -11,6 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from tau2_enhanced.errors import UserMistake
 from tau2_enhanced.logging.redaction import protect, protect_url
+from tau2_enhanced.models.secret_arguments import secrets_of
 
 GOLD = "gold"
 REPLAY = "replay"
@@ -64,6 +65,7 @@ def parse_model(
     one of litellm's providers has what it needs is found out when its client checks the model.
     """
     arguments = dict(arguments or {})
+    protect(*secrets_of(arguments))
     key = arguments.pop("api_key", None)
     base_url = arguments.pop("base_url", None) or base_url
     if not isinstance(key, str | None) or not isinstance(base_url, str | None):

@@ -15,6 +15,7 @@ from typing import Any
 import tau2_enhanced
 from tau2_enhanced import tau2_versions
 from tau2_enhanced.errors import UserMistake
+from tau2_enhanced.models.secret_arguments import NOT_KEPT, without_secrets
 from tau2_enhanced.runner.folder import RunFolder, read_json, write_json
 from tau2_enhanced.runner.options import RunOptions
 
@@ -69,8 +70,8 @@ def continued(earlier: Configuration, now: Configuration) -> Configuration:
 
     Raises UserMistake, naming each difference, where results of both would not belong together.
     """
-    # an option that was not there yet had its default
-    then = {**RunOptions().deciding(), **earlier.deciding}
+    # an option that was not there yet had its default, and secrets may have been kept
+    then = without_secrets({**RunOptions().deciding(), **earlier.deciding}, in_their_place=NOT_KEPT)
     differences = [
         f"{name}: {then.get(name)!r} then, {now.deciding.get(name)!r} now"
         for name in sorted(then.keys() | now.deciding.keys())

@@ -12,6 +12,7 @@ from typing import Any
 from tau2_enhanced.errors import UserMistake
 from tau2_enhanced.models.prices import parse_price
 from tau2_enhanced.models.resolve import GOLD, REPLAY_PREFIX, url_without_secrets
+from tau2_enhanced.models.secret_arguments import NOT_KEPT, without_secrets
 from tau2_enhanced.tau2_versions import DEFAULT_MODEL
 
 _FEWEST_IN_A_LOOP = 3
@@ -164,8 +165,11 @@ class RunOptions:
         return {f.name: self._kept(f.name) for f in fields(self) if f.name not in _NOT_KEPT}
 
     def deciding(self) -> dict[str, Any]:
-        """What can change a result, and so must be the same when the run is resumed."""
-        deciding = {f.name: self._kept(f.name) for f in fields(self) if not f.metadata.get("free")}
+        """What can change a result, and so must be the same when the run is resumed.
+
+        Of secrets among the arguments it must be the same that they are there: they may be others.
+        """
+        deciding = {f.name: self._kept(f.name, NOT_KEPT) for f in fields(self) if not f.metadata.get("free")}
         # the address of a server decides nothing
         return {**deciding, "experts": [_expert(text)[0] for text in self.experts]}
 
@@ -179,10 +183,11 @@ class RunOptions:
         """The experts that the agent is offered."""
         return self.experts if self.use_model_tool else []
 
-    def _kept(self, name: str) -> Any:
+    def _kept(self, name: str, for_secrets: str | None = None) -> Any:
         value = getattr(self, name)
         if isinstance(value, dict):
-            return {key: kept for key, kept in value.items() if key not in _CONNECTION}
+            asked = {key: argument for key, argument in value.items() if key not in _CONNECTION}
+            return without_secrets(asked, in_their_place=for_secrets)
         if name.endswith("_base_url") and value is not None:
             return [url_without_secrets(url) for url in value]
         if name == "experts":

@@ -211,6 +211,21 @@ def test_the_secrets_of_a_model_are_known_from_then_on() -> None:
     assert scrubbed == "[redacted]|[redacted]|[redacted]|[redacted]|keep-me"
 
 
+def test_secrets_among_the_arguments_are_known_too() -> None:
+    arguments = {
+        "aws_access_key_id": "odd-key-13",
+        "vertex_credentials": {"private_key": "odd-key-14"},
+        "extra_headers": {"X-Gateway": "odd-key-15", "Authorization": "Basic odd-key-16"},
+        "extra_body": {"tools": [{"token": "odd-key-17"}]},
+        "prompt_cache_key": "keep-this",
+        "stop_token": "keep-that",
+    }
+    spec = parse_model("vllm/m", role="agent", base_url=URL, arguments=arguments, environment={})
+    assert spec.arguments == arguments
+    scrubbed = scrub("odd-key-13|odd-key-14|odd-key-15|odd-key-16|odd-key-17|keep-this|keep-that")
+    assert scrubbed == "|".join(["[redacted]"] * 5 + ["keep-this", "keep-that"])
+
+
 def test_a_bad_address_is_named_without_its_secrets() -> None:
     text = mistake("vllm/m", base_url="ftp://me:pass-word-11@host/v1?token=query-key-11")
     assert "ftp://host/v1" in text

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 from support import MOCK_TASKS, Run, RunLocal, StandIn
@@ -14,17 +15,24 @@ from support import MOCK_TASKS, Run, RunLocal, StandIn
 ENVIRONMENT_KEY = "envkey-0123456789-never-seen"
 URL_PASSWORD = "pass+word-0123456789"
 ARGUMENT_KEY = "argkey-0123456789-never-seen"
+HEADER_KEY = "header+key-0123456789-never-seen"
+BODY_KEY = "bodykey-0123456789-never-seen"
+CLOUD_KEY = "cloudkey/0123456789-never-seen"
 
 
 class TalkativeHandler(BaseHTTPRequestHandler):
     """Refuses everything and repeats the caller's credentials."""
 
+    received: ClassVar[list[tuple[Mapping[str, str], Any]]] = []
+
     def do_GET(self) -> None:
         self._send(200, {"data": [{"id": "m"}]})
 
     def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
-        said = f"bad request with key {self.headers.get('Authorization')} of {ENVIRONMENT_KEY}"
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.received.append((self.headers, body))
+        keys = [self.headers.get(name) for name in ("Authorization", "x-api-key")]
+        said = f"bad request with keys {keys}, {body.get('gateway_token')} of {ENVIRONMENT_KEY}"
         self._send(400, {"error": {"message": said, "param": None, "code": None}})
 
     def _send(self, status: int, body: object) -> None:
@@ -67,6 +75,67 @@ def test_keys_are_nowhere(run_local: RunLocal, talkative: str, monkeypatch: pyte
     for secret in (ENVIRONMENT_KEY, URL_PASSWORD, ARGUMENT_KEY):
         assert secret not in said
     assert run.record[0]["error_type"] == "bad_request"
+
+
+@pytest.mark.parametrize("level", ["PROFILE", "DEBUG"])
+def test_secrets_among_the_arguments_are_sent_and_nowhere_else(run_local: RunLocal, talkative: str, level: str) -> None:
+    arguments = {
+        "api_key": ARGUMENT_KEY,
+        "aws_secret_access_key": CLOUD_KEY,
+        "extra_body": {"gateway_token": BODY_KEY},
+        "extra_headers": {"x-api-key": HEADER_KEY},
+        "temperature": 0.5,
+    }
+    TalkativeHandler.received.clear()
+    run = run_local(
+        *("--domains", "mock", "--num-tasks", "1", "--log-level", level, "--user-model", "gold", "--enhanced"),
+        *("--agent-model", "deepseek/m", "--agent-base-url", f"http://{talkative}"),
+        *("--agent-args", json.dumps(arguments)),
+    )
+    assert run.code == 1, run.err
+    headers, body = TalkativeHandler.received[0]
+    assert (headers["x-api-key"], body["gateway_token"]) == (HEADER_KEY, BODY_KEY)
+    said = everything_said(run)
+    assert "keys ['Bearer [redacted]', '[redacted]'], [redacted] of" in said
+    for secret in (ARGUMENT_KEY, CLOUD_KEY, HEADER_KEY, BODY_KEY):
+        assert secret not in said
+    config = json.loads((run.folder / "outputs/R/run/config.json").read_text())
+    results = json.loads(run.results("mock").read_text())
+    kept = {"extra_body": {}, "temperature": 0.5}
+    assert config["options"]["agent_args"] == results["info"]["agent_info"]["llm_args"] == kept
+
+
+def test_a_run_with_secrets_among_its_arguments_is_resumed_with_them_or_others(
+    run_local: RunLocal, talkative: str
+) -> None:
+    def given(key: str) -> list[str]:
+        return ["--agent-args", json.dumps({"extra_headers": {"x-api-key": key}, "temperature": 0.5})]
+
+    flags = ["--agent-model", "vllm/m", "--agent-base-url", f"http://{talkative}", "--user-model", "gold"]
+    run = run_local("--domains", "mock", "--num-tasks", "1", *flags, *given(HEADER_KEY))
+    without = run_local("--resume", "R")
+    assert without.code == 2
+    assert "agent_args: {'extra_headers': '[not kept, give it again]', 'temperature': 0.5} then" in without.err
+    assert len(run.record) == 1
+    assert run_local("--resume", "R", *given(CLOUD_KEY)).code == 1
+    assert len(run.record) == 2
+
+
+def test_secrets_that_a_configuration_holds_are_neither_compared_nor_shown_nor_kept(
+    run_local: RunLocal, talkative: str
+) -> None:
+    flags = ["--agent-model", "vllm/m", "--agent-base-url", f"http://{talkative}", "--user-model", "gold"]
+    run = run_local("--domains", "mock", "--num-tasks", "1", *flags, "--agent-args", '{"token": "another-one-0123"}')
+    path = run.folder / "outputs/R/run/config.json"
+    config = json.loads(path.read_text())
+    for part in ("options", "deciding"):
+        config[part]["agent_args"]["token"] = CLOUD_KEY
+    path.write_text(json.dumps(config))
+    other = run_local("--resume", "R", "--agent-args", "{}")
+    assert other.code == 2
+    assert CLOUD_KEY not in other.err
+    assert run_local("--resume", "R").code == 1
+    assert CLOUD_KEY not in path.read_text()
 
 
 def test_a_run_with_a_key_can_be_resumed_with_another(
