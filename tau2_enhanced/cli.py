@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from types import ModuleType
 
+from tau2_enhanced.command_line import exit_code, say
 from tau2_enhanced.commands import analyze, compare, report, serve, show, status, tau2, verify
 from tau2_enhanced.commands.parser import PROGRAM
-from tau2_enhanced.errors import UserMistake
 
 COMMANDS: dict[str, ModuleType] = {
     "show": show,
@@ -43,17 +42,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0 if given else 2
     command = COMMANDS.get(given[0])
     if command is None and given[0] not in TAU2S_COMMANDS:
-        print(f"{PROGRAM}: unknown command {given[0]!r} (see --help)", file=sys.stderr)
+        say(f"{PROGRAM}: unknown command {given[0]!r} (see --help)")
         return 2
-    try:
-        code: int = tau2.main(given[0], given[1:]) if command is None else command.main(given[1:])
-        sys.stdout.flush()
-    except UserMistake as mistake:
-        print(f"{PROGRAM} {given[0]}: {mistake}", file=sys.stderr)
-        return mistake.exit_code
-    except BrokenPipeError:  # who read it has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+    return exit_code(f"{PROGRAM} {given[0]}", lambda: _run(command, given[0], given[1:]))
+
+
+def _run(command: ModuleType | None, name: str, arguments: Sequence[str]) -> int:
+    code: int = tau2.main(name, arguments) if command is None else command.main(arguments)
     return code
 
 

@@ -12,6 +12,9 @@ from __future__ import annotations
 class Tau2EnhancedError(Exception):
     """Base of everything this project raises on purpose."""
 
+    exit_code = 1
+    """Of a process that it ends."""
+
 
 class UserMistake(Tau2EnhancedError):
     """Something the user can put right. Its text is one line that says what and how."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from tau2_enhanced.analysis.choice_flags import add_choice_flags, choice_of
 from tau2_enhanced.analysis.output import check_folder, write_index
+from tau2_enhanced.command_line import Parser, exit_code
 from tau2_enhanced.errors import UserMistake
 
 if TYPE_CHECKING:
@@ -27,14 +27,9 @@ examples:
   analyze_timing_from_tau2_log.py --compare before=outputs/RUN_A after=outputs/RUN_B"""
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message} (see --help)\n")
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print where the time, the tokens and the money went, and write `summary.json`; the exit code."""
-    parser = _Parser(
+    parser = Parser(
         prog="analyze_timing_from_tau2_log.py",
         description="Where the time, the tokens and the money of a run went.",
         epilog=_EXAMPLES,
@@ -67,15 +62,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("name logs with --log_file or --log-dir, results with --results, or runs with --compare")
     if "" in (*options.logs, *options.results, *options.compare):
         parser.error("an empty name is no log: a variable that is not set?")
-    try:
-        check_folder(options.output_dir)
-        return _compare(options) if options.compare else _analyse(options)
-    except UserMistake as mistake:
-        print(f"{parser.prog}: {mistake}", file=sys.stderr)
-        return mistake.exit_code
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+    return exit_code(parser.prog, lambda: _run(options))
+
+
+def _run(options: argparse.Namespace) -> int:
+    check_folder(options.output_dir)
+    return _compare(options) if options.compare else _analyse(options)
 
 
 def _compare(options: argparse.Namespace) -> int:

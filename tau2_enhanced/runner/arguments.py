@@ -6,9 +6,11 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
-from tau2_enhanced.errors import UserMistake
+from tau2_enhanced.command_line import Parser
+
+PROGRAM = "run_local.py"
 
 _LEVELS = ("DEBUG", "PROFILE", "USER_JUDGE", "INFO", "WARNING", "ERROR")
 _STRATEGIES = ("none", "middle", "window")
@@ -46,17 +48,6 @@ class CommandLine(NamedTuple):
     """False: a new run. True: go on with the newest. A text: with the run of that id."""
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        from tau2_enhanced.logging.redaction import scrub
-
-        if message.startswith("unrecognized arguments"):
-            # a value may be a key: flags alone are repeated
-            flags = [word.partition("=")[0] for word in message.split() if word.startswith("-")]
-            message = "unrecognized arguments: " + (" ".join(flags) or "a value without a flag")
-        self.exit(2, scrub(f"{self.prog}: {message} (see --help)\n"))
-
-
 def parse_command_line(arguments: Sequence[str] | None = None) -> CommandLine:
     """Read the command line; ends the process with one line and exit code 2 where it can't be read."""
     parser = _build_parser()
@@ -83,9 +74,9 @@ def _joined(arguments: Sequence[str]) -> list[str]:
     return words
 
 
-def _build_parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="run_local.py",
+def _build_parser() -> Parser:
+    parser = Parser(
+        prog=PROGRAM,
         description=_DESCRIPTION,
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -220,11 +211,3 @@ def _json_object(text: str) -> dict[str, Any]:
         # the text itself may hold a key, so it is not repeated
         raise argparse.ArgumentTypeError('expected a JSON object, like {"temperature": 0.7}')
     return value
-
-
-def report_mistake(mistake: UserMistake) -> int:
-    """Say a mistake in one line; the exit code."""
-    from tau2_enhanced.logging.redaction import scrub
-
-    print(scrub(f"run_local.py: {mistake}"), file=sys.stderr)
-    return mistake.exit_code
