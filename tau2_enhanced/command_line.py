@@ -31,6 +31,10 @@ def exit_code(program: str, work: Callable[[], int]) -> int:
     except Tau2EnhancedError as error:
         say(f"{program}: {error}")
         return error.exit_code
+    except ModuleNotFoundError as error:
+        # most likely the system's Python, for want of an activated environment
+        say(f"{program}: {error} (in {sys.executable}): activate the environment with what requirements.txt names")
+        return 2
     except KeyboardInterrupt:
         say(f"{program}: interrupted")
         return 130

@@ -46,6 +46,24 @@ def test_an_interrupted_analysis_ends_in_one_line(tmp_path: Path, program: str, 
     assert (process.returncode, out, err) == (130, "", f"{program}: interrupted\n")
 
 
+@pytest.mark.parametrize(
+    ("script", "arguments"),
+    [
+        ("analyze_timing_from_tau2_log.py", ["--log_file", "README.md"]),
+        ("run_local.py", ["--domains", "mock", "--dry-run"]),
+        ("tau2-enhanced", ["serve"]),
+        ("tau2-enhanced", ["show", "--from", "README.md"]),
+    ],
+)
+def test_a_python_without_the_dependencies_is_told_in_one_line(script: str, arguments: list[str]) -> None:
+    # without its site-packages
+    command = [sys.executable, "-E", "-S", str(CHECKOUT / script), *arguments]
+    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert ": No module named '" in done.stderr
+    assert f"(in {sys.executable}): activate the environment" in done.stderr
+
+
 def test_no_secret_stands_in_a_mistake(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", SECRET)
     assert cli.main(["verify", SECRET]) == 2
