@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from tau2_enhanced.commands.parser import CommandParser
 from tau2_enhanced.commands.run_paths import run_paths
@@ -20,7 +19,7 @@ def main(arguments: Sequence[str]) -> int:
         help="files of events, enhanced logs, logs, results files of tau2, folders, or runs by their ids "
         "(default: the run that began last)",
     )  # fmt: skip
-    parser.add_argument("--outputs", type=Path, default=Path("outputs"), metavar="DIR", help="where runs are")
+    parser.add_outputs()
     parser.add_argument("--json", action="store_true", help="all numbers, as JSON")
     options = parser.parse_args(arguments)
     paths = run_paths(options.paths, options.outputs)

@@ -17,7 +17,7 @@ def main(arguments: Sequence[str]) -> int:
         "runs", nargs="+", metavar="RUN",
         help="a run's id or folder, a log, a results file or a pattern, or NAME=RUN; the baseline first",
     )  # fmt: skip
-    parser.add_argument("--outputs", type=Path, default=Path("outputs"), metavar="DIR", help="where runs are")
+    parser.add_outputs()
     parser.add_argument(
         "--output_dir", "--output-dir", type=Path, default=Path("analysis_results"), metavar="DIR",
         help="where files are written (default: analysis_results)",

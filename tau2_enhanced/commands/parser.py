@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from tau2_enhanced.command_line import Parser
 
 PROGRAM = "tau2-enhanced"
@@ -12,3 +14,10 @@ class CommandParser(Parser):
 
     def __init__(self, command: str, description: str) -> None:
         super().__init__(prog=f"{PROGRAM} {command}", description=description, allow_abbrev=False)
+
+    def add_outputs(self, *other_names: str) -> None:
+        """Add the flag that says where runs are."""
+        self.add_argument(
+            "--outputs", *other_names, type=Path, default=Path("outputs"), metavar="DIR",
+            help="where runs are (default: outputs)",
+        )  # fmt: skip

@@ -16,7 +16,7 @@ def main(arguments: Sequence[str]) -> int:
         help="files of events, enhanced logs, logs, results files of tau2, folders, or runs by their ids "
         "(default: the run that began last)",
     )  # fmt: skip
-    parser.add_argument("--outputs", type=Path, default=Path("outputs"), metavar="DIR", help="where runs are")
+    parser.add_outputs()
     parser.add_argument(
         "--output_dir", "--output-dir", type=Path, default=Path("analysis_results"), metavar="DIR",
         help="where files are written (default: analysis_results)",

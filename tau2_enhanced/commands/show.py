@@ -32,7 +32,7 @@ def main(arguments: Sequence[str]) -> int:
         "--from", dest="source", metavar="PATH",
         help="a results file of tau2, a run's folder, record or id (default: the run that began last)",
     )  # fmt: skip
-    parser.add_argument("--output-dir", type=Path, default=Path("outputs"), metavar="DIR", help="where runs are")
+    parser.add_outputs("--output-dir")
     parser.add_argument("--logs", nargs="+", type=Path, metavar="PATH", help="logs or files of events with its times")
     parser.add_argument("--full", action="store_true", help="leave nothing out of arguments, answers and changes")
     parser.add_argument("--json", action="store_true", help="as JSON")
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     from tau2_enhanced.analysis.trajectory.listed import choose, list_simulations
 
-    files = _files(options.source, options.output_dir)
+    files = _files(options.source, options.outputs)
     listed = list_simulations(files)
     if not listed:
         raise UserMistake(f"{options.source or files[0]} holds no simulation yet")
@@ -93,20 +93,20 @@ def _show(one: Listed, options: Any) -> int:
     return _print(shown(found, full=options.full), pager=not options.no_pager)
 
 
-def _files(source: str | None, output_dir: Path) -> list[Path]:
+def _files(source: str | None, outputs: Path) -> list[Path]:
     """The record of a run, or else its results files."""
     from tau2_enhanced.runner.folder import RunFolder, newest_run_id
 
     if source is None:
-        run_id = newest_run_id(output_dir)
+        run_id = newest_run_id(outputs)
         if run_id is None:
-            raise UserMistake(f"no run in {output_dir}; name a results file or a run's folder with --from")
-        path = output_dir / run_id
+            raise UserMistake(f"no run in {outputs}; name a results file or a run's folder with --from")
+        path = outputs / run_id
     else:
-        path = Path(source) if Path(source).exists() else output_dir / source
+        path = Path(source) if Path(source).exists() else outputs / source
     if not path.is_dir():
         if not path.exists():
-            raise UserMistake(f"{source} is neither a file, nor a folder, nor a run in {output_dir}")
+            raise UserMistake(f"{source} is neither a file, nor a folder, nor a run in {outputs}")
         return [path]
     record = RunFolder(path.parent, path.name).record
     if record.exists():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from tau2_enhanced.commands.parser import CommandParser
 
@@ -15,12 +14,12 @@ _PIPE_WIDTH = 170
 def main(arguments: Sequence[str]) -> int:
     parser = CommandParser("status", str(__doc__))
     parser.add_argument("run_id", nargs="?", metavar="RUN_ID", help="default: the run that began last")
-    parser.add_argument("--output-dir", type=Path, default=Path("outputs"), metavar="DIR")
+    parser.add_outputs("--output-dir")
     parser.add_argument("--json", action="store_true", help="as JSON")
     options = parser.parse_args(arguments)
     from tau2_enhanced.runner.status import as_json, describe_state, read_status, status_table
 
-    found, alive = read_status(options.output_dir, options.run_id)
+    found, alive = read_status(options.outputs, options.run_id)
     if options.json:
         print(json.dumps(as_json(found, alive=alive), ensure_ascii=False))
         return 0

@@ -14,7 +14,7 @@ from tau2_enhanced.errors import UserMistake
 def main(arguments: Sequence[str]) -> int:
     parser = CommandParser("verify", str(__doc__))
     parser.add_argument("files", nargs="+", metavar="FILE", help="a file of events, or a run's id or folder")
-    parser.add_argument("--outputs", type=Path, default=Path("outputs"), metavar="DIR", help="where runs are")
+    parser.add_outputs()
     parser.add_argument("--head", metavar="DIGEST", help="the last digest, where it was kept elsewhere (one FILE)")
     parser.add_argument("--json", action="store_true", help="as JSON, a line for each file")
     options = parser.parse_args(arguments)

@@ -40,7 +40,7 @@ def log_of(folder: Path, kind: str = "tau2") -> str:
 def test_a_hanging_task_is_named_while_it_runs_and_after_a_crash(
     hanging: subprocess.Popen[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    outputs = ["--output-dir", str(tmp_path / "outputs")]
+    outputs = ["--outputs", str(tmp_path / "outputs")]
     wait_until(lambda: log_of(tmp_path).count("stalled: no event for") == 2, hanging)
 
     def all_wait() -> bool:
@@ -145,8 +145,9 @@ def test_a_silent_runner_is_not_called_well() -> None:
 
 
 def test_without_a_run_there_is_no_status(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["status", "--output-dir", str(tmp_path)]) == 2
-    assert capsys.readouterr().err == f"tau2-enhanced status: no runs in {tmp_path}\n"
+    for flag in ("--outputs", "--output-dir"):
+        assert cli.main(["status", flag, str(tmp_path)]) == 2
+        assert capsys.readouterr().err == f"tau2-enhanced status: no runs in {tmp_path}\n"
     own = tmp_path / "R" / "run"
     own.mkdir(parents=True)
     (own / "config.json").write_text("{}")

@@ -182,7 +182,8 @@ def test_a_log_gives_times_costs_and_changes(show: Any) -> None:
     lines = ["a message", *map(to_line, [*events(), other])]
     Path("logs/eval_retail.log").write_text("\n".join([*lines, f"[PROFILE] 2026-03-14 cut sim={SIM}", ""]))
     assert_joined(json.loads(show("--from", "out/R", SIM, "--json")))
-    text = show("--from", "R", "--output-dir", "out", "retail_enhanced:7:0")
+    text = show("--from", "R", "--outputs", "out", "retail_enhanced:7:0")
+    assert text == show("--from", "R", "--output-dir", "out", "retail_enhanced:7:0")
     assert '~ /orders/#7/status: "pending" → "cancelled"' in text
     assert "user sim · 1.50 s · 3 attempts · after 250 ms of failed ones and waits" in text
     assert "expert deep · 500 ms" in text
