@@ -1,6 +1,6 @@
 """The logging's short public face; the logic lives in `tau2_enhanced.logging`.
 
-from logging_config import configure_logging, emit, get_logger, task_context
+from logging_config import LLMCallEvent, ToolCallEvent, configure_logging, emit, get_logger, task_context
 
 with configure_logging(["retail"], run_id="mine", level="PROFILE"), task_context(domain="retail", task="12"):
     get_logger(__name__).profile(ToolCallEvent(function="get_order", duration_ms=0.8))

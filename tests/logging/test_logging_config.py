@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import logging
 import os
 import secrets
@@ -362,7 +363,7 @@ with configure_logging(["retail"], run_id="mine", level="PROFILE", log_dir=sys.a
 """
 
 
-def test_the_public_face_does_what_its_example_shows(tmp_path: Path) -> None:
+def test_the_public_face_is_enough_to_log(tmp_path: Path) -> None:
     environment = os.environ | {"PYTHONPATH": str(CHECKOUT)}
     subprocess.run([sys.executable, "-c", FACE, str(tmp_path)], cwd=tmp_path, env=environment, check=True, timeout=30)
     lines = (tmp_path / "eval_retail.log").read_text(encoding="utf-8").splitlines()
@@ -370,3 +371,13 @@ def test_the_public_face_does_what_its_example_shows(tmp_path: Path) -> None:
     assert [event.type for event in events if event is not None] == ["tool_call", "user_sim", "llm_call"]
     assert [line.split()[0] for line in lines] == ["[PROFILE]", "[USER_JUDGE]", "[PROFILE]"]
     assert all(event is not None and event.task == "12" for event in events)
+
+
+def test_the_example_of_the_public_face_does_what_it_shows(tmp_path: Path) -> None:
+    text = ast.get_docstring(ast.parse((CHECKOUT / "logging_config.py").read_text(encoding="utf-8"))) or ""
+    example = text.partition("\n\n")[2]
+    environment = os.environ | {"PYTHONPATH": str(CHECKOUT)}
+    subprocess.run([sys.executable, "-c", example], cwd=tmp_path, env=environment, check=True, timeout=30)
+    lines = (tmp_path / "logs" / "eval_retail.log").read_text(encoding="utf-8").splitlines()
+    events = [event for line in lines if (event := parse_line(line)) is not None]
+    assert [(event.type, event.task) for event in events] == [("tool_call", "12"), ("llm_call", "12")]
