@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -63,16 +62,6 @@ def replayed(files: Sequence[str], task_ids: Sequence[str] | None) -> ReplayPlay
     if not tasks:
         raise UserMistake("no recorded simulations are chosen")
     return ReplayPlayer(recordings, _scenarios(tasks))
-
-
-def check_port(port: int) -> None:
-    """Raise UserMistake for a port that can't be had: to be found out before the tasks are loaded."""
-    try:
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(("127.0.0.1", port))
-    except (OSError, OverflowError) as error:
-        raise UserMistake(f"port {port} can't be used: {getattr(error, 'strerror', None) or error}") from None
 
 
 def _only(recording: Recording, ids: Sequence[str]) -> Recording:

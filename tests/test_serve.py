@@ -147,4 +147,12 @@ def test_a_taken_port_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
         taken.listen()
         port = taken.getsockname()[1]
         assert cli.main(["serve", "--port", str(port)]) == 2
-    assert capsys.readouterr().err == f"tau2-enhanced serve: port {port} can't be used: Address already in use\n"
+    reason = "(Address already in use): see --port"
+    assert capsys.readouterr().err == f"tau2-enhanced serve: port {port} can't be used {reason}\n"
+
+
+def test_a_port_beyond_all_ports_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["serve", "--port", "70000"]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("tau2-enhanced serve: port 70000 can't be used (")
+    assert err.count("\n") == 1

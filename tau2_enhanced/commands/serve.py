@@ -26,9 +26,11 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     if options.replay and options.no_calls:
         parser.error("--no-calls: a recording is played as it is")
-    from tau2_enhanced.serve import check_port, gold, replayed, serve_alone
+    from tau2_enhanced.models.ports import check_port
+    from tau2_enhanced.serve import gold, replayed, serve_alone
 
-    check_port(options.port)
+    # before the tasks are loaded
+    check_port(options.port, "--port")
     player = (
         replayed(options.replay, options.task_ids)
         if options.replay

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -20,6 +19,7 @@ from typing import Any
 
 from tau2_enhanced.errors import UserMistake
 from tau2_enhanced.logging.redaction import scrub
+from tau2_enhanced.models.ports import check_port
 from tau2_enhanced.models.vllm import supervisor
 from tau2_enhanced.models.vllm.commands import ServerCommand
 from tau2_enhanced.models.vllm.probe import Health, Probe
@@ -46,7 +46,8 @@ class ServerProcesses:
     ) -> None:
         """Start them, each `stagger_delay_s` after the one before. Raises UserMistake for a port that is taken."""
         for command in commands:
-            _check_port(command.port)
+            # a server that runs there already would be taken for the one that is started
+            check_port(command.port, "--start-port")
         self.commands = commands
         self._log_dir = log_dir
         self._delay_s = stagger_delay_s
@@ -201,13 +202,3 @@ class ServerProcesses:
 
 def _exit(code: int) -> str:
     return f"exit code {code}" if code >= 0 else signal.strsignal(-code) or f"signal {-code}"
-
-
-def _check_port(port: int) -> None:
-    """A server that runs there already would be taken for the one that is started."""
-    try:
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(("127.0.0.1", port))
-    except OSError as error:
-        raise UserMistake(f"port {port} can't be used for a server ({error.strerror}): see --start-port") from None

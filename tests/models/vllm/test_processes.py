@@ -119,7 +119,7 @@ def test_a_port_in_use_is_said_before_anything_starts(
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", made[1].port))
         taken.listen()
-        with pytest.raises(UserMistake, match=f"port {made[1].port} can't be used"):
+        with pytest.raises(UserMistake, match=rf"port {made[1].port} can't be used \(.+\): see --start-port"):
             ServerProcesses(made, tmp_path)
     assert list(tmp_path.glob("vllm_port_*")) == []
 
