@@ -367,6 +367,7 @@ def test_a_server_that_lists_no_models_passes_the_check(
 ) -> None:
     server.answers((status, {}, "no such route, or not now"))
     connect_claude(server.url).check("claude-m")
+    assert [(request.method, request.path) for request in server.requests] == [("GET", "/v1/models/claude-m")]
 
 
 @pytest.fixture

@@ -291,5 +291,14 @@ def test_the_check_names_a_key_that_is_missing(
     connect_litellm(provider, key=None).check("m")
 
 
-def test_credentials_that_may_lie_in_files_pass_the_check(connect_litellm: Connect) -> None:
+def test_credentials_that_may_lie_in_files_pass_the_check(
+    connect_litellm: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import litellm
+
+    names = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"]
+    for name in ("DEEPSEEK_API_KEY", *names):
+        monkeypatch.delenv(name, raising=False)
+    assert litellm.validate_environment("bedrock/m")["missing_keys"] == names
     connect_litellm("bedrock", key=None).check("m")
+    assert "DEEPSEEK_API_KEY" in mistake_of(lambda: connect_litellm("deepseek", key=None).check("m"))

@@ -10,6 +10,7 @@ import anthropic
 import pytest
 from anthropic.types import Message
 
+from tau2_enhanced.errors import UserMistake
 from tau2_enhanced.models.anthropic_client import AnthropicClient
 from tau2_enhanced.models.client import ChatMessage, Reply, Request
 from tau2_enhanced.models.stand_in.gold import HEADER, STOP, GoldAction, Play
@@ -128,8 +129,10 @@ def test_errors_are_worded_as_anthropics(
         assert (caught.value.status_code, caught.value.type) == (status, kind)
 
 
-def test_it_passes_the_check_of_our_client(client: AnthropicClient) -> None:
+def test_it_passes_the_check_of_our_client_with_its_own_model_alone(client: AnthropicClient) -> None:
     client.check("gold")
+    with pytest.raises(UserMistake, match="has no model 'silver'"):
+        client.check("silver")
 
 
 @pytest.mark.parametrize("role", ["agent", "user"])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -55,9 +56,13 @@ def test_the_engines_of_a_server_are_taken_together() -> None:
     assert (found["running"], found["kv_cache_usage"], found["generation_tokens"]) == (6, 0.5, 1000)
 
 
-@given(st.text())
+NAMES = st.sampled_from(["vllm:num_requests_running", "vllm:kv_cache_usage_perc", "vllm:prompt_tokens_total"])
+VALUES = st.floats(width=32) | st.text()
+
+
+@given(st.lists(st.builds("{} {}".format, NAMES, VALUES) | st.text()).map("\n".join))
 def test_no_page_breaks_it(page: str) -> None:
-    read_metrics(page)
+    assert all(map(math.isfinite, read_metrics(page).values()))
 
 
 def test_rates_are_those_since_the_sample_before() -> None:
