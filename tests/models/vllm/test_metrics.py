@@ -57,7 +57,7 @@ def test_the_engines_of_a_server_are_taken_together() -> None:
 
 
 NAMES = st.sampled_from(["vllm:num_requests_running", "vllm:kv_cache_usage_perc", "vllm:prompt_tokens_total"])
-VALUES = st.floats(width=32) | st.text()
+VALUES = st.sampled_from(["nan", "inf", "-inf"]) | st.floats(width=32) | st.text()
 
 
 @given(st.lists(st.builds("{} {}".format, NAMES, VALUES) | st.text()).map("\n".join))
