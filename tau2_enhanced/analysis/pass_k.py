@@ -81,10 +81,15 @@ def pooled_interval(clusters: Iterable[Trials], confidence: float = 0.95) -> Int
 
 
 def bootstrap_interval(tasks: Sequence[Trials], k: int, confidence: float = 0.95, seed: int = 0) -> Interval | None:
-    """Percentile interval of pass^k over resampled tasks; None where no task has k verdicts."""
+    """Percentile interval of pass^k over resampled tasks; None where no task has k verdicts.
+
+    Tasks that are all alike can't be resampled to others: theirs is Wilson's interval for as many trials as tasks.
+    """
     shares = [_share(task, k) for task in tasks if task.verdicts >= k]
     if not shares:
         return None
+    if len(set(shares)) == 1:
+        return _wilson(shares[0], len(shares), confidence)
     source = random.Random(seed)
     means = sorted(sum(source.choices(shares, k=len(shares))) / len(shares) for _ in range(_SAMPLES))
     tail = (1 - confidence) / 2

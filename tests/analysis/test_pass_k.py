@@ -67,6 +67,9 @@ def test_edges_have_intervals_inside_0_and_1() -> None:
         assert 0.0 <= interval.low < interval.high <= 1.0
     assert pass_1_interval([]) is None
     assert bootstrap_interval([Trials(1, 1)], 2) is None
+    # as many as tasks: Wilson's for 10 of 10 and 0 of 10
+    assert bootstrap_interval([Trials(4, 4)] * 10, 3) == pytest.approx((0.72247, 1.0), abs=1e-5)
+    assert bootstrap_interval([Trials(0, 4)] * 10, 3) == pytest.approx((0.0, 0.27753), abs=1e-5)
     assert clustered_standard_error([Trials(1, 2)]) is None
 
 
