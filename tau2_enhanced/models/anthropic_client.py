@@ -25,6 +25,7 @@ from tau2_enhanced.models.failures import (
     CallFailed,
     ContextOverflow,
     ModelCallError,
+    NotThere,
     RequestRefused,
     TransientFailure,
     retry_after_s,
@@ -39,6 +40,7 @@ from tau2_enhanced.models.http import (
     decoded,
     encoded,
     first_line,
+    into_headers,
     reading,
 )
 from tau2_enhanced.models.resolve import url_without_secrets
@@ -107,11 +109,12 @@ class AnthropicClient:
             raise UserMistake(f"{self._where} can't be reached: {cause_text(error)}") from None
 
     def complete(self, request: Request) -> Reply:
-        body = encoded({"model": request.model, **request_body(request)})
+        body = {"model": request.model, **request_body(request)}
         version = _VERSION_WITH_SAMPLING if _SAMPLING & request.arguments.keys() else {}
         try:
             with reading(self._where, "message of Anthropic's API"):
-                return self._read(request, self._messages.post(body, {**version, **request.headers}, request.timeout_s))
+                headers = {**version, **into_headers(body, request.headers)}
+                return self._read(request, self._messages.post(encoded(body), headers, request.timeout_s))
         except anthropic.APIError as error:
             raise refused_as_stream(_failure(error), request) from None
 
@@ -166,4 +169,4 @@ def _failure(error: anthropic.APIError) -> ModelCallError:
     if status in (400, 422):
         refused = _REFUSED.search(said)
         return RequestRefused(text, parameter=refused[1] if refused else None)
-    return CallFailed(text)
+    return NotThere(text) if status == 404 else CallFailed(text)

@@ -9,6 +9,7 @@ ModelCallError
 │   ├── TaskTimeout          the whole task took too long, by the clock on the wall
 │   ├── AuthenticationFailed the key is wrong, may not use the model, or its account is used up
 │   ├── RequestRefused       the server calls the request itself wrong
+│   ├── NotThere             the server knows no such model, or no such address
 │   └── JudgeFailed          the judge's answer can't be read, three times over
 └── ModelFailure             the model's own fault: reward 0, counted, never run again
     ├── ContextOverflow      the conversation no longer fits the model
@@ -100,6 +101,10 @@ class RequestRefused(CallFailed):
     def __init__(self, text: str, *, parameter: str | None = None) -> None:
         super().__init__(text)
         self.parameter = parameter
+
+
+class NotThere(CallFailed):
+    error_type = "not_found"
 
 
 class ModelFailure(ModelCallError):

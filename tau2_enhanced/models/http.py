@@ -6,6 +6,7 @@ Their SDKs give addresses, headers, authentication and errors. Requests and answ
 from __future__ import annotations
 
 import json
+import re
 import time
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,7 +21,13 @@ from tau2_enhanced.logging.redaction import scrub
 from tau2_enhanced.models.client import whole
 from tau2_enhanced.models.connections import Closed, Connections
 from tau2_enhanced.models.deadlines import Deadline
-from tau2_enhanced.models.failures import UNREACHABLE, CallFailed, DeadlinePassed, ModelCallError, TransientFailure
+from tau2_enhanced.models.failures import (
+    UNREACHABLE,
+    CallFailed,
+    DeadlinePassed,
+    ModelCallError,
+    TransientFailure,
+)
 from tau2_enhanced.models.resolve import on_this_machine
 
 if TYPE_CHECKING:
@@ -29,6 +36,8 @@ if TYPE_CHECKING:
 
 CHECK_TIMEOUT_S = 15.0
 _TOO_LATE = "no answer within the call's time limit"
+_HTML = re.compile(r"\s*<(!doctype html|html)\b", re.IGNORECASE)
+_TITLE = re.compile(r"<title>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +148,20 @@ def cause_text(error: Exception) -> str:
 
 
 def first_line(said: str) -> str:
-    """What a server said, without secrets, short enough for a line."""
+    """What a server said, without secrets, short enough for a line; of a page of HTML its title."""
+    if _HTML.match(said):
+        title = _TITLE.search(said)
+        said = f"a page of HTML, {' '.join(title[1].split())!r}" if title else "a page of HTML"
     return scrub(said.strip()).partition("\n")[0][:300]
+
+
+def into_headers(body: dict[str, Any], headers: Mapping[str, str]) -> Mapping[str, str]:
+    """The headers of a request with this body, from which the SDKs' two ways of saying more are taken.
+
+    Members of `extra_body` become the body's own, those of `extra_headers` headers.
+    """
+    body |= body.pop("extra_body", None) or {}
+    return {**(body.pop("extra_headers", None) or {}), **headers}
 
 
 def encoded(body: Any) -> bytes:

@@ -30,6 +30,7 @@ from tau2_enhanced.models.failures import (
     ContextOverflow,
     DeadlinePassed,
     ModelCallError,
+    NotThere,
     RequestRefused,
     TransientFailure,
     retry_after_s,
@@ -205,7 +206,7 @@ def _failure(litellm: Any, error: Exception) -> ModelCallError:
         return TransientFailure(text, error_type=kind, retry_after_s=retry_after_s(_headers(error)))
     if status == 200:
         return TransientFailure(text, error_type="bad_response")
-    return CallFailed(text)
+    return NotThere(text) if status == 404 else CallFailed(text)
 
 
 def _refused_parameter(said: str) -> str | None:

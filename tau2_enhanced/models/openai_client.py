@@ -18,7 +18,6 @@ import httpx2
 import openai
 
 from tau2_enhanced.errors import UserMistake
-from tau2_enhanced.logging.redaction import scrub
 from tau2_enhanced.models.chat_stream import completion_of, holds_token
 from tau2_enhanced.models.client import Reply, Request, RequestedCall, Usage
 from tau2_enhanced.models.failures import (
@@ -26,6 +25,7 @@ from tau2_enhanced.models.failures import (
     CallFailed,
     ContextOverflow,
     ModelCallError,
+    NotThere,
     RequestRefused,
     TransientFailure,
     retry_after_s,
@@ -40,12 +40,14 @@ from tau2_enhanced.models.http import (
     decoded,
     encoded,
     first_line,
+    into_headers,
     quickly_decoded,
     reading,
 )
 from tau2_enhanced.models.resolve import url_without_secrets
 from tau2_enhanced.models.streaming import StreamedError, is_stream, is_streamed, read_stream, refused_as_stream
 
+_PATH = "/chat/completions"
 _OVERFLOW = re.compile(
     r"context_length_exceeded|context (length|size|window)|maximum model length|"
     r"(prompt|input) is too long|reduce the length of the (messages|input)",
@@ -86,7 +88,7 @@ class OpenAIClient:
             max_retries=0,
             http_client=httpx2.Client(transport=self._connections, follow_redirects=True),
         )
-        self._completions = Endpoint(self._client, "/chat/completions", self._connections)
+        self._completions = Endpoint(self._client, _PATH, self._connections)
         self._where = url_without_secrets(str(self._client.base_url)).rstrip("/")
 
     def check(self, model: str) -> None:
@@ -117,7 +119,8 @@ class OpenAIClient:
             body.setdefault("stream_options", {"include_usage": True})
         try:
             with reading(self._where, "chat completion"):
-                received = self._completions.post(encoded(body), request.headers, request.timeout_s)
+                headers = into_headers(body, request.headers)
+                received = self._completions.post(encoded(body), headers, request.timeout_s)
                 return self._read(received, streamed=streamed)
         except openai.APIError as error:
             raise refused_as_stream(_failure(error), request) from None
@@ -223,7 +226,7 @@ def _failure(error: openai.APIError) -> ModelCallError:
         return TransientFailure(first_line(error.message), error_type="bad_response")
     status, text = error.status_code, f"HTTP {error.status_code}: {first_line(error.message)}"
     if error.message == f"Error code: {status}" and error.body:
-        text = f"HTTP {status}: {scrub(str(error.body))[:300]}"
+        text = f"HTTP {status}: {first_line(str(error.body))}"
     if status in (401, 403) or error.code == "insufficient_quota":
         return AuthenticationFailed(text)
     if status in (408, 409, 429) or status >= 500:
@@ -236,6 +239,9 @@ def _failure(error: openai.APIError) -> ModelCallError:
         return ContextOverflow(text)
     if status in (400, 422):
         return RequestRefused(text, parameter=_refused_parameter(error))
+    if status == 404:
+        hint = " (should the server's address end in /v1?)" if error.request.url.path == _PATH else ""
+        return NotThere(text + hint)
     return CallFailed(text)
 
 

@@ -70,6 +70,8 @@ def parse_model(
     base_url = arguments.pop("base_url", None) or base_url
     if not isinstance(key, str | None) or not isinstance(base_url, str | None):
         raise UserMistake(f"--{role}-args: api_key and base_url must be texts")
+    if not (isinstance(arguments.get("extra_body"), Mapping | None) and _are_headers(arguments.get("extra_headers"))):
+        raise UserMistake(f"--{role}-args: extra_body must be an object, and extra_headers one of texts")
     if given == REPLAY_PREFIX:
         raise UserMistake(f"{_flag(role, 'model')} {given} names no file: use replay:RESULTS.json")
     if given == GOLD or given.startswith(REPLAY_PREFIX):
@@ -115,6 +117,10 @@ def _split(given: str, base_url: str | None, role: str) -> tuple[str, str]:
     if not slash and given and base_url is not None:
         return "vllm", given
     raise UserMistake(f"{_flag(role, 'model')} {given!r} is no model this runner knows: use {_KNOWN_FORMS}")
+
+
+def _are_headers(value: Any) -> bool:
+    return value is None or (isinstance(value, Mapping) and all(isinstance(text, str) for text in value.values()))
 
 
 def is_path(given: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tau2_enhanced.models.failures import UNREACHABLE, AuthenticationFailed, ServerBusy
+from tau2_enhanced.models.failures import UNREACHABLE, AuthenticationFailed, NotThere, ServerBusy
 from tau2_enhanced.runner.jobs import Outcome
 from tau2_enhanced.runner.pool import Stop
 from tau2_enhanced.runner.record import Record
@@ -17,6 +17,8 @@ def look_for_the_end(outcome: Outcome, record: Record, stop: Stop, *, max_cost_u
             stop.request(f"--max-cost {max_cost_usd:g} USD is reached")
     if outcome.error_type == AuthenticationFailed.error_type:
         stop.request(f"a server refuses further calls: {outcome.error}")
+    if outcome.error_type == NotThere.error_type:
+        stop.request(f"a server does not know what it is asked for: {outcome.error}")
     if outcome.error_type == UNREACHABLE:
         stop.request(f"a server can't be reached, and was waited for: {outcome.error}")
     if outcome.error_type == ServerBusy.error_type:

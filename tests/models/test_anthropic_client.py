@@ -13,11 +13,11 @@ from tau2_enhanced.models.anthropic_client import AnthropicClient
 from tau2_enhanced.models.client import Request, RequestedCall, Usage
 from tau2_enhanced.models.failures import (
     AuthenticationFailed,
-    CallFailed,
     ContextOverflow,
     DeadlinePassed,
     EmptyAnswer,
     ModelCallError,
+    NotThere,
     RequestRefused,
     TransientFailure,
 )
@@ -90,6 +90,18 @@ def failure_of(client: AnthropicClient, request: Request = ASKED) -> ModelCallEr
     with pytest.raises(ModelCallError) as caught:
         client.complete(request)
     return caught.value
+
+
+def test_what_is_said_beside_the_arguments_goes_where_the_sdk_would_send_it(
+    server: ScriptedServer, connect_claude: Connect
+) -> None:
+    server.answers(message(text("Gern")))
+    arguments = {"extra_body": {"context_management": {}}, "extra_headers": {"anthropic-beta": "blue"}}
+    connect_claude(server.url).complete(Request("claude-m", MESSAGES, arguments=arguments))
+    [request] = server.requests
+    assert request.headers["anthropic-beta"] == "blue"
+    assert request.body["context_management"] == {}
+    assert not {"extra_body", "extra_headers"} & request.body.keys()
 
 
 def test_the_request_is_what_anthropic_expects(server: ScriptedServer, connect_claude: Connect) -> None:
@@ -246,9 +258,7 @@ def test_a_refused_parameter_is_named(
 
 def test_a_model_that_is_not_there_is_not_tried_again(server: ScriptedServer, connect_claude: Connect) -> None:
     server.answers(error(404, "not_found_error", "model: claude-m"))
-    failure = failure_of(connect_claude(server.url))
-    assert isinstance(failure, CallFailed)
-    assert not isinstance(failure, TransientFailure)
+    assert isinstance(failure_of(connect_claude(server.url)), NotThere)
 
 
 @pytest.mark.parametrize(

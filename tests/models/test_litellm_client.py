@@ -14,10 +14,10 @@ from tau2_enhanced.logging.redaction import protect
 from tau2_enhanced.models.client import Request, RequestedCall, Usage
 from tau2_enhanced.models.failures import (
     AuthenticationFailed,
-    CallFailed,
     ContextOverflow,
     DeadlinePassed,
     ModelCallError,
+    NotThere,
     RequestRefused,
     TransientFailure,
 )
@@ -156,7 +156,7 @@ def test_a_server_in_trouble_says_how_long_to_wait(
         ((401, {}, {"error": {"message": "bad key"}}), AuthenticationFailed),
         ((402, {}, {"error": {"message": "Insufficient Balance"}}), AuthenticationFailed),
         ((403, {}, {"error": {"message": "not for you"}}), AuthenticationFailed),
-        ((404, {}, {"error": {"message": "no such model"}}), CallFailed),
+        ((404, {}, {"error": {"message": "no such model"}}), NotThere),
         ((500, {}, {"error": {"message": "oops"}}), TransientFailure),
         ((200, {}, "<html>gateway</html>"), TransientFailure),
         ((200, {}, {}), TransientFailure),

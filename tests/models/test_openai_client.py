@@ -18,10 +18,10 @@ from tau2_enhanced.errors import UserMistake
 from tau2_enhanced.models.client import Request, RequestedCall, Usage
 from tau2_enhanced.models.failures import (
     AuthenticationFailed,
-    CallFailed,
     ContextOverflow,
     DeadlinePassed,
     ModelCallError,
+    NotThere,
     RequestRefused,
     TransientFailure,
     retry_after_s,
@@ -81,6 +81,18 @@ def test_without_tools_nothing_is_said_of_them(server: ScriptedServer, connect: 
     server.answers(server.text())
     connect(server.url).complete(Request("m", MESSAGES, (), "auto"))
     assert server.bodies == [{"model": "m", "messages": MESSAGES}]
+
+
+def test_what_is_said_beside_the_arguments_goes_where_the_sdk_would_send_it(
+    server: ScriptedServer, connect: Connect
+) -> None:
+    server.answers(server.text())
+    arguments = {"min_p": 0.1, "extra_body": {"top_k": 20}, "extra_headers": {"X-Gateway": "blue"}}
+    connect(server.url).complete(Request("m", MESSAGES, arguments=arguments, headers={"x-own": "1"}))
+    assert server.bodies == [{"model": "m", "messages": MESSAGES, "min_p": 0.1, "top_k": 20}]
+    sent = server.requests[-1].headers
+    assert (sent["x-gateway"], sent["x-own"]) == ("blue", "1")
+    assert arguments["extra_body"] == {"top_k": 20}
 
 
 def test_arguments_that_the_sdk_does_not_know_are_sent(server: ScriptedServer, connect: Connect) -> None:
@@ -421,8 +433,16 @@ def test_another_bad_request_names_no_parameter_to_drop(
 def test_a_model_that_is_not_there_is_not_tried_again(server: ScriptedServer, connect: Connect) -> None:
     server.answers(server.error(404, "The model `m` does not exist", code="model_not_found"))
     failure = failure_of(connect(server.url))
-    assert isinstance(failure, CallFailed)
-    assert not isinstance(failure, TransientFailure)
+    assert isinstance(failure, NotThere)
+    assert "/v1?" not in str(failure)
+
+
+def test_an_address_that_is_not_there_is_said_in_a_line(server: ScriptedServer, connect: Connect) -> None:
+    page = "<!DOCTYPE HTML>\n<html>\n<head><title>Error\nresponse</title></head><body>Error code: 404</body></html>"
+    server.answers((404, {"content-type": "text/html"}, page))
+    failure = failure_of(connect(server.url.removesuffix("/v1")))
+    assert isinstance(failure, NotThere)
+    assert str(failure) == ("HTTP 404: a page of HTML, 'Error response' (should the server's address end in /v1?)")
 
 
 @pytest.mark.parametrize(

@@ -125,6 +125,15 @@ def test_a_model_that_the_server_does_not_have_is_found_before_the_first_task(
     assert "has no model 'other'; it has gold" in run.err
 
 
+def test_an_address_that_the_server_does_not_know_ends_the_run_soon(run_local: RunLocal, stand_in: StandIn) -> None:
+    flags = ("--domains", "retail", "--num-tasks", "60", "--max-concurrency", "2")
+    run = run_local(*flags, *gold_at(stand_in().removesuffix("/v1")))
+    assert run.code == 1
+    assert "a server does not know what it is asked for: HTTP 404" in " ".join(run.out.split())
+    assert "should the server's address end in /v1?" in " ".join(run.out.split())
+    assert len(run.record) < 10
+
+
 def test_max_cost_counts_what_was_spent_before(run_local: RunLocal, stand_in: StandIn) -> None:
     flags = [*gold_at(stand_in()), "--price", "vllm/gold=100/100", "--max-cost", "0.2"]
     first = run_local("--domains", "mock", "--max-concurrency", "1", *flags)
