@@ -6,9 +6,10 @@ the time since the message before it. Retries, waits and the framework's own wor
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from tau2_enhanced.analysis.results_file import ResultsFile, Simulation
 from tau2_enhanced.logging.events import (
@@ -28,16 +29,29 @@ _CALLS = {"assistant": LLMCallEvent, "user": UserSimEvent}
 _ROLES = {"assistant": "agent", "user": "user"}
 
 
+class Told(NamedTuple):
+    """An event; of a tool's call also what the model asked for, where that is known, and what the tool answered."""
+
+    event: ExecutionEvent
+    call: Mapping[str, Any] | None = None
+    answer: Mapping[str, Any] | None = None
+
+
 def events_of(results: ResultsFile) -> Iterator[ExecutionEvent]:
     """The events of all simulations: starts, calls of models and tools, steps, ends. `start_ms` counts from the first.
 
     A message without a time, or from before its simulation began, was not made in it and is passed over.
     """
+    return (told.event for told in told_by(results))
+
+
+def told_by(results: ResultsFile) -> Iterator[Told]:
+    """The same with the messages that tell of tools' calls."""
     begins = [moment for simulation in results.simulations if (moment := _moment(simulation.start_time)) is not None]
     if begins:
         origin = min(begins)
         for simulation in results.simulations:
-            yield from _Course(results, simulation, origin).events()
+            yield from _Course(results, simulation, origin).told()
 
 
 class _Course:
@@ -56,26 +70,29 @@ class _Course:
             "trial": simulation.trial,
             "source": SOURCE,
         }
-        self._functions: dict[str, str] = {}
+        self._waiting: dict[str, deque[Mapping[str, Any]]] = {}
+        """The last message's calls by their ids, which need not be unique in a simulation, nor in a message."""
 
-    def events(self) -> Iterator[ExecutionEvent]:
+    def told(self) -> Iterator[Told]:
         begin = _moment(self._simulation.start_time)
         if begin is None:
             return
-        yield TaskStartEvent(**self._at(begin, begin), seed=self._simulation.seed)
+        yield Told(TaskStartEvent(**self._at(begin, begin), seed=self._simulation.seed))
         steps = 0
         for turn in self._turns(begin):
             yield from self._turn(turn, steps)
             steps += 1
-        yield TaskCompleteEvent(
-            **self._at(begin, begin + timedelta(seconds=self._simulation.duration_s)),
-            duration_ms=self._simulation.duration_s * 1000,
-            reward=self._simulation.reward,
-            termination_reason=self._simulation.termination_reason,
-            cost_usd=self._simulation.cost_usd,
-            agent_cost_usd=self._simulation.agent_cost_usd,
-            user_cost_usd=self._simulation.user_cost_usd,
-            steps=steps,
+        yield Told(
+            TaskCompleteEvent(
+                **self._at(begin, begin + timedelta(seconds=self._simulation.duration_s)),
+                duration_ms=self._simulation.duration_s * 1000,
+                reward=self._simulation.reward,
+                termination_reason=self._simulation.termination_reason,
+                cost_usd=self._simulation.cost_usd,
+                agent_cost_usd=self._simulation.agent_cost_usd,
+                user_cost_usd=self._simulation.user_cost_usd,
+                steps=steps,
+            )
         )
 
     def _turns(self, begin: datetime) -> Iterator[list[tuple[Mapping[str, Any], datetime, datetime]]]:
@@ -98,35 +115,45 @@ class _Course:
         if turn:
             yield turn
 
-    def _turn(self, turn: list[tuple[Mapping[str, Any], datetime, datetime]], step: int) -> Iterator[ExecutionEvent]:
+    def _turn(self, turn: list[tuple[Mapping[str, Any], datetime, datetime]], step: int) -> Iterator[Told]:
         (said, begin, _), *_answers = turn
         for message, since, until in turn:
             at = self._at(since, until) | {"step": step}
             duration_ms = (until - since).total_seconds() * 1000
             if message["role"] in _CALLS:
-                yield self._call(message, at, duration_ms)
+                yield Told(self._model_call(message, at, duration_ms))
             else:
-                yield ToolCallEvent(
-                    **at,
-                    function=self._functions.get(message["id"]),
-                    duration_ms=duration_ms,
-                    error=bool(message.get("error")),
-                    requestor=message.get("requestor"),
-                    tool_call_id=message["id"],
-                    result_size=len((message.get("content") or "").encode("utf-8", "replace")),
-                )
+                yield self._tool_call(message, at, duration_ms)
         end = turn[-1][2]
         other = "user" if said["role"] == "assistant" else "agent"
-        yield StepCompleteEvent(
-            **self._at(begin, end) | {"step": step},
-            total_duration_ms=(end - begin).total_seconds() * 1000,
-            from_role=_ROLES[said["role"]],
-            to_role="env" if said.get("tool_calls") else other,
+        yield Told(
+            StepCompleteEvent(
+                **self._at(begin, end) | {"step": step},
+                total_duration_ms=(end - begin).total_seconds() * 1000,
+                from_role=_ROLES[said["role"]],
+                to_role="env" if said.get("tool_calls") else other,
+            )
         )
 
-    def _call(self, message: Mapping[str, Any], at: Mapping[str, Any], duration_ms: float) -> ExecutionEvent:
+    def _tool_call(self, message: Mapping[str, Any], at: Mapping[str, Any], duration_ms: float) -> Told:
+        asked = self._waiting.get(message["id"])
+        call = asked.popleft() if asked else None
+        event = ToolCallEvent(
+            **at,
+            function=call["name"] if call else None,
+            duration_ms=duration_ms,
+            error=bool(message.get("error")),
+            requestor=message.get("requestor"),
+            tool_call_id=message["id"],
+            result_size=len((message.get("content") or "").encode("utf-8", "replace")),
+        )
+        return Told(event, call, message)
+
+    def _model_call(self, message: Mapping[str, Any], at: Mapping[str, Any], duration_ms: float) -> ExecutionEvent:
         calls = message.get("tool_calls") or []
-        self._functions |= {call["id"]: call["name"] for call in calls}
+        self._waiting = {}
+        for call in calls:
+            self._waiting.setdefault(call["id"], deque()).append(call)
         usage = message.get("usage") or {}
         return _CALLS[message["role"]](
             **at,

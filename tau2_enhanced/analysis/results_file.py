@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections import defaultdict, deque
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,15 @@ class Simulation:
     def calls(self) -> list[Mapping[str, Any]]:
         """All tool calls of agent and user."""
         return [call for message in self.messages for call in message.get("tool_calls") or ()]
+
+
+def answers_by_id(messages: Iterable[Mapping[str, Any]]) -> dict[str, deque[Mapping[str, Any]]]:
+    """The tools' messages by their calls' ids, each id's in their order: ids need not be unique in a simulation."""
+    answers: dict[str, deque[Mapping[str, Any]]] = {}
+    for message in messages:
+        if message["role"] == "tool":
+            answers.setdefault(message["id"], deque()).append(message)
+    return answers
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import polars as pl
 from tau2_enhanced.analysis.executions.earlier_files import ENVIRONMENT, TOLD_BY
 from tau2_enhanced.analysis.log_lines import column_types
 from tau2_enhanced.analysis.results_events import SOURCE
-from tau2_enhanced.analysis.results_file import ResultsFile, Simulation
+from tau2_enhanced.analysis.results_file import ResultsFile, Simulation, answers_by_id
 from tau2_enhanced.analysis.table import EventTable
 
 _CERTAINTY = {"live": 0, "gold": 1, "replay": 2}
@@ -102,9 +102,11 @@ def _content(simulation: Simulation) -> Hashable:
 
 
 def _calls(simulation: Simulation) -> Iterator[tuple[str, str, bool]]:
-    failed = {message["id"]: bool(message.get("error")) for message in simulation.tool_messages}
+    answers = answers_by_id(simulation.messages)
     for call in simulation.calls:
-        yield call["name"], _ordered(call["arguments"]), not failed.get(call["id"])
+        left = answers.get(call["id"])
+        failed = bool(left and left.popleft().get("error"))
+        yield call["name"], _ordered(call["arguments"]), not failed
 
 
 def _ordered(arguments: Any) -> str:

@@ -7,15 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 from tau2_enhanced.analysis.log_lines import Lines, read_events
-from tau2_enhanced.analysis.results_events import events_of
+from tau2_enhanced.analysis.results_events import told_by
 from tau2_enhanced.analysis.results_file import ResultsFile
 from tau2_enhanced.analysis.table import EventTable, to_table
 from tau2_enhanced.logging.arguments import PREVIEW_LENGTH, contains_errors, describe_arguments
 from tau2_enhanced.logging.events import ToolCallEvent, ToolExecutionEvent
 from tau2_enhanced.logging.validation import validation_errors
 
-_Place = tuple[str | None, int | None, str | None]
-"""A call's task, trial and id."""
 _ERROR = "Error: "
 """How tau2 begins the answer of a tool that raised."""
 
@@ -30,23 +28,14 @@ def with_arguments(table: EventTable, results: Sequence[ResultsFile]) -> EventTa
 
 def executions_of(results: ResultsFile) -> Iterator[ToolExecutionEvent]:
     """A tool execution for each tool call that `events_of` finds. Its time is that between two messages."""
-    calls: dict[_Place, Mapping[str, Any]] = {
-        (simulation.task, simulation.trial, call["id"]): call["arguments"]
-        for simulation in results.simulations
-        for call in simulation.calls
-    }
-    answers: dict[_Place, Mapping[str, Any]] = {
-        (simulation.task, simulation.trial, message["id"]): message
-        for simulation in results.simulations
-        for message in simulation.tool_messages
-    }
-    for event in events_of(results):
+    for event, call, answer in told_by(results):
         if isinstance(event, ToolCallEvent):
-            place = (event.task, event.trial, event.tool_call_id)
-            yield _execution(event, calls.get(place, {}), answers.get(place, {}))
+            yield _execution(event, call["arguments"] if call else None, answer or {})
 
 
-def _execution(event: ToolCallEvent, arguments: Mapping[str, Any], answer: Mapping[str, Any]) -> ToolExecutionEvent:
+def _execution(
+    event: ToolCallEvent, arguments: Mapping[str, Any] | None, answer: Mapping[str, Any]
+) -> ToolExecutionEvent:
     text = answer.get("content") or ""
     made = ToolExecutionEvent(
         timestamp=event.timestamp,
@@ -64,7 +53,8 @@ def _execution(event: ToolCallEvent, arguments: Mapping[str, Any], answer: Mappi
         success=not event.error,
         requestor=event.requestor,
     )
-    describe_arguments(made, arguments)
+    if arguments is not None:
+        describe_arguments(made, arguments)
     if event.error:
         made.error_message = text.removeprefix(_ERROR)
         made.validation_errors = validation_errors(text)

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from tau2_enhanced.analysis.results_file import answers_by_id
 from tau2_enhanced.analysis.trajectory.listed import Listed
 from tau2_enhanced.analysis.trajectory.logged import Logged
 from tau2_enhanced.analysis.trajectory.verdict import Verdict, verdict_of
@@ -120,10 +121,7 @@ def _costs(entry: Mapping[str, Any], events: Sequence[ExecutionEvent]) -> dict[s
 def _turns(entry: Mapping[str, Any], events: Sequence[ExecutionEvent]) -> Iterator[Turn]:
     begin = moment(entry.get("start_time"))
     messages = entry["messages"] or []
-    answers: dict[str, deque[Mapping[str, Any]]] = {}
-    for message in messages:
-        if message["role"] == "tool":
-            answers.setdefault(message["id"], deque()).append(message)
+    answers = answers_by_id(messages)
     tools = _Tools(events)
     steps = _Steps(events)
     number, before = 0, begin

@@ -143,6 +143,18 @@ def test_results_beside_a_recording_name_its_simulations(tmp_path: Path) -> None
     assert slowest_simulations(rows) == []
 
 
+def test_results_whose_ids_come_again_name_simulations_by_each_calls_own_outcome(tmp_path: Path) -> None:
+    """The first call failed and the second, of the same id, did not."""
+    calls = [Call("find", 0, {"id": "0"}, error="nobody"), Call("find", 4, {"id": "1"})]
+    again = [call._replace(at=call.at / 20 + 6) for call in calls]
+    told = result("7", 0, calls)
+    for message in told["messages"]:
+        for named in message.get("tool_calls") or [message]:
+            named["id"] = "call_0"
+    found = with_results(tmp_path, document(calls, again), told)
+    assert found.calls["simulation"].to_list() == ["sim 7 0"] * 2
+
+
 @pytest.mark.parametrize(("task", "phase"), [("7", "live"), (None, "gold")])
 def test_results_end_what_is_assumed(tmp_path: Path, task: str | None, phase: str) -> None:
     one = [Call("find", 40, {"id": "7"})]

@@ -139,6 +139,43 @@ def test_results_alone_tell_their_calls_with_arguments(run_local: RunLocal) -> N
     assert found.notes == ["times of calls are those between the messages of results files"]
 
 
+def test_calls_whose_ids_come_again_keep_their_own_arguments_and_answers(tmp_path: Path) -> None:
+    """Two messages number their calls from 0, and the second call of the first message is never answered."""
+    second = 0
+
+    def said(role: str, **fields: object) -> dict[str, object]:
+        nonlocal second
+        second += 1
+        return {"role": role, "content": None, "timestamp": f"2026-03-14T09:26:{second:02}", **fields}
+
+    def asked(*calls: tuple[str, dict[str, str]]) -> dict[str, object]:
+        numbered = [{"id": f"call_{n}", "name": name, "arguments": given} for n, (name, given) in enumerate(calls)]
+        return said("assistant", usage={"prompt_tokens": 1, "completion_tokens": 1}, tool_calls=numbered)
+
+    messages = [
+        asked(("find", {"id": "1"}), ("count", {})),
+        said("tool", id="call_0", content="Error: nobody", error=True),
+        asked(("find", {"id": "22"}), ("book", {"seat": "3"})),
+        said("tool", id="call_0", content="Ann"),
+        said("tool", id="call_1", content="booked"),
+    ]
+    simulation = {
+        "task_id": "7",
+        "start_time": "2026-03-14T09:26:00",
+        "duration": 5.0,
+        "termination_reason": "user_stop",
+        "messages": messages,
+    }
+    info = {"environment_info": {"domain_name": "retail"}, "agent_info": {}, "user_info": {}, "num_trials": 1}
+    (tmp_path / "results.json").write_text(json.dumps({"info": info, "tasks": [], "simulations": [simulation]}))
+    calls = read_executions(tmp_path / "results.json").calls
+    assert calls.select("tool_name", "tool_args", "error", "result_preview", "duration_ms").rows() == [
+        ("find", '{"id":"1"}', "nobody", None, 1000.0),
+        ("find", '{"id":"22"}', None, "Ann", 1000.0),
+        ("book", '{"seat":"3"}', None, "booked", 1000.0),
+    ]
+
+
 def test_a_folder_means_its_events_and_the_documents_beside_them(tmp_path: Path) -> None:
     (tmp_path / "run" / "events").mkdir(parents=True)
     (tmp_path / "run" / "events" / "a.jsonl").write_text(call(sim="a"))
