@@ -44,8 +44,9 @@ class Executions:
     def calls(self) -> pl.DataFrame:
         """A row for each live tool call, in the order in which they began.
 
-        The columns of `ToolExecutionEvent`, `simulation` (an id; None where the event names none), `duration_ms`
-        and `error` (as text what went wrong: its message, else its type; None where it succeeded or did not say).
+        The columns of `ToolExecutionEvent`, `simulation` (an id; None where the event names none), `began` (the
+        time of day), `duration_ms` and `error` (as text what went wrong: its message, else its type; None where it
+        succeeded or did not say).
         Log lines of tool calls stand in where a simulation has no events of tool executions.
         """
         executed = self.live("tool_execution")
@@ -57,7 +58,6 @@ class Executions:
                 (pl.col("duration_ms") / 1000).alias("execution_time"), (~pl.col("error")).alias("success")
             )
             executed = pl.concat([executed, renamed.drop("duration_ms", "error")], how="diagonal_relaxed")
-        took = pl.duration(microseconds=(pl.col("execution_time").fill_null(0.0) * 1e6).cast(pl.Int64))
         failed = pl.when(pl.col("success").eq(False))
         measured = pl.when(pl.col("execution_time").is_between(0, LONGEST_S))
         return (
@@ -65,10 +65,9 @@ class Executions:
             .with_columns(
                 (pl.col("execution_time") * 1000).alias("duration_ms"),
                 failed.then(pl.coalesce("error_message", "error_type", pl.lit("unknown"))).alias("error"),
-                (pl.col("timestamp") - took).alias("began"),
+                _began().alias("began"),
             )
             .sort("began", nulls_last=True, maintain_order=True)
-            .drop("began")
         )
 
     @cached_property
@@ -94,3 +93,16 @@ class Executions:
         told = [frame[TOLD_BY] for frame in frames if TOLD_BY in frame.columns]
         assumed = sum(int((by == "assumed").sum()) for by in told)
         return SetAside(int((phases == "replay").sum()), int((phases == "gold").sum()), assumed)
+
+
+def _began() -> pl.Expr:
+    """When a call began: by the clock of its simulation's process where the event has it, else by the time of day.
+
+    The former is exact and never goes back. Times of day are cut to the millisecond, and are set at times.
+    """
+    took = pl.duration(microseconds=(pl.col("execution_time").fill_null(0.0) * 1e6).cast(pl.Int64))
+    since = pl.duration(microseconds=(pl.col("start_ms") * 1000).round().cast(pl.Int64, strict=False))
+    # one process has all of a `sim`, while a run that was resumed has a clock for each of its processes
+    origin = (pl.col("timestamp").dt.cast_time_unit("us") - took - since).min().over("sim")
+    by_clock = pl.when(pl.col("sim").is_not_null()).then(origin + since)
+    return pl.coalesce(by_clock, (pl.col("timestamp") - took).dt.cast_time_unit("us"))

@@ -102,9 +102,9 @@ def _by_position(calls: pl.DataFrame) -> list[dict[str, Any]]:
 
 
 def _between(timed: pl.DataFrame) -> pl.Series:
-    took = pl.duration(milliseconds=pl.col("duration_ms").fill_null(0.0))
+    took = pl.duration(microseconds=(pl.col("duration_ms").fill_null(0.0) * 1000).cast(pl.Int64))
     pauses = timed.drop_nulls("simulation").select(
-        (pl.col("timestamp") - took - pl.col("timestamp").shift(1)).over("simulation").alias("pause")
+        (pl.col("began") - (pl.col("began") + took).shift(1)).over("simulation").alias("pause")
     )["pause"]
-    # times are kept to the millisecond, so calls of one turn may seem to overlap
-    return (pauses.drop_nulls().dt.total_milliseconds() / 1000).clip(0.0)
+    # times of day are kept to the millisecond, so calls of one turn may seem to overlap
+    return (pauses.drop_nulls().dt.total_microseconds() / 1_000_000).clip(0.0)

@@ -22,7 +22,7 @@ class Logged(NamedTuple):
     """The events of a simulation, and the files that had any."""
 
     events: list[ExecutionEvent]
-    """Those of its live environment, in the order in which they ended."""
+    """Those of its live environment, in the order in which they began where that is known, else ended."""
     files: list[Path]
 
 
@@ -45,7 +45,18 @@ def _once(events: Iterable[ExecutionEvent]) -> list[ExecutionEvent]:
     for event in events:
         begin = event.timestamp if event.start_ms is None else round(event.start_ms, 3)
         kept.setdefault((event.type, event.step, begin, getattr(event, "tool_call_id", None)), event)
-    return sorted(kept.values(), key=lambda event: event.timestamp or datetime.min)
+    clocked = all(event.start_ms is not None for event in kept.values())
+    return sorted(kept.values(), key=_by_clock if clocked else _by_day)
+
+
+def _by_clock(event: ExecutionEvent) -> float:
+    """By the clock of the simulation's process, which is exact and never goes back."""
+    return event.start_ms or 0.0
+
+
+def _by_day(event: ExecutionEvent) -> datetime:
+    """By the time of day, which is cut to the millisecond and set at times."""
+    return event.timestamp or datetime.min
 
 
 def _of_file(path: Path, sim: str) -> Iterator[ExecutionEvent]:

@@ -193,6 +193,44 @@ def test_calls_are_in_the_order_in_which_they_began(tmp_path: Path) -> None:
     assert read_executions(path).calls["execution_time"].to_list() == [8.0, 4.0, 1.0]
 
 
+def test_a_simulations_own_clock_tells_the_order_of_calls_better_than_the_time_of_day(tmp_path: Path) -> None:
+    """All of `s` within a millisecond but the last, before which the time of day was set back by a second.
+
+    `t` is of the same run, resumed an hour later: its clock went on from where that of `s` had stopped.
+    """
+    path = tmp_path / "events.jsonl"
+    at, back, resumed = (datetime(2026, 1, 1, hour, 0, second, 5000) for hour, second in ((9, 1), (9, 0), (10, 0)))
+    made = [
+        ("first", "s", at, 100.1, 0.000_05),
+        ("second", "s", at, 100.2, 0.000_3),
+        ("third", "s", at, 100.6, 0.000_1),
+        ("last", "s", back, 101.0, 0.000_2),
+        ("resumed", "t", resumed, 102.0, 0.001),
+    ]
+    written = [
+        call(name, run="r", sim=sim, timestamp=end, start_ms=ms, execution_time=s) for name, sim, end, ms, s in made
+    ]
+    path.write_text("".join(written))
+    found = read_executions(path)
+    assert found.calls["tool_name"].to_list() == [name for name, *_ in made]
+    # the earliest that the clock may have begun: `last` ended at 0.005 s, after 101.2 ms
+    assert found.calls["began"].to_list() == [
+        *(datetime(2026, 1, 1, 9, 0, 0, us) for us in (3900, 4000, 4400, 4800)),
+        datetime(2026, 1, 1, 10, 0, 0, 4000),
+    ]
+    # 0.05, 0.1 and 0.3 ms from an end to a beginning
+    assert LogAnalyzer(path).get_temporal_analysis()["between_calls_s"]["total_s"] == pytest.approx(0.000_45)
+
+
+def test_two_processes_may_share_a_task_but_no_simulations_id(tmp_path: Path) -> None:
+    """Without an id a clock may have begun again, so the time of day tells the order."""
+    path = tmp_path / "events.jsonl"
+    ends = [datetime(2026, 1, 1, 9, 0, second) for second in (5, 6, 7)]
+    made = zip(("first", "second", "again"), ends, (1000.0, 2000.0, 10.0), strict=True)
+    path.write_text("".join(call(name, sim=None, task="1", timestamp=end, start_ms=ms) for name, end, ms in made))
+    assert read_executions(path).calls["tool_name"].to_list() == ["first", "second", "again"]
+
+
 @pytest.mark.parametrize("text", ["", '{"execution_events": [], "summary": {}}'])
 def test_no_events_are_no_calls(tmp_path: Path, text: str) -> None:
     path = tmp_path / ("empty.json" if text else "empty.jsonl")

@@ -207,6 +207,18 @@ def test_files_of_events_are_joined_and_nothing_counts_twice(show: Any) -> None:
     assert_joined(json.loads(show("--from", path, SIM, "--json", "--logs", *both)))
 
 
+def test_a_time_of_day_that_was_set_back_puts_no_call_before_another(show: Any) -> None:
+    path = write_results("some.json", simulation(messages=[*MESSAGES[:2], *MESSAGES[2:5] * 2]))
+    made = [(5.0, 100.0, 0.001), (1.0, 200.0, 0.002)]
+    with Path("events.jsonl").open("w") as file:
+        for second, start_ms, took_s in made:
+            event = ToolExecutionEvent(sim=SIM, tool_name="get_order", timestamp=after(second), start_ms=start_ms,
+                                       execution_time=took_s)  # fmt: skip
+            file.write(to_json(event) + "\n")
+    turns = json.loads(show("--from", path, SIM, "--json", "--logs", "events.jsonl"))["turns"]
+    assert [turn["tools"][0]["duration_ms"] for turn in turns if turn["tools"]] == [1.0, 2.0]
+
+
 def test_what_lies_beside_results_is_told_apart_and_joined(show: Any) -> None:
     write_results("runs/first.json", simulation())
     Path("runs/other.json").write_text('{"numbers": []}')
