@@ -8,7 +8,7 @@ import polars as pl
 
 from tau2_enhanced.analysis.executions.executions import Executions
 from tau2_enhanced.analysis.executions.statistics import bootstrap_mean, clustered_share, share
-from tau2_enhanced.analysis.executions.values import CALLS, ENDED, ERRORS, TOOL, span_of, summary
+from tau2_enhanced.analysis.executions.values import CALLS, ENDED, ERRORS, TOOL, known_sum, span_of, summary
 
 _CLUSTER = pl.coalesce("simulation", pl.format("call {}", pl.int_range(pl.len())))
 """The simulation of a call; a call that names none stands alone."""
@@ -17,7 +17,8 @@ _CLUSTER = pl.coalesce("simulation", pl.format("call {}", pl.int_range(pl.len())
 def basic_statistics(found: Executions) -> dict[str, Any]:
     """Counts, the success rate, and times in milliseconds.
 
-    `success_rate` is the share of the calls that said whether they succeeded; None where there is none.
+    `success_rate` is the share of the calls that said whether they succeeded, `state_changing_calls` the number of
+    those that said so; None where there is none.
     """
     calls = found.calls
     failed = int(calls["success"].eq(False).sum())
@@ -38,7 +39,7 @@ def basic_statistics(found: Executions) -> dict[str, Any]:
         "calls_by_requestor": dict(sorted(calls["requestor"].drop_nulls().value_counts().iter_rows())),
         "calls_per_simulation": summary(per_simulation),
         "calls_without_simulation": calls["simulation"].null_count(),
-        "state_changing_calls": int(calls["state_changed"].sum()),
+        "state_changing_calls": calls.select(known_sum("state_changed").cast(pl.Int64)).item(),
         "first_event": span.first,
         "last_event": span.last,
         "span_s": span.seconds,

@@ -9,7 +9,7 @@ import polars as pl
 from tau2_enhanced.analysis.executions.executions import Executions
 from tau2_enhanced.analysis.executions.outcomes import simulation_rows
 from tau2_enhanced.analysis.executions.statistics import share
-from tau2_enhanced.analysis.executions.values import ENDED, ERRORS, TOOL, sorted_counts, summary
+from tau2_enhanced.analysis.executions.values import ENDED, ERRORS, TOOL, known_sum, sorted_counts, summary
 
 _TASK = ["domain", "task"]
 
@@ -59,8 +59,8 @@ def _group(simulations: pl.DataFrame, calls: pl.DataFrame) -> dict[str, Any]:
         "calls": calls.height,
         "errors": errors,
         "success_rate": share(ended - errors, ended),
-        "repeated_calls": int(simulations["repeated_calls"].sum()),
-        "state_changing_calls": int(simulations["state_changing_calls"].sum()),
+        "repeated_calls": simulations.select(known_sum("repeated_calls")).item(),
+        "state_changing_calls": simulations.select(known_sum("state_changing_calls")).item(),
         "calls_per_simulation": summary(simulations["calls"]),
         "tools": sorted_counts(calls["tool"]),
         "pass_rate": share(int(verdicts.sum()), verdicts.len()),

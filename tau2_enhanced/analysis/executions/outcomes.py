@@ -10,7 +10,7 @@ import polars as pl
 from tau2_enhanced.analysis.executions.executions import Executions
 from tau2_enhanced.analysis.executions.repeats import with_repeats
 from tau2_enhanced.analysis.executions.statistics import correct, finite, share
-from tau2_enhanced.analysis.executions.values import CALLS, ERRORS, TOOL
+from tau2_enhanced.analysis.executions.values import CALLS, ERRORS, TOOL, known_sum
 from tau2_enhanced.analysis.pass_k import is_success
 
 _IDENTITY = {"domain": pl.String(), "task": pl.String(), "trial": pl.Int64()}
@@ -25,16 +25,17 @@ def simulation_rows(found: Executions) -> pl.DataFrame:
 
     `simulation`, `domain`, `task`, `trial`; `calls`, `errors`, `repeated_calls`, `tools` (different ones),
     `state_changing_calls`, `tools_ms` (what its tools took); `reward` and `passed`, None where there is no verdict.
+    What none of its calls tells is None. So it is of a simulation without calls, where no other's calls tell it.
     """
     calls = with_repeats(found.calls.drop_nulls("simulation"))
     rows = calls.group_by("simulation", maintain_order=True).agg(
         *(pl.col(name).drop_nulls().first() for name in _IDENTITY),
         CALLS,
         ERRORS,
-        pl.col("repeated").sum().cast(pl.Int64).alias("repeated_calls"),
+        known_sum("repeated").cast(pl.Int64).alias("repeated_calls"),
         pl.col("tool_name").drop_nulls().n_unique().cast(pl.Int64).alias("tools"),
-        pl.col("state_changed").sum().cast(pl.Int64).alias("state_changing_calls"),
-        pl.col("duration_ms").sum().alias("tools_ms"),
+        known_sum("state_changed").cast(pl.Int64).alias("state_changing_calls"),
+        known_sum("duration_ms").alias("tools_ms"),
     )
     return _with_rewards(rows, _verdicts(found, rows)).with_columns(
         pl.col("reward").map_elements(is_success, return_dtype=pl.Boolean).alias("passed")
@@ -88,15 +89,16 @@ def _verdicts(found: Executions, rows: pl.DataFrame) -> pl.DataFrame:
 
 def _with_rewards(rows: pl.DataFrame, verdicts: pl.DataFrame) -> pl.DataFrame:
     joined = rows.join(verdicts, on="simulation", how="full", coalesce=True, maintain_order="left_right")
-    counts = [name for name in _MEASURES if name != "tools_ms"]
+    told = [name for name in _MEASURES if rows[name].count() or not rows.height]
+    without_calls = pl.col("calls").is_null()
     return joined.with_columns(
         *(pl.coalesce(name, f"{name}_right").alias(name) for name in _IDENTITY),
-        pl.col(counts).fill_null(0),
-        pl.col("tools_ms").fill_null(0.0),
+        *(pl.when(without_calls).then(0).otherwise(name).alias(name) for name in told),
     ).select("simulation", *_IDENTITY, *_MEASURES, "reward")
 
 
-def _measure(name: str, passed: pl.Series, failed: pl.Series) -> dict[str, Any]:
+def _measure(name: str, all_passed: pl.Series, all_failed: pl.Series) -> dict[str, Any]:
+    passed, failed = all_passed.drop_nulls(), all_failed.drop_nulls()
     row: dict[str, Any] = {
         "measure": name,
         "mean_passed": passed.mean(),

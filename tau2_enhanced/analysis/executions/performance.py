@@ -9,7 +9,16 @@ import polars as pl
 from tau2_enhanced.analysis.executions.executions import Executions
 from tau2_enhanced.analysis.executions.repeats import with_repeats
 from tau2_enhanced.analysis.executions.statistics import share
-from tau2_enhanced.analysis.executions.values import CALLS, ENDED, ERRORS, MOST, TOOL, summary, summary_columns
+from tau2_enhanced.analysis.executions.values import (
+    CALLS,
+    ENDED,
+    ERRORS,
+    MOST,
+    TOOL,
+    known_sum,
+    summary,
+    summary_columns,
+)
 
 _FENCE = 3.0
 """How many interquartile ranges beyond the third quartile a value is far out (Tukey 1977)."""
@@ -53,17 +62,17 @@ def efficiency(found: Executions) -> dict[str, Any]:
     A call is useful where it succeeded and its answer was not known: from the same call since the last change of
     state, which had succeeded. `efficiency` is the lower end of Wilson's 95 % interval of the useful share, so
     that few calls don't make a top performer; `top_performers` has the best first, `least_efficient` the worst.
-    What was not said to fail is taken for a success.
+    What was not said to fail is taken for a success, what is not known to repeat another call for a new one.
     """
     calls = with_repeats(found.calls.with_columns(TOOL))
-    useful = pl.col("success").fill_null(True) & (~pl.col("repeated") | pl.col("repeats_error"))
+    useful = pl.col("success").fill_null(True) & (~pl.col("repeated").fill_null(False) | pl.col("repeats_error"))
     rows = (
         calls.group_by("tool")
         .agg(
             CALLS,
             ERRORS,
             ENDED,
-            pl.col("repeated").sum().cast(pl.Int64).alias("repeated_calls"),
+            known_sum("repeated").cast(pl.Int64).alias("repeated_calls"),
             useful.sum().cast(pl.Int64).alias("useful_calls"),
             pl.col("duration_ms").median().alias("p50_ms"),
         )

@@ -18,8 +18,8 @@ def with_repeats(calls: pl.DataFrame) -> pl.DataFrame:
     """The calls with `arguments` (their JSON, names in order), `repeated` and `repeats_error`.
 
     A call is repeated where the same participant made it in the same simulation with the same arguments since
-    the state last changed; `repeats_error` where the call before it had failed. Calls whose simulation or
-    arguments are unknown are none.
+    the state last changed; `repeats_error` where the call before it had failed. `repeated` is None for calls
+    whose simulation or arguments are unknown.
     """
     before = pl.col("state_changed").fill_null(False).cast(pl.Int64)
     changed = calls.with_columns(
@@ -29,7 +29,7 @@ def with_repeats(calls: pl.DataFrame) -> pl.DataFrame:
     known = pl.col("simulation").is_not_null() & pl.col("arguments").is_not_null()
     first = pl.int_range(pl.len()).over(_SAME) == 0
     failed = pl.col("success").eq(False).shift(1).over(_SAME).fill_null(False)
-    repeated = known & ~first
+    repeated = pl.when(known).then(~first)
     return changed.with_columns(repeated.alias("repeated"), (repeated & failed).alias("repeats_error"))
 
 
@@ -37,16 +37,21 @@ def redundant_calls(found: Executions) -> dict[str, Any]:
     """How many calls ask again what was answered, by tool, and those that were asked most often.
 
     `after_success` repeat a call that had succeeded: its answer was known. `after_error` repeat one that had
-    failed, with nothing changed: it can only fail again, unless the tool is not deterministic.
+    failed, with nothing changed: it can only fail again, unless the tool is not deterministic. Rates are of the
+    calls of which it is known whether they repeat another, and there is no number without such calls.
     """
     calls = with_repeats(found.calls.with_columns(TOOL))
-    repeated = calls.filter("repeated")
+    examined = calls.drop_nulls("repeated")
+    repeated = examined.filter("repeated")
     errors = int(repeated["repeats_error"].sum())
     by_tool = (
         calls.group_by("tool")
-        .agg(CALLS, pl.col("repeated").sum().cast(pl.Int64).alias("repeated_calls"))
+        .agg(
+            CALLS,
+            pl.col("repeated").sum().cast(pl.Int64).alias("repeated_calls"),
+            pl.col("repeated").mean().alias("repeated_rate"),
+        )
         .filter(pl.col("repeated_calls") > 0)
-        .with_columns((pl.col("repeated_calls") / pl.col("calls")).alias("repeated_rate"))
         .sort("repeated_calls", "tool", descending=[True, False])
     )
     most = (
@@ -56,13 +61,13 @@ def redundant_calls(found: Executions) -> dict[str, Any]:
         .head(MOST)
     )
     return {
-        "redundant_calls": repeated.height,
-        "redundant_rate": share(repeated.height, calls.height),
-        "after_success": repeated.height - errors,
-        "after_error": errors,
+        "redundant_calls": repeated.height if examined.height else None,
+        "redundant_rate": share(repeated.height, examined.height),
+        "after_success": repeated.height - errors if examined.height else None,
+        "after_error": errors if examined.height else None,
         "by_tool": by_tool.to_dicts(),
         "most_repeated": most.to_dicts(),
-        "calls_not_examined": calls.filter(pl.col("simulation").is_null() | pl.col("arguments").is_null()).height,
+        "calls_not_examined": calls.height - examined.height,
     }
 
 

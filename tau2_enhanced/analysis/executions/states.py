@@ -20,14 +20,17 @@ def state_change_analysis(found: Executions) -> dict[str, Any]:
     collection: `/reservations`); `by_tool` says how many of a tool's calls changed something;
     `states_seen_before` are changes that led back to a state the simulation had had, `distinct_states` how many
     states there were by their hashes. `failed_calls_that_changed` should be 0: a tool that fails half-way leaves
-    a state that nobody asked for.
+    a state that nobody asked for. Numbers are None, and shares of nothing, where no call says what it changed.
     """
     calls = found.calls.with_columns(TOOL)
     changes = found.state_changes
     known = calls.drop_nulls("state_changed")
     operations, places = _diffs(changes["state_diff"])
+    failed_that_changed = int((known["state_changed"] & known["success"].eq(False)).sum())
+    watched = known.height or changes.height
+    hashes = pl.concat([changes["pre_state_hash"], changes["post_state_hash"]])
     return {
-        "state_changes": changes.height,
+        "state_changes": changes.height if watched else None,
         "changing_calls": share(int(known["state_changed"].sum()), known.height),
         "by_tool": _by_tool(known),
         "changes_by_trigger": sorted_counts(changes["action_trigger"]),
@@ -36,11 +39,11 @@ def state_change_analysis(found: Executions) -> dict[str, Any]:
         "places": dict(places.most_common()),
         "simulations_with_changes": share(
             known.filter("state_changed")["simulation"].drop_nulls().n_unique(),
-            calls["simulation"].drop_nulls().n_unique(),
+            known["simulation"].drop_nulls().n_unique(),
         ),
-        "failed_calls_that_changed": int((known["state_changed"] & known["success"].eq(False)).sum()),
-        "distinct_states": pl.concat([changes["pre_state_hash"], changes["post_state_hash"]]).drop_nulls().n_unique(),
-        "states_seen_before": _seen_before(changes),
+        "failed_calls_that_changed": failed_that_changed if known.height else None,
+        "distinct_states": hashes.drop_nulls().n_unique() if watched else None,
+        "states_seen_before": _seen_before(changes) if watched else None,
         "changes_without_diff": changes["state_diff"].null_count(),
     }
 

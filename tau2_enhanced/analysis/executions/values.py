@@ -23,6 +23,12 @@ MOST = 10
 _BINS = 20
 
 
+def known_sum(column: str) -> pl.Expr:
+    """The sum of the values that are known; None where none is, which is no 0."""
+    values = pl.col(column)
+    return pl.when(values.count() > 0).then(values.sum())
+
+
 def summary_columns(column: str, unit: str = "") -> list[pl.Expr]:
     """Aggregations of a column: `n`, mean, standard deviation (ddof 1), min, percentiles (linear), max, total.
 

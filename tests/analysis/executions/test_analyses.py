@@ -14,6 +14,7 @@ from tau2_enhanced.logging.events import (
     ExecutionEvent,
     StateChangeEvent,
     TaskCompleteEvent,
+    ToolCallEvent,
     ToolExecutionEvent,
     to_json,
 )
@@ -367,6 +368,59 @@ def test_outcomes_of_six_simulations(tmp_path: Path) -> None:
         ("book", 0.0, approx(0.1)),
         ("find", 1.0, approx(0.1)),
     ]
+
+
+def test_what_no_call_tells_is_no_zero(tmp_path: Path) -> None:
+    """Lines of a log: nothing of arguments, changes or, here, times; C called no tool at all."""
+    events: list[ExecutionEvent] = [
+        *(ToolCallEvent(sim=sim, domain="airline", task="1", function="find", error=False) for sim in "AAB"),
+        *(TaskCompleteEvent(sim=sim, domain="airline", task="1", reward=1.0) for sim in "ABC"),
+    ]
+    path = tmp_path / "events.jsonl"
+    path.write_text("".join(to_json(event) + "\n" for event in events))
+    found = LogAnalyzer(path).get_comprehensive_analysis()
+    nothing = {"value": None, "low": None, "high": None, "n": 0}
+    assert found["basic_stats"]["state_changing_calls"] is None
+    changes = found["state_changes"]
+    assert changes["changing_calls"] == changes["simulations_with_changes"] == nothing
+    assert [changes[name] for name in ("state_changes", "failed_calls_that_changed", "distinct_states")] == [None] * 3
+    repeats = found["redundant_calls"]
+    assert (repeats["redundant_calls"], repeats["redundant_rate"], repeats["calls_not_examined"]) == (None, nothing, 3)
+    means = {row["measure"]: row["mean_passed"] for row in found["outcomes"]["measures"]}
+    assert means == {
+        "calls": 1.0,
+        "errors": 0.0,
+        "repeated_calls": None,
+        "tools": 2 / 3,
+        "state_changing_calls": None,
+        "tools_ms": None,
+    }
+    (task,) = found["tasks"]["tasks"]
+    assert (task["calls"], task["repeated_calls"], task["state_changing_calls"]) == (3, None, None)
+    (find,) = found["efficiency"]["top_performers"]
+    assert (find["useful_calls"], find["repeated_calls"]) == (3, None)
+
+
+def test_shares_are_of_the_calls_that_tell(tmp_path: Path) -> None:
+    """Of A's calls one tells its arguments and no change, of B's two both; one call of B's repeats the other."""
+    told: dict[str, Any] = {"tool_name": "find", "success": True, "tool_args": {"id": "1"}, "state_changed": False}
+    events: list[ExecutionEvent] = [
+        ToolExecutionEvent(sim="A", **told),
+        ToolExecutionEvent(sim="A", tool_name="find", success=True),
+        ToolExecutionEvent(sim="B", **told),
+        ToolExecutionEvent(sim="B", **told | {"state_changed": True}),
+        ToolExecutionEvent(sim="D", tool_name="find", success=True),
+    ]
+    path = tmp_path / "events.jsonl"
+    path.write_text("".join(to_json(event) + "\n" for event in events))
+    found = LogAnalyzer(path)
+    changes = found.get_state_change_analysis()
+    assert (changes["changing_calls"]["value"], changes["simulations_with_changes"]["value"]) == (1 / 3, 1 / 2)
+    repeats = found.get_redundant_calls()
+    assert (repeats["redundant_rate"]["value"], repeats["calls_not_examined"]) == (1 / 3, 2)
+    assert repeats["by_tool"] == [{"tool": "find", "calls": 5, "repeated_calls": 1, "repeated_rate": 1 / 3}]
+    rows = found.get_simulation_analysis()["simulations"]
+    assert [(row["repeated_calls"], row["state_changing_calls"]) for row in rows] == [(0, 0), (1, 1), (None, None)]
 
 
 def test_the_comprehensive_analysis_has_all_of_them(analyzer: LogAnalyzer) -> None:
