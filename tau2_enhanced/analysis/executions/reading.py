@@ -16,6 +16,9 @@ from tau2_enhanced.analysis.results_file import ResultsFile
 from tau2_enhanced.analysis.sources import read_source, to_sources
 from tau2_enhanced.errors import UserMistake
 
+_EFFECTS_UNKNOWN = (
+    "results files do not say what calls changed, so one that comes again after others is not examined for repeats"
+)
 _EVENT_FOLDERS = ("events", ".")
 """Where a folder that is no run's has its files of events: the first of these that holds some."""
 
@@ -40,6 +43,7 @@ def read_executions(paths: Path | str | Iterable[Path | str]) -> Executions:
     executions.notes.extend(read.notes)
     if alone:
         executions.notes.append("times of calls are those between the messages of results files")
+        executions.notes.append(_EFFECTS_UNKNOWN)
     executions.notes.extend(_notes(executions))
     return executions
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tau2_enhanced.analysis import LogAnalyzer
+from tau2_enhanced.analysis.executions.repeats import with_repeats
 from tau2_enhanced.logging.events import (
     ContextReductionEvent,
     ExecutionEvent,
@@ -265,6 +266,35 @@ def test_redundant_calls(analyzer: LogAnalyzer) -> None:
         "arguments": '{"id":"12"}',
         "times": 2,
     }
+
+
+def test_a_call_that_comes_again_after_one_of_unknown_effect_is_not_examined(tmp_path: Path) -> None:
+    """After `book`, which may have changed what `find` finds, but not after one that failed or changed nothing."""
+    made: list[tuple[str, bool, bool | None, bool | None]] = [
+        # tool, succeeded, changed something, repeats another
+        ("find", True, None, False),
+        ("find", True, None, True),
+        ("book", True, None, False),
+        ("find", True, None, None),
+        ("find", True, None, True),
+        ("cancel", False, None, False),
+        ("find", True, None, True),
+        ("count", True, False, False),
+        ("find", True, None, True),
+        ("pay", True, True, False),
+        ("find", True, None, False),
+        ("book", True, None, False),
+    ]
+    events = [
+        call("A", second, tool, 1, {"id": "1"}, success=success, state_changed=changed)
+        for second, (tool, success, changed, _) in enumerate(made)
+    ]
+    path = tmp_path / "events.jsonl"
+    path.write_text("".join(to_json(event) + "\n" for event in events))
+    calls = with_repeats(LogAnalyzer(path).executions.calls)
+    assert calls["repeated"].to_list() == [repeats for *_, repeats in made]
+    found = LogAnalyzer(path).get_redundant_calls()
+    assert (found["redundant_calls"], found["redundant_rate"]["value"], found["calls_not_examined"]) == (4, 4 / 11, 1)
 
 
 def test_transitions_never_cross_simulations(analyzer: LogAnalyzer) -> None:
