@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 
 from tau2_enhanced.analysis.executions.executions import Executions
+from tau2_enhanced.analysis.executions.outcomes import simulation_rows
 from tau2_enhanced.analysis.executions.statistics import bootstrap_mean, clustered_share, share
 from tau2_enhanced.analysis.executions.values import CALLS, ENDED, ERRORS, TOOL, known_sum, span_of, summary
 
@@ -24,7 +25,7 @@ def basic_statistics(found: Executions) -> dict[str, Any]:
     failed = int(calls["success"].eq(False).sum())
     succeeded = int(calls["success"].sum())
     span = span_of(calls["timestamp"])
-    per_simulation = calls.drop_nulls("simulation").group_by("simulation").len("calls")["calls"]
+    simulations = simulation_rows(found)
     return {
         "total_tool_calls": calls.height,
         "successful_calls": succeeded,
@@ -33,11 +34,11 @@ def basic_statistics(found: Executions) -> dict[str, Any]:
         "success_rate": succeeded / (succeeded + failed) if succeeded + failed else None,
         "execution_time": summary(calls["duration_ms"], "ms"),
         "tools": calls["tool_name"].drop_nulls().n_unique(),
-        "simulations": per_simulation.len(),
-        "tasks": calls.select("domain", "task").drop_nulls("task").n_unique(),
+        "simulations": simulations.height,
+        "tasks": simulations.select("domain", "task").drop_nulls("task").n_unique(),
         "domains": sorted(calls["domain"].drop_nulls().unique()),
         "calls_by_requestor": dict(sorted(calls["requestor"].drop_nulls().value_counts().iter_rows())),
-        "calls_per_simulation": summary(per_simulation),
+        "calls_per_simulation": summary(simulations["calls"]),
         "calls_without_simulation": calls["simulation"].null_count(),
         "state_changing_calls": calls.select(known_sum("state_changed").cast(pl.Int64)).item(),
         "first_event": span.first,
@@ -57,7 +58,6 @@ def confidence_intervals(found: Executions) -> dict[str, Any]:
     interval of each tool's calls and the same bootstrap of its mean time.
     """
     calls = found.calls.with_columns(_CLUSTER.alias("cluster"), TOOL)
-    per_simulation = calls.drop_nulls("simulation").group_by("simulation", maintain_order=True).len()["len"]
     tools = calls.group_by("tool").agg(ERRORS, ENDED).sort("tool")
     return {
         "confidence": 0.95,
@@ -65,7 +65,7 @@ def confidence_intervals(found: Executions) -> dict[str, Any]:
             (ended - errors, ended) for errors, ended in _by_cluster(calls).select("errors", "ended").iter_rows()
         ),
         "mean_execution_time_ms": _mean_time(calls),
-        "mean_calls_per_simulation": bootstrap_mean([(float(count), 1) for count in per_simulation]),
+        "mean_calls_per_simulation": bootstrap_mean([(float(count), 1) for count in simulation_rows(found)["calls"]]),
         "by_tool": [
             {
                 "tool": tool,

@@ -8,6 +8,7 @@ import polars as pl
 
 from tau2_enhanced.analysis.executions.arguments import argument_names
 from tau2_enhanced.analysis.executions.executions import Executions
+from tau2_enhanced.analysis.executions.outcomes import simulation_rows
 from tau2_enhanced.analysis.executions.statistics import diversity, finite, gini, share
 from tau2_enhanced.analysis.executions.values import CALLS, ERRORS, TOOL, counts_by, histogram, sorted_counts, summary
 
@@ -19,7 +20,7 @@ def distributions(found: Executions) -> dict[str, Any]:
     `geometric_std` stands beside `skewness` (third standardised moment, Fisher-Pearson; 0 for symmetric times).
     """
     calls = found.calls.with_columns(TOOL)
-    per_simulation = calls.drop_nulls("simulation").group_by("simulation").len("calls")["calls"]
+    per_simulation = simulation_rows(found)["calls"]
     return {
         "tool_usage": [
             {"tool": tool, "count": count, "share": share(count, calls.height)}

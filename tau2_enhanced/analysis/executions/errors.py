@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from tau2_enhanced.analysis.executions.executions import Executions
+from tau2_enhanced.analysis.executions.outcomes import simulation_rows
 from tau2_enhanced.analysis.executions.statistics import share
 from tau2_enhanced.analysis.executions.values import CALLS, ENDED, ERRORS, TOOL, sorted_counts, summary
 
@@ -40,8 +41,7 @@ def error_analysis(found: Executions) -> dict[str, Any]:
     calls = found.calls.with_columns(TOOL)
     failed = calls.filter(pl.col("success").eq(False))
     ended = int(calls["success"].count())
-    simulations = calls["simulation"].drop_nulls().n_unique()
-    with_errors = failed["simulation"].drop_nulls().n_unique()
+    errors = simulation_rows(found)["errors"]
     return {
         "total_errors": failed.height,
         "error_rate": share(failed.height, ended),
@@ -50,7 +50,7 @@ def error_analysis(found: Executions) -> dict[str, Any]:
         "causes": _causes(failed),
         "recovery": _recovery(calls),
         "longest_streak": _longest_streak(calls),
-        "simulations_with_errors": share(with_errors, simulations),
+        "simulations_with_errors": share(int((errors > 0).sum()), errors.len()),
         "reported_in_results": int((calls["result_contains_errors"] & calls["success"].fill_null(True)).sum()),
     }
 

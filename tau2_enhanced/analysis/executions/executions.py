@@ -11,6 +11,7 @@ from typing import NamedTuple
 import polars as pl
 
 from tau2_enhanced.analysis.executions.earlier_files import TOLD_BY
+from tau2_enhanced.analysis.executions.same_calls import with_repeats
 from tau2_enhanced.analysis.results_file import ResultsFile
 from tau2_enhanced.analysis.simulations import SIMULATION
 from tau2_enhanced.analysis.table import EventTable
@@ -69,6 +70,11 @@ class Executions:
             )
             .sort("began", nulls_last=True, maintain_order=True)
         )
+
+    @cached_property
+    def calls_with_repeats(self) -> pl.DataFrame:
+        """The calls with what `with_repeats` adds."""
+        return with_repeats(self.calls)
 
     @cached_property
     def state_changes(self) -> pl.DataFrame:

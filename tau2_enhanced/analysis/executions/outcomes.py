@@ -8,7 +8,6 @@ from typing import Any
 import polars as pl
 
 from tau2_enhanced.analysis.executions.executions import Executions
-from tau2_enhanced.analysis.executions.repeats import with_repeats
 from tau2_enhanced.analysis.executions.statistics import correct, finite, share
 from tau2_enhanced.analysis.executions.values import CALLS, ERRORS, TOOL, known_sum
 from tau2_enhanced.analysis.pass_k import is_success
@@ -21,13 +20,13 @@ _FEWEST = 3
 
 
 def simulation_rows(found: Executions) -> pl.DataFrame:
-    """A row for each simulation that called a tool or has a verdict.
+    """A row for each simulation that called a tool or ended.
 
     `simulation`, `domain`, `task`, `trial`; `calls`, `errors`, `repeated_calls`, `tools` (different ones),
     `state_changing_calls`, `tools_ms` (what its tools took); `reward` and `passed`, None where there is no verdict.
     What none of its calls tells is None. So it is of a simulation without calls, where no other's calls tell it.
     """
-    calls = with_repeats(found.calls.drop_nulls("simulation"))
+    calls = found.calls_with_repeats.drop_nulls("simulation")
     rows = calls.group_by("simulation", maintain_order=True).agg(
         *(pl.col(name).drop_nulls().first() for name in _IDENTITY),
         CALLS,

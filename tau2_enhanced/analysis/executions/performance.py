@@ -7,7 +7,6 @@ from typing import Any
 import polars as pl
 
 from tau2_enhanced.analysis.executions.executions import Executions
-from tau2_enhanced.analysis.executions.repeats import with_repeats
 from tau2_enhanced.analysis.executions.statistics import share
 from tau2_enhanced.analysis.executions.values import (
     CALLS,
@@ -64,7 +63,7 @@ def efficiency(found: Executions) -> dict[str, Any]:
     that few calls don't make a top performer; `top_performers` has the best first, `least_efficient` the worst.
     What was not said to fail is taken for a success, what is not known to repeat another call for a new one.
     """
-    calls = with_repeats(found.calls.with_columns(TOOL))
+    calls = found.calls_with_repeats.with_columns(TOOL)
     useful = pl.col("success").fill_null(True) & (~pl.col("repeated").fill_null(False) | pl.col("repeats_error"))
     rows = (
         calls.group_by("tool")

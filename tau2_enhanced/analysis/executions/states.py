@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from tau2_enhanced.analysis.executions.executions import Executions
+from tau2_enhanced.analysis.executions.outcomes import simulation_rows
 from tau2_enhanced.analysis.executions.statistics import share
 from tau2_enhanced.analysis.executions.values import CALLS, TOOL, sorted_counts
 
@@ -25,6 +26,7 @@ def state_change_analysis(found: Executions) -> dict[str, Any]:
     calls = found.calls.with_columns(TOOL)
     changes = found.state_changes
     known = calls.drop_nulls("state_changed")
+    changing = simulation_rows(found)["state_changing_calls"].drop_nulls()
     operations, places = _diffs(changes["state_diff"])
     failed_that_changed = int((known["state_changed"] & known["success"].eq(False)).sum())
     watched = known.height or changes.height
@@ -37,10 +39,7 @@ def state_change_analysis(found: Executions) -> dict[str, Any]:
         "changes_by_state": sorted_counts(changes["state_type"]),
         "operations": dict(operations.most_common()),
         "places": dict(places.most_common()),
-        "simulations_with_changes": share(
-            known.filter("state_changed")["simulation"].drop_nulls().n_unique(),
-            known["simulation"].drop_nulls().n_unique(),
-        ),
+        "simulations_with_changes": share(int((changing > 0).sum()), changing.len()),
         "failed_calls_that_changed": failed_that_changed if known.height else None,
         "distinct_states": hashes.drop_nulls().n_unique() if watched else None,
         "states_seen_before": _seen_before(changes) if watched else None,

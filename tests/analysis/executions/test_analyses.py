@@ -1,4 +1,7 @@
-"""One small recording, and what every analysis has to say of it: the numbers were worked out by hand."""
+"""One small recording, and what every analysis has to say of it: the numbers were worked out by hand.
+
+Of its three simulations A has five calls, B two, and C none.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,6 @@ from typing import Any
 import pytest
 
 from tau2_enhanced.analysis import LogAnalyzer
-from tau2_enhanced.analysis.executions.repeats import with_repeats
 from tau2_enhanced.logging.events import (
     ContextReductionEvent,
     ExecutionEvent,
@@ -92,7 +94,7 @@ def test_basic_statistics(analyzer: LogAnalyzer) -> None:
     found = analyzer.get_basic_statistics()
     assert (found["total_tool_calls"], found["successful_calls"], found["failed_calls"]) == (7, 5, 2)
     assert found["success_rate"] == 5 / 7
-    assert (found["tools"], found["simulations"], found["tasks"], found["span_s"]) == (2, 2, 2, 8.0)
+    assert (found["tools"], found["simulations"], found["tasks"], found["span_s"]) == (2, 3, 2, 8.0)
     times = found["execution_time"]
     assert (times["mean_ms"], times["total_ms"], times["p50_ms"]) == (
         approx(4.0),
@@ -101,7 +103,7 @@ def test_basic_statistics(analyzer: LogAnalyzer) -> None:
     )
     assert times["std_ms"] == approx((28 / 6) ** 0.5)
     assert times["p90_ms"] == approx(6.4)
-    assert found["calls_per_simulation"]["mean"] == 3.5
+    assert (found["calls_per_simulation"]["n"], found["calls_per_simulation"]["mean"]) == (3, 7 / 3)
 
 
 def test_confidence_intervals(analyzer: LogAnalyzer) -> None:
@@ -119,13 +121,13 @@ def test_confidence_intervals(analyzer: LogAnalyzer) -> None:
     assert find["mean_execution_time_ms"]["low"] == approx(8 / 3)
     assert find["mean_execution_time_ms"]["high"] == approx(6.5)
     assert found["success_rate"]["clusters"] == 2
-    assert found["mean_calls_per_simulation"]["value"] == 3.5
+    assert found["mean_calls_per_simulation"]["value"] == 7 / 3
 
 
 def test_distributions(analyzer: LogAnalyzer) -> None:
     found = analyzer.get_distribution_analysis()
     assert [(row["tool"], row["count"]) for row in found["tool_usage"]] == [("find", 5), ("book", 2)]
-    assert found["calls_per_simulation"] == [{"calls": 2, "simulations": 1}, {"calls": 5, "simulations": 1}]
+    assert found["calls_per_simulation"] == [{"calls": size, "simulations": 1} for size in (0, 2, 5)]
     assert found["execution_time"]["skewness"] == approx(0.0)
     assert found["execution_time"]["geometric_mean_ms"] == approx(5040 ** (1 / 7))
     assert sum(part["count"] for part in found["execution_time"]["histogram"]) == 7
@@ -248,7 +250,7 @@ def test_errors(analyzer: LogAnalyzer) -> None:
     ]
     assert found["recovery"]["recovered"]["value"] == 1.0
     assert found["recovery"]["calls_until_success"]["mean"] == 1.0
-    assert (found["longest_streak"], found["simulations_with_errors"]["value"]) == (1, 1.0)
+    assert (found["longest_streak"], found["simulations_with_errors"]["value"]) == (1, 2 / 3)
 
 
 def test_redundant_calls(analyzer: LogAnalyzer) -> None:
@@ -291,8 +293,7 @@ def test_a_call_that_comes_again_after_one_of_unknown_effect_is_not_examined(tmp
     ]
     path = tmp_path / "events.jsonl"
     path.write_text("".join(to_json(event) + "\n" for event in events))
-    calls = with_repeats(LogAnalyzer(path).executions.calls)
-    assert calls["repeated"].to_list() == [repeats for *_, repeats in made]
+    assert LogAnalyzer(path).executions.calls_with_repeats["repeated"].to_list() == [repeats for *_, repeats in made]
     found = LogAnalyzer(path).get_redundant_calls()
     assert (found["redundant_calls"], found["redundant_rate"]["value"], found["calls_not_examined"]) == (4, 4 / 11, 1)
 
@@ -347,6 +348,7 @@ def test_state_changes(analyzer: LogAnalyzer) -> None:
     found = analyzer.get_state_change_analysis()
     assert (found["state_changes"], found["changing_calls"]["value"]) == (1, 1 / 7)
     assert found["by_tool"][0] == {"tool": "book", "calls": 2, "changing_calls": 1, "changing_rate": 0.5}
+    assert found["simulations_with_changes"]["value"] == 1 / 3
     assert found["operations"] == {"add": 1, "replace": 1}
     assert found["places"] == {"/bookings": 1, "/users": 1}
     assert (found["distinct_states"], found["states_seen_before"], found["failed_calls_that_changed"]) == (2, 0, 0)
