@@ -46,7 +46,7 @@ class StateSnapshot:
     sim: str | None = None
     task: str | None = None
     text: str = field(default="", repr=False)
-    """The state as canonical JSON; snapshots of equal states in a row share it."""
+    """The state as canonical JSON; snapshots in a row with equal texts share it."""
 
     @property
     def state_data(self) -> JSON:
@@ -91,6 +91,8 @@ class StateTracker:
         self._kept: deque[StateSnapshot] = deque()
         self._bytes = 0
         self._count = 0
+        self._known_hash: str | None = None
+        """What was given as the last snapshot's."""
         self._lock = threading.Lock()
 
     @property
@@ -121,12 +123,17 @@ class StateTracker:
         context = current_context()
         with self._lock:
             last = self._kept[-1] if self._kept else None
-            same = last is not None and last.text == text
+            same = False
+            if last is not None and last.text == text:
+                # equal differences from two states make no equal states
+                text, same = last.text, known_hash == self._known_hash
+            else:
+                self._bytes += _size(text)
             if same and last is not None:
-                hashed, text = last.state_hash, last.text
+                hashed = last.state_hash
             else:
                 hashed = (known_hash or state_hash(state)) if self.track_state_hash else None
-                self._bytes += _size(text)
+            self._known_hash = known_hash
             snapshot = StateSnapshot(
                 index=self._count,
                 timestamp=datetime.now(),

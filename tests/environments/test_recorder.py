@@ -213,6 +213,19 @@ def test_a_tracker_keeps_the_snapshots(registry: Any) -> None:
     assert last.state_data["user_database"]["device"]["data_enabled"] is False
 
 
+@pytest.mark.parametrize("hashes", [True, False])
+def test_environments_that_share_a_tracker_have_their_own_hashes(registry: Any, hashes: bool) -> None:
+    """At its start neither differs from the database it began with; calls that only read change nothing."""
+    shared, alone = StateTracker(track_state_hash=hashes), StateTracker(track_state_hash=hashes)
+    for domain, read, trackers in (("airline", "list_all_airports", [shared]), ("mock", "get_users", [shared, alone])):
+        for tracker in trackers:
+            environment: Any = LoggingEnvironment(registry.get_env_constructor(domain)(), state_tracker=tracker)
+            environment.get_response(call(read))
+    assert [snapshot.changed for snapshot in shared.snapshots] == [None, False, False, True, False, False]
+    assert [snapshot.state_hash for snapshot in shared.snapshots[3:]] == [s.state_hash for s in alone.snapshots]
+    assert len({snapshot.state_hash for snapshot in shared.snapshots}) == (2 if hashes else 1)
+
+
 def test_a_log_file_alone_is_enough(registry: Any, tmp_path: Path) -> None:
     path = tmp_path / "custom.jsonl"
     for _ in range(2):
