@@ -78,7 +78,7 @@ def chosen(table: EventTable, choice: Choice) -> EventTable:
         meant = timed.with_columns(pl.coalesce("last", "timestamp").alias("last")).filter(choice.in_time("last"))
         if meant.height:
             frames[kind] = meant.drop("simulation", "last")
-    return replace(kept, frames=frames)
+    return replace(kept, frames=frames, chosen_of=table.logged)
 
 
 def _spans(frames: list[pl.LazyFrame]) -> pl.DataFrame:

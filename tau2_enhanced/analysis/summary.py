@@ -26,8 +26,8 @@ def summarise(
 ) -> dict[str, Any]:
     """The numbers of a table of events. Raises UserMistake where it holds no timed event.
 
-    Of a part of a run (one domain's log of several) there is no critical path, and where types were left out by
-    choice there are no parts of the wall time.
+    Of a part of a run (one domain's log of several, a choice of its simulations) there is no critical path, and where
+    types were left out by choice there are no parts of the wall time.
 
     `limits` are those of `goodput`, in ms; `found` are the table's simulations, where they are known already.
     """
@@ -55,8 +55,17 @@ def summarise(
 
 
 def _is_part_of_a_run(table: EventTable, found: pl.DataFrame) -> bool:
-    """Whether a run has ended with more verdicts than these logs know: what its workers did besides is not known."""
-    told = table.of("run_complete").drop_nulls("finished").group_by("run").agg(pl.col("finished").max())
-    judged = found.filter(pl.col("reward").is_not_null() & pl.col("counts")).group_by("run").len("known")
-    both = told.join(judged, on="run", how="left", nulls_equal=True)
-    return bool((both["finished"] > both["known"].fill_null(0)).any())
+    """Whether a run has simulations that the table lacks: what its workers did besides is not known.
+
+    They were left out by choice, or the run has ended with more verdicts than these logs know.
+    """
+    logged = table.logged
+    everything = found if logged is table else simulations(logged)
+    told = logged.of("run_complete").drop_nulls("finished").group_by("run").agg(pl.col("finished").max())
+    judged = (pl.col("reward").is_not_null() & pl.col("counts")).sum().alias("judged")
+    begun = everything.group_by("run").agg(pl.len().alias("begun"), judged)
+    runs = pl.DataFrame({"run": run_ids(table)}, schema={"run": pl.String()})
+    for counts in (told, begun, found.group_by("run").len("kept")):
+        runs = runs.join(counts, on="run", how="left", nulls_equal=True)
+    runs = runs.fill_null(0)
+    return bool(((runs["finished"] > runs["judged"]) | (runs["begun"] > runs["kept"])).any())

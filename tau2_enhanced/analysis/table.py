@@ -61,6 +61,8 @@ class EventTable:
     """Types were left out by choice, so that parts do not make a whole."""
     doubled: int = 0
     """Events that several files have, each time after the first."""
+    chosen_of: EventTable | None = None
+    """All events, where these were chosen of them."""
 
     def of(self, kind: str) -> pl.DataFrame:
         """The events of a type; an empty frame with its columns where there are none."""
@@ -70,13 +72,20 @@ class EventTable:
     def count(self) -> int:
         return sum(frame.height for frame in self.frames.values())
 
+    @property
+    def logged(self) -> EventTable:
+        """All events, those too that were left out by choice."""
+        return self if self.chosen_of is None else self.chosen_of
+
     def chosen(self, choice: Choice) -> EventTable:
         """The table of the chosen events alone."""
+        if choice == Choice():
+            return self
         wanted = [kind for kind in self.frames if choice.type is None or kind in choice.type]
         kept = {kind: self.frames[kind].filter(choice.expression()) for kind in wanted}
         frames = {kind: frame for kind, frame in kept.items() if frame.height}
         partial = self.partial or len(wanted) < len(self.frames)
-        return replace(self, frames=frames, partial=partial)
+        return replace(self, frames=frames, partial=partial, chosen_of=self.logged)
 
 
 def to_table(lines: Lines) -> EventTable:

@@ -127,7 +127,7 @@ def _wall_time(parts: Mapping[str, float], path: Mapping[str, float] | None) -> 
     of_path = ("critical path s", "share") if path else ()
     table = _table("where the time went", ("part",), ("all simulations s", "share", *of_path))
     if not path:
-        table.caption = "no critical path: these logs hold a part of the run"
+        table.caption = "no critical path: this is a part of the run"
     for name in dict.fromkeys([*(path or parts), *parts]):
         cells = [cell for of in (parts, path) if of for cell in _part(of, name)]
         _row(table, name.removesuffix("_ms").replace("_", " "), *cells)

@@ -225,7 +225,50 @@ def test_a_part_of_a_run_has_no_critical_path(run_local: RunLocal, capsys: pytes
     assert summary()["critical_path"]["total_ms"] > 0
     assert analyse("--log_file", "logs/eval_mock.log", "--no-figures") == 0
     assert summary()["critical_path"] is None
-    assert "no critical path: these logs hold a part of the run" in " ".join(capsys.readouterr().out.split())
+    assert "no critical path: this is a part of the run" in " ".join(capsys.readouterr().out.split())
+
+
+def ran(domain: str, task: str, start_s: int, end_s: int, run: str = "R") -> str:
+    """A simulation as its log has it, seconds after nine: one call of the model, and at its end its verdict."""
+    head = f"2026-03-14 09:00:{end_s:02d}.000 task={task} thread=worker-1"
+    took = f"duration_ms={1000 * (end_s - start_s)}.000"
+    of = f"run={run} sim={run}-{domain}-{task} domain={domain} trial=0 start_ms={1000 * start_s}.000"
+    return (
+        f"[PROFILE] {head} type=llm_call model=m {took} {of}\n[INFO] {head} type=task_complete {took} reward=1 {of}\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("flags", "total_ms"),
+    [
+        # a worker's simulations of 0 to 2 s and 3 to 4 s, and between them one of the other domain
+        ([], 4000.0),
+        (["--run", "R"], 4000.0),
+        (["--trial", "0", "--since", "2026-03-14"], 4000.0),
+        (["--domain", "mock"], None),
+        (["--task", "1"], None),
+        (["--since", "2026-03-14T09:00:03"], None),
+        (["--until", "2026-03-14T09:00:03"], None),
+        (["--run", "S"], None),
+    ],
+)
+def test_a_choice_of_simulations_has_no_critical_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: list[str], total_ms: float | None
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    end = "[INFO] 2026-03-14 09:00:04.000 thread=MainThread type=run_complete finished={} run={} start_ms=0.000\n"
+    Path("eval_mock.log").write_text(ran("mock", "1", 0, 2) + ran("mock", "2", 3, 4) + end.format(3, "R"))
+    Path("eval_retail.log").write_text(ran("retail", "1", 2, 3))
+    # of the other run a domain's log is missing
+    other = Path("other.log")
+    other.write_text(ran("mock", "1", 0, 2, run="S") + end.format(2, "S"))
+    logs = ["eval_mock.log", "eval_retail.log", *(["other.log"] if "--run" in flags else [])]
+    assert analyse("--log_file", *logs, *flags, "--no-figures") == 0
+    path = summary()["critical_path"]
+    assert (path and path["total_ms"]) == total_ms
+    # what was left out is not forgotten where the rest is all that these logs hold of the run
+    assert analyse("--log_file", "eval_mock.log", "--domain", "mock", "--no-figures") == 0
+    assert summary()["critical_path"] is None
 
 
 def test_a_file_is_read_once_however_it_is_named(run_local: RunLocal) -> None:
