@@ -41,7 +41,8 @@ class Level(NamedTuple):
 class Concurrency(NamedTuple):
     """What ran at once in a run."""
 
-    simulations: Level
+    simulations: Level | None
+    """None where types were left out by choice: the rest does not tell when a simulation began and ended."""
     calls: Level | None
     """Model calls under way."""
     waits: Level | None
@@ -56,7 +57,8 @@ def concurrency(timeline: Timeline) -> Concurrency | None:
     calls = timeline.calls.filter(pl.col("kind").is_in(MODEL_CALLS))
     start = pl.col("start_ms")
     waits = calls.filter(pl.col("wait_ms") > 0).select((start - pl.col("wait_ms")), start.alias("end_ms"))
-    return Concurrency(simulations, level_of(calls), level_of(waits))
+    found = Concurrency(None if timeline.partial else simulations, level_of(calls), level_of(waits))
+    return found if any(found) else None
 
 
 def steps(intervals: pl.DataFrame) -> pl.DataFrame:
@@ -112,12 +114,13 @@ def binned(found: pl.DataFrame, bins: int, n: int) -> Level:
 def numbers(timeline: Timeline) -> dict[str, Any] | None:
     """What ran at once over the run: means and peaks, and the mean in each of `BINS` equal parts of the time.
 
-    None where nothing lasted.
+    None where nothing lasted. What is unknown, and waits where there were none, has no key.
     """
     found = concurrency(timeline)
     if found is None:
         return None
-    begin_s, end_s = found.simulations.at_s[0], found.simulations.at_s[-1]
+    known = [level for level in found if level is not None]
+    begin_s, end_s = min(level.at_s[0] for level in known), max(level.at_s[-1] for level in known)
     width_s = (end_s - begin_s) / BINS
     levels = {"simulations": found.simulations, "model_calls": found.calls, "waiting_to_retry": found.waits}
     return {

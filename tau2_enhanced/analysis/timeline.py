@@ -30,6 +30,8 @@ class Timeline(NamedTuple):
     """Calls of models and tools: kind, simulation, start_ms, end_ms, wait_ms (before the start), failed."""
     simulations: pl.DataFrame
     """Each attempt at a task's trial, as `simulations` has it, where it is known when it began."""
+    partial: bool
+    """Types were left out by choice, so that simulations seem to begin later and to end sooner than they did."""
 
 
 def run_ids(table: EventTable) -> list[str | None]:
@@ -52,7 +54,11 @@ def timeline(table: EventTable, found: pl.DataFrame | None = None) -> Timeline:
         [_calls(kind, table.frames[kind].lazy().filter(chosen)) for kind in CALLS if kind in table.frames]
     )
     return Timeline(
-        run, len(runs), pl.concat(calls) if calls else pl.DataFrame(schema=_CALL_COLUMNS), found.filter(chosen)
+        run,
+        len(runs),
+        pl.concat(calls) if calls else pl.DataFrame(schema=_CALL_COLUMNS),
+        found.filter(chosen),
+        table.partial,
     )
 
 

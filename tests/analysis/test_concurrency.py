@@ -4,9 +4,9 @@ import pytest
 
 from tau2_enhanced.analysis.concurrency import BINS, numbers
 from tau2_enhanced.analysis.log_lines import Lines, read_events
-from tau2_enhanced.analysis.table import EventTable, to_table
+from tau2_enhanced.analysis.table import Choice, EventTable, to_table
 from tau2_enhanced.analysis.timeline import timeline
-from tau2_enhanced.logging.events import ExecutionEvent, LLMCallEvent, TaskCompleteEvent
+from tau2_enhanced.logging.events import ExecutionEvent, LLMCallEvent, TaskCompleteEvent, ToolCallEvent
 
 
 def table(*events: ExecutionEvent) -> EventTable:
@@ -30,6 +30,22 @@ def test_golden_numbers() -> None:
     assert found["model_calls"]["mean_over_time"][:6] == pytest.approx([0, 0.5, 1, 1, 0.5, 0])
     assert found["model_calls"]["mean"] == pytest.approx(30 / 600)
     assert found["waiting_to_retry"]["mean_over_time"][:3] == pytest.approx([0.5, 0.5, 0])
+
+
+def test_types_left_out_tell_when_calls_ran_not_when_simulations_did() -> None:
+    call = LLMCallEvent(run="r", sim="a", start_ms=1200.0, duration_ms=300.0)
+    later = LLMCallEvent(run="r", sim="a", start_ms=1700.0, duration_ms=100.0)
+    tool = ToolCallEvent(run="r", sim="a", start_ms=1500.0, duration_ms=100.0)
+    logged = table(ran("a", 1000.0, 2000.0), call, tool, later)
+    whole = numbers(timeline(logged))
+    assert whole is not None
+    assert (whole["simulations"]["mean"], whole["model_calls"]["mean"]) == pytest.approx((1.0, 0.4))
+    # from the first call's start to the last one's end: 400 of 600 ms
+    calls = numbers(timeline(logged.chosen(Choice(type=["llm_call"]))))
+    assert calls is not None
+    assert (calls["start_ms"], calls["bin_ms"], calls["model_calls"]["mean"]) == pytest.approx((1200.0, 10.0, 2 / 3))
+    assert not calls.keys() & {"simulations", "waiting_to_retry"}
+    assert numbers(timeline(logged.chosen(Choice(type=["tool_call"])))) is None
 
 
 def test_thinned_levels_keep_the_mean() -> None:

@@ -14,7 +14,7 @@ from tau2_enhanced.analysis.log_lines import Lines, read_events
 from tau2_enhanced.analysis.report import write_reports
 from tau2_enhanced.analysis.simulations import simulations
 from tau2_enhanced.analysis.summary import summarise
-from tau2_enhanced.analysis.table import EventTable, to_table
+from tau2_enhanced.analysis.table import Choice, EventTable, to_table
 from tau2_enhanced.logging.events import LLMCallEvent, TaskCompleteEvent
 
 pytestmark = pytest.mark.skipif(chromium() is None, reason="no chromium on PATH, and CHROME names none")
@@ -73,12 +73,21 @@ def test_everything_is_there(show: Show, thirty: EventTable) -> None:
     for title in ("Where the time went", "Cost by role", "Timeline", "Simulations", "Durations in ms", "Slowest calls"):
         assert title in titles
     for canvas in ("#gantt", "#overview"):
-        colours = (
-            f"(() => {{ const c = document.querySelector('{canvas}');"
-            " const seen = new Uint32Array(c.getContext('2d').getImageData(0, 0, c.width, c.height).data.buffer);"
-            " return new Set(seen).size; })()"
-        )
-        assert page.run(colours) > 4
+        assert colours_of(page, canvas) > 4
+
+
+def colours_of(page: Page, canvas: str) -> int:
+    return page.run(  # type: ignore[no-any-return]  # a number
+        f"(() => {{ const c = document.querySelector('{canvas}');"
+        " const seen = new Uint32Array(c.getContext('2d').getImageData(0, 0, c.width, c.height).data.buffer);"
+        " return new Set(seen).size; })()"
+    )
+
+
+def test_the_strip_shows_model_calls_where_simulations_are_unknown(show: Show, thirty: EventTable) -> None:
+    page = show(thirty.chosen(Choice(type=["llm_call"])))
+    assert page.run("['simulations', 'model_calls'].map(name => name in DATA.concurrency)") == [False, True]
+    assert colours_of(page, "#overview") > 1
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -120,7 +120,8 @@ def _timelines(
             concurrency.draw(running, source, servers.select(samples, times.run) if samples is not None else None),
         )
     else:
-        left_out.append("concurrency: no events with a task, a duration and start_ms")
+        what = "timed calls of a model" if times.partial else "events with a task, a duration and start_ms"
+        left_out.append(f"concurrency: no {what}")
 
 
 def source_of(runs: Sequence[str | None]) -> str:

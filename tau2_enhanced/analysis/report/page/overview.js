@@ -53,17 +53,22 @@ class Overview {
 
   levels(context, colours, found) {
     const height = this.canvas.clientHeight;
-    const peak = Math.max(found.simulations.peak, found.model_calls?.peak ?? 0);
+    const known = [found.simulations, found.model_calls, found.waiting_to_retry].filter(Boolean);
+    const peak = Math.max(...known.map((level) => level.peak));
     const y = (level) => height - 1 - (level / peak) * (height - 12);
-    context.fillStyle = colours.track;
-    this.steps(context, found, found.simulations.mean_over_time, y);
-    context.lineTo(this.x((found.start_ms + found.bin_ms * found.simulations.mean_over_time.length) * 1e3), y(0));
-    context.lineTo(this.x(found.start_ms * 1e3), y(0));
-    context.fill();
-    this.outline(context, found, found.simulations, y, colours.soft);
+    if (found.simulations) this.area(context, colours, found, found.simulations.mean_over_time, y);
+    if (found.simulations) this.outline(context, found, found.simulations, y, colours.soft);
     if (found.model_calls) this.outline(context, found, found.model_calls, y, colours.llm_call, 1.5);
     if (found.waiting_to_retry) this.outline(context, found, found.waiting_to_retry, y, colours.failed, 1.5);
     this.words(context, colours, found, height);
+  }
+
+  area(context, colours, found, means, y) {
+    context.fillStyle = colours.track;
+    this.steps(context, found, means, y);
+    context.lineTo(this.x((found.start_ms + found.bin_ms * means.length) * 1e3), y(0));
+    context.lineTo(this.x(found.start_ms * 1e3), y(0));
+    context.fill();
   }
 
   steps(context, found, means, y) {
@@ -87,7 +92,7 @@ class Overview {
     context.font = `10px ${colours.font}`;
     context.textBaseline = "alphabetic";
     const lines = [
-      [`${DECIMALS[1].format(found.simulations.mean)} running`, colours.soft],
+      found.simulations && [`${DECIMALS[1].format(found.simulations.mean)} running`, colours.soft],
       found.model_calls && [`${DECIMALS[1].format(found.model_calls.mean)} calling`, colours.llm_call],
       found.waiting_to_retry && [`${DECIMALS[1].format(found.waiting_to_retry.mean)} waiting`, colours.failed],
     ].filter(Boolean);
