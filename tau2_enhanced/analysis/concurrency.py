@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import polars as pl
 
+from tau2_enhanced.analysis.stops import Stop, stopped_ms
 from tau2_enhanced.analysis.table import MODEL_CALLS
 from tau2_enhanced.analysis.timeline import Timeline
 
@@ -25,6 +27,8 @@ class Level(NamedTuple):
     high: list[int]
     bin_s: float | None
     """How long each moment is where there were too many changes to show each; then mean, low and high differ."""
+    stopped_s: float = 0.0
+    """For how long of the time no runner ran."""
 
     @property
     def peak(self) -> int:
@@ -32,10 +36,11 @@ class Level(NamedTuple):
 
     @property
     def average(self) -> float:
-        """Over the time, from the first moment to the last."""
+        """Over the time from the first moment to the last in which a runner ran."""
         lengths = [later - sooner for sooner, later in zip(self.at_s, self.at_s[1:], strict=False)]
-        total = sum(lengths)
-        return sum(length * value for length, value in zip(lengths, self.mean, strict=False)) / total if total else 0.0
+        ran_s = sum(lengths) - self.stopped_s
+        area = sum(length * value for length, value in zip(lengths, self.mean, strict=False))
+        return area / ran_s if ran_s > 0 else 0.0
 
 
 class Concurrency(NamedTuple):
@@ -51,13 +56,14 @@ class Concurrency(NamedTuple):
 
 def concurrency(timeline: Timeline) -> Concurrency | None:
     """None where nothing lasted."""
-    simulations = level_of(timeline.simulations)
+    stops = timeline.stops
+    simulations = level_of(timeline.simulations, stops)
     if simulations is None:
         return None
     calls = timeline.calls.filter(pl.col("kind").is_in(MODEL_CALLS))
     start = pl.col("start_ms")
     waits = calls.filter(pl.col("wait_ms") > 0).select((start - pl.col("wait_ms")), start.alias("end_ms"))
-    found = Concurrency(None if timeline.partial else simulations, level_of(calls), level_of(waits))
+    found = Concurrency(None if timeline.partial else simulations, level_of(calls, stops), level_of(waits, stops))
     return found if any(found) else None
 
 
@@ -76,15 +82,16 @@ def steps(intervals: pl.DataFrame) -> pl.DataFrame:
     return changes.select("at_ms", pl.col("change").cum_sum().alias("running"))
 
 
-def level_of(intervals: pl.DataFrame) -> Level | None:
+def level_of(intervals: pl.DataFrame, stops: Sequence[Stop] = ()) -> Level | None:
     """The steps of the intervals; None where none of them lasts."""
     found = steps(intervals)
     if not found.height:
         return None
+    stopped_s = stopped_ms(stops, found["at_ms"][0], found["at_ms"][-1]) / 1000
     if found.height <= MOST_STEPS:
         running = found["running"].to_list()
-        return Level(intervals.height, (found["at_ms"] / 1000).to_list(), running, running, running, None)
-    return binned(found, MOST_STEPS // 2, intervals.height)
+        return Level(intervals.height, (found["at_ms"] / 1000).to_list(), running, running, running, None, stopped_s)
+    return binned(found, MOST_STEPS // 2, intervals.height)._replace(stopped_s=stopped_s)
 
 
 def binned(found: pl.DataFrame, bins: int, n: int) -> Level:
@@ -114,7 +121,8 @@ def binned(found: pl.DataFrame, bins: int, n: int) -> Level:
 def numbers(timeline: Timeline) -> dict[str, Any] | None:
     """What ran at once over the run: means and peaks, and the mean in each of `BINS` equal parts of the time.
 
-    None where nothing lasted. What is unknown, and waits where there were none, has no key.
+    Those parts hold the time in which no runner ran, `stopped_ms` in all; `mean` is without it. None where nothing
+    lasted. What is unknown, and waits where there were none, has no key.
     """
     found = concurrency(timeline)
     if found is None:
@@ -122,16 +130,19 @@ def numbers(timeline: Timeline) -> dict[str, Any] | None:
     known = [level for level in found if level is not None]
     begin_s, end_s = min(level.at_s[0] for level in known), max(level.at_s[-1] for level in known)
     width_s = (end_s - begin_s) / BINS
+    stopped = stopped_ms(timeline.stops, begin_s * 1000, end_s * 1000)
+    ran_s = end_s - begin_s - stopped / 1000
     levels = {"simulations": found.simulations, "model_calls": found.calls, "waiting_to_retry": found.waits}
     return {
         "run": timeline.run,
         "start_ms": begin_s * 1000,
         "bin_ms": width_s * 1000,
-        **{name: _numbers(level, begin_s, width_s) for name, level in levels.items() if level is not None},
+        "stopped_ms": stopped,
+        **{name: _numbers(level, begin_s, width_s, ran_s) for name, level in levels.items() if level is not None},
     }
 
 
-def _numbers(level: Level, begin_s: float, width_s: float) -> dict[str, Any]:
+def _numbers(level: Level, begin_s: float, width_s: float, ran_s: float) -> dict[str, Any]:
     held = [0.0] * BINS
     for sooner, later, value in zip(level.at_s, level.at_s[1:], level.mean, strict=False):
         first, last = (min(BINS - 1, max(0, int((at - begin_s) / width_s))) for at in (sooner, later))
@@ -139,4 +150,4 @@ def _numbers(level: Level, begin_s: float, width_s: float) -> dict[str, Any]:
             low, high = max(sooner, begin_s + part * width_s), min(later, begin_s + (part + 1) * width_s)
             held[part] += max(0.0, high - low) * value
     means = [round(area / width_s, 3) for area in held]
-    return {"mean": sum(held) / (BINS * width_s), "peak": level.peak, "mean_over_time": means}
+    return {"mean": sum(held) / ran_s if ran_s > 0 else 0.0, "peak": level.peak, "mean_over_time": means}

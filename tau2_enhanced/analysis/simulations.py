@@ -95,10 +95,8 @@ def _spans(frames: list[pl.LazyFrame]) -> pl.DataFrame:
 
 
 def _span(frame: pl.LazyFrame) -> pl.LazyFrame:
-    numbers = {name for name, kind in frame.collect_schema().items() if kind.is_numeric()}
-    length = next((name for name in ("duration_ms", "total_duration_ms") if name in numbers), None)
-    took = pl.col(length).fill_null(0.0) if length else pl.lit(0.0)
-    waited = pl.col("retry_wait_ms").fill_null(0.0) if "retry_wait_ms" in numbers else pl.lit(0.0)
+    schema = frame.collect_schema()
+    waited = pl.col("retry_wait_ms").fill_null(0.0) if _is_number(schema, "retry_wait_ms") else pl.lit(0.0)
     return (
         frame.with_columns(SIMULATION.alias("simulation"))
         .filter(pl.col("simulation").is_not_null())
@@ -106,9 +104,20 @@ def _span(frame: pl.LazyFrame) -> pl.LazyFrame:
         .agg(
             *(pl.col(name).drop_nulls().first() for name in (*_IDENTITY, "thread")),
             (pl.col("start_ms") - waited).min().alias("start_ms"),
-            (pl.col("start_ms") + took).max().alias("end_ms"),
+            ended_ms(schema).max().alias("end_ms"),
         )
     )
+
+
+def ended_ms(schema: pl.Schema) -> pl.Expr:
+    """When an event of a frame with these columns ended, in ms since the run's start."""
+    lengths = ("duration_ms", "total_duration_ms")
+    took = [pl.col(name).fill_null(0.0) for name in lengths if _is_number(schema, name)]
+    return pl.col("start_ms") + (took[0] if took else pl.lit(0.0))
+
+
+def _is_number(schema: pl.Schema, name: str) -> bool:
+    return name in schema and schema[name].is_numeric()
 
 
 def _complete(whole: pl.DataFrame) -> pl.DataFrame:

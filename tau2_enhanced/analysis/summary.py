@@ -15,6 +15,7 @@ from tau2_enhanced.analysis import concurrency
 from tau2_enhanced.analysis.goodput import goodput
 from tau2_enhanced.analysis.series import cost_by_role, duration_series, error_series, usage_series
 from tau2_enhanced.analysis.simulations import count_attempts, simulations
+from tau2_enhanced.analysis.stops import stops
 from tau2_enhanced.analysis.table import EventTable
 from tau2_enhanced.analysis.timeline import run_ids, timeline
 from tau2_enhanced.analysis.wall_time import critical_path, slowest_calls, slowest_simulations, where_time_went
@@ -45,7 +46,9 @@ def summarise(
         "errors": error_series(table),
         "attempts": count_attempts(found),
         "wall_time": None if table.partial else where_time_went(found),
-        "critical_path": None if table.partial or _is_part_of_a_run(table, found) else critical_path(found),
+        "critical_path": None
+        if table.partial or _is_part_of_a_run(table, found)
+        else critical_path(found, stops(table)),
         "concurrency": concurrency.numbers(timeline(table, found)),
         "goodput": goodput(table, dict(limits or {})),
         "slowest_simulations": slowest_simulations(found),

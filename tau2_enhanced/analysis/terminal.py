@@ -128,7 +128,11 @@ def _wall_time(parts: Mapping[str, float], path: Mapping[str, float] | None) -> 
     table = _table("where the time went", ("part",), ("all simulations s", "share", *of_path))
     if not path:
         table.caption = "no critical path: this is a part of the run"
+    elif path["stopped_ms"]:
+        table.caption = f"without {_number(path['stopped_ms'] / 1000, 1)} s between the parts of the run"
     for name in dict.fromkeys([*(path or parts), *parts]):
+        if name == "stopped_ms":  # no part of the total
+            continue
         cells = [cell for of in (parts, path) if of for cell in _part(of, name)]
         _row(table, name.removesuffix("_ms").replace("_", " "), *cells)
     return table

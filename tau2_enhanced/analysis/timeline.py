@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import polars as pl
 
 from tau2_enhanced.analysis.simulations import SIMULATION, simulations
+from tau2_enhanced.analysis.stops import Stop, stops
 from tau2_enhanced.analysis.table import MODEL_CALLS, EventTable
 
 CALLS = (*MODEL_CALLS, "tool_call")
@@ -30,6 +32,8 @@ class Timeline(NamedTuple):
     """Calls of models and tools: kind, simulation, start_ms, end_ms, wait_ms (before the start), failed."""
     simulations: pl.DataFrame
     """Each attempt at a task's trial, as `simulations` has it, where it is known when it began."""
+    stops: Sequence[Stop]
+    """When no runner ran."""
     partial: bool
     """Types were left out by choice, so that simulations seem to begin later and to end sooner than they did."""
 
@@ -58,6 +62,7 @@ def timeline(table: EventTable, found: pl.DataFrame | None = None) -> Timeline:
         len(runs),
         pl.concat(calls) if calls else pl.DataFrame(schema=_CALL_COLUMNS),
         found.filter(chosen),
+        stops(table).get(run, ()),
         table.partial,
     )
 

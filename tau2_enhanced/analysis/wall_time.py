@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from types import MappingProxyType
 from typing import Any
 
 import polars as pl
 
 from tau2_enhanced.analysis.simulations import PARTS
+from tau2_enhanced.analysis.stops import Stop, Stops, stopped_ms
 from tau2_enhanced.analysis.table import MODEL_CALLS, EventTable
 
 _ALL_PARTS = (*PARTS, "retry_wait_ms", "framework_ms")
@@ -25,22 +28,24 @@ def where_time_went(simulations: pl.DataFrame) -> dict[str, float] | None:
     return _parts(ended) | {"total_ms": float(ended["duration_ms"].sum())} if ended.height else None
 
 
-def critical_path(simulations: pl.DataFrame) -> dict[str, float] | None:
+def critical_path(simulations: pl.DataFrame, stops: Stops = MappingProxyType({})) -> dict[str, float] | None:
     """Milliseconds of a run from its first simulation's start to its last one's end, by what it waited for.
 
     What the run as a whole waited for is the simulation that ended last, before that one the simulation that
     its worker had ended last before, and so on to the run's start; `idle_ms` is when that worker had none.
+    `stopped_ms` is when no runner ran, before the run was resumed; it is no part of `total_ms`.
     Where workers are unknown, any simulation that ended before it began may precede. Several runs are added
     up. None where no simulation has times.
     """
     timed = simulations.filter(pl.col("start_ms").is_not_null() & pl.col("end_ms").is_not_null())
-    runs = [_path(own) for own in timed.partition_by("run")]
+    by_run = timed.partition_by("run", as_dict=True)
+    runs = [_path(own, stops.get(run, ())) for (run,), own in by_run.items()]
     if not runs:
         return None
     return {name: sum(run[name] for run in runs) for name in runs[0]}
 
 
-def _path(simulations: pl.DataFrame) -> dict[str, float]:
+def _path(simulations: pl.DataFrame, stops: Sequence[Stop]) -> dict[str, float]:
     begin, end = float(simulations["start_ms"].min()), float(simulations["end_ms"].max())  # type: ignore[arg-type]  # numbers
     last_first = simulations.sort("end_ms", descending=True).to_dicts()
     path = [last_first[0]]
@@ -49,7 +54,9 @@ def _path(simulations: pl.DataFrame) -> dict[str, float]:
         if simulation["end_ms"] <= after["start_ms"] and simulation["thread"] == after["thread"]:
             path.append(simulation)
     found = _parts(pl.DataFrame(path, schema=simulations.schema))
-    return found | {"idle_ms": max(0.0, end - begin - sum(found.values())), "total_ms": end - begin}
+    stopped = stopped_ms(stops, begin, end)
+    total = end - begin - stopped
+    return found | {"idle_ms": max(0.0, total - sum(found.values())), "total_ms": total, "stopped_ms": stopped}
 
 
 def _ended(simulations: pl.DataFrame) -> pl.DataFrame:

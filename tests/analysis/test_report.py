@@ -29,6 +29,7 @@ from tau2_enhanced.analysis.table import EventTable, to_table
 from tau2_enhanced.logging.events import (
     ExecutionEvent,
     LLMCallEvent,
+    RunStartEvent,
     TaskCompleteEvent,
     TaskStartEvent,
     ToolCallEvent,
@@ -168,6 +169,21 @@ def test_the_head_says_what_the_run_came_to() -> None:
     assert facts["wall time"] == ("18.5 ms", "18.0 ms of simulations")
     assert facts["cost USD"] == ("–", "agent –")
     assert facts["errors"] == ("3", "llm_call timeout 1 · 2 more kinds")
+
+
+def test_a_stop_of_the_run_is_said_and_left_out() -> None:
+    later = RunStartEvent(run="R", timestamp=datetime(2026, 3, 14, 9, 26), start_ms=5028.5, resumed=True)
+    call = LLMCallEvent(**of("3", 5029.0), model="m", duration_ms=2.0)
+    end = TaskCompleteEvent(**of("3", 5028.5), duration_ms=3.0, reward=1.0)
+    table = table_of([*two_simulations(), later, call, end])
+    found = simulations(table)
+    summary = summarise(table, {}, found)
+    facts = {fact.name: (fact.value, fact.note) for fact in head(table, found, summary).facts}
+    # 18.5 ms, 5 s without a runner, 3 ms
+    assert facts["wall time"] == ("21.5 ms", "21.0 ms of simulations · without 5.00 s between its parts")
+    parts = next(shown for shown in tables(summary) if shown.id == "wall-time")
+    assert [row[0] for row in parts.rows][-2:] == ["framework", "idle"]
+    assert "nothing ran for 5.00 s, which is left out" in parts.note
 
 
 def test_beyond_the_most_calls_the_fastest_simulations_lose_theirs() -> None:

@@ -85,6 +85,7 @@ def test_the_critical_path_follows_the_worker_that_ended_last() -> None:
         # before b, and between b and c
         "idle_ms": 60.0,
         "total_ms": 1000.0,
+        "stopped_ms": 0.0,
     }
 
 

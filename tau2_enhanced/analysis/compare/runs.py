@@ -16,6 +16,7 @@ from tau2_enhanced.analysis.results_events import SOURCE
 from tau2_enhanced.analysis.results_file import ResultsFile
 from tau2_enhanced.analysis.simulations import SIMULATION, simulations
 from tau2_enhanced.analysis.sources import read_sources
+from tau2_enhanced.analysis.stops import Stops, stopped_ms, stops
 from tau2_enhanced.analysis.table import Choice, EventTable
 from tau2_enhanced.errors import UserMistake
 
@@ -48,7 +49,7 @@ class Run:
     without_verdict: int
     """Trials that ended without a verdict, and are left out where others have one."""
     wall_time_s: float | None
-    """From the first simulation's start to the last one's end."""
+    """From the first simulation's start to the last one's end, while a runner ran."""
     broken: int
     """Lines that could not be read."""
     sims: frozenset[str] = field(repr=False)
@@ -101,7 +102,7 @@ def _read(given: Given, paths: list[Path], choice: Choice, say: Callable[[str], 
         planned=_planned(sources.results, choice),
         unfinished=trials.height - ended.height,
         without_verdict=ended.height - judged.height,
-        wall_time_s=_wall_time_s(attempts),
+        wall_time_s=_wall_time_s(attempts, stops(table)),
         broken=table.broken,
         sims=frozenset(ends["sim"].drop_nulls().to_list()),
     )
@@ -151,8 +152,12 @@ def _planned(results: Sequence[ResultsFile], choice: Choice) -> int | None:
     return planned
 
 
-def _wall_time_s(attempts: pl.DataFrame) -> float | None:
+def _wall_time_s(attempts: pl.DataFrame, stops: Stops) -> float | None:
     """Several runs are added up."""
     timed = attempts.filter(pl.col("start_ms").is_not_null() & pl.col("end_ms").is_not_null())
-    spans = timed.group_by("run").agg((pl.col("end_ms").max() - pl.col("start_ms").min()).alias("span_ms"))
-    return float(spans["span_ms"].sum()) / 1000 if spans.height else None
+    spans = timed.group_by("run").agg(pl.col("start_ms").min(), pl.col("end_ms").max())
+    lengths_ms = [
+        end_ms - start_ms - stopped_ms(stops.get(run, ()), start_ms, end_ms)
+        for run, start_ms, end_ms in spans.iter_rows()
+    ]
+    return sum(lengths_ms) / 1000 if lengths_ms else None

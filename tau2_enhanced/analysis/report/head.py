@@ -91,9 +91,12 @@ def _pass_rates(results: Sequence[Mapping[str, Any]], verdicts: Mapping[str, int
 def _totals(summary: Mapping[str, Any]) -> Iterator[Fact]:
     path, parts = summary.get("critical_path"), summary.get("wall_time")
     if path:
-        note = f"{duration_text(parts['total_ms'])} of simulations" if parts else ""
+        notes = [f"{duration_text(parts['total_ms'])} of simulations"] if parts else []
+        if path["stopped_ms"]:
+            notes.append(f"without {duration_text(path['stopped_ms'])} between its parts")
         runs = len(summary["runs"])
-        yield Fact("wall time" if runs == 1 else f"wall time of {runs} runs", duration_text(path["total_ms"]), note)
+        name = "wall time" if runs == 1 else f"wall time of {runs} runs"
+        yield Fact(name, duration_text(path["total_ms"]), " · ".join(notes))
     usage = summary.get("usage")
     if usage:
         costs = summary["cost_by_role"]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
+from tau2_enhanced.analysis.report.texts import duration_text
+
 Kind = Literal["text", "label", "count", "number", "usd", "share", "range", "interval"]
 """What a column holds: `label` is a text that has a colour; `range` is [min, P50, P90, P99, max]; `interval` is a share
 with its limits, [value, low, high]. All others are one number."""
@@ -59,7 +61,7 @@ def _all(summary: Mapping[str, Any]) -> Iterator[Table]:
 
 
 def _wall_time(parts: Mapping[str, float], path: Mapping[str, float]) -> Table:
-    names = [name for name in dict.fromkeys([*parts, *path]) if name != "total_ms"]
+    names = [name for name in dict.fromkeys([*parts, *path]) if name not in ("total_ms", "stopped_ms")]
     columns = (
         Column("part", "label"),
         Column("all simulations s", "number"),
@@ -70,6 +72,8 @@ def _wall_time(parts: Mapping[str, float], path: Mapping[str, float]) -> Table:
     rows = [[_words(name), *_part(parts, name), *_part(path, name)] for name in names]
     total = [_TOTAL, *_part(parts, "total_ms"), *_part(path, "total_ms")]
     note = "The critical path is what the run as a whole waited for: the last simulation, the one before it, and so on."
+    if stopped_ms := path.get("stopped_ms"):
+        note += f" Between parts of the run nothing ran for {duration_text(stopped_ms)}, which is left out."
     return Table("wall-time", "Where the time went", columns, rows, total, note)
 
 

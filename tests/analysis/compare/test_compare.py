@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,14 @@ import pytest
 from support import CHECKOUT, RunLocal
 
 from tau2_enhanced.analysis.main import main
-from tau2_enhanced.logging.events import ExecutionEvent, LLMCallEvent, TaskCompleteEvent, TaskStartEvent, to_line
+from tau2_enhanced.logging.events import (
+    ExecutionEvent,
+    LLMCallEvent,
+    RunStartEvent,
+    TaskCompleteEvent,
+    TaskStartEvent,
+    to_line,
+)
 
 MIDNIGHT = datetime(2026, 3, 14)
 RECORDED = CHECKOUT.parent / "shared" / "data" / "airline_gemini2_5_flash_10tasks_2t.json"
@@ -97,6 +105,20 @@ def test_numbers_by_hand(write: Write, capsys: pytest.CaptureFixture[str]) -> No
     assert "only A has 1 task, left out here: retail:9" in shown
     assert "different numbers of trials" in shown
     assert "no difference in duration can be told: −0.5 to +4.5 s a task" in shown
+
+
+def test_the_wall_time_is_without_the_stops_of_a_run(write: Write) -> None:
+    def from_second(start_s: int, events: list[ExecutionEvent]) -> list[ExecutionEvent]:
+        return [replace(event, start_ms=1000.0 * start_s) for event in events]
+
+    # 5 s, then an hour in which no runner ran, then 3 s, the last 2 of them a simulation's
+    again = RunStartEvent(run="A", timestamp=MIDNIGHT, start_ms=3_605_000.0, resumed=True)
+    logs = [
+        write("A", simulation("A", "1", 0, 5), [again], from_second(3606, simulation("A", "2", 0, 2))),
+        write("B", simulation("B", "1", 0, 5), from_second(5, simulation("B", "2", 0, 2))),
+    ]
+    assert [run["wall_time_s"] for run in compared(*logs)["runs"]] == [8.0, 7.0]
+    assert [run["wall_time_s"] for run in compared(*logs, "--task", "1", "2")["runs"]] == [8.0, 7.0]
 
 
 def test_a_run_and_its_like_do_not_differ(write: Write) -> None:
