@@ -123,8 +123,13 @@ def open_run(
     display: Display,
     closing: ExitStack,
     held: LogFolder,
-) -> tuple[Record, LogSession]:
-    """The record and the logs of a run whose folders are held; leave nothing half-made where one can't be had."""
+    *,
+    resumed: bool,
+) -> tuple[Record, LogSession, Clock]:
+    """The record, the logs and the clock of a run whose folders are held; leave nothing half-made where it can't begin.
+
+    The configuration that is written says when the clock began.
+    """
     try:
         record = Record(folder.record)
         closing.callback(record.close)
@@ -139,6 +144,7 @@ def open_run(
             folder=held,
         )
         closing.callback(logs.close)
+        clock = _clock(record, configuration, resumed=resumed)
         configuration.write(folder)
     except OSError as error:
         folder.abandon()
@@ -146,7 +152,16 @@ def open_run(
     except UserMistake:
         folder.abandon()
         raise
-    return record, logs
+    return record, logs, clock
+
+
+def _clock(record: Record, configuration: Configuration, *, resumed: bool) -> Clock:
+    """The run's clock, which begins now or goes on: never before what the record holds."""
+    if resumed:
+        return Clock(max(record.last_ended_ms, (time.time() - configuration.created) * 1000))
+    # what came before took its time, minutes where servers were started
+    configuration.created = time.time()
+    return Clock()
 
 
 def _not_writable(error: OSError, folder: RunFolder) -> UserMistake:
@@ -173,13 +188,6 @@ def record_events(
         raise UserMistake(f"events can't be recorded: {error}") from None
     stream = closing.enter_context(recording(EventStream(loggers), record_replays=options.record_replays))
     return stream, files
-
-
-def resumed_at_ms(record: Record, earlier: Configuration | None) -> float:
-    """Where the run's clock goes on: never before what the record holds."""
-    if earlier is None:
-        return 0.0
-    return max(record.last_ended_ms, (time.time() - earlier.created) * 1000)
 
 
 def say_start(

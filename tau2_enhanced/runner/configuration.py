@@ -28,7 +28,7 @@ class Configuration:
 
     run_id: str
     created: float
-    """When the run began, in seconds since 1970."""
+    """When the run's clock began, in seconds since 1970."""
     options: dict[str, Any]
     deciding: dict[str, Any]
     """Must be the same when the run is resumed: models, arguments, limits, seed, tau2's version."""

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 from tau2_enhanced import tau2_versions
-from tau2_enhanced.logging import Clock, TaskContext, get_logger, task_context
+from tau2_enhanced.logging import TaskContext, get_logger, task_context
 from tau2_enhanced.logging.bridge import silence_loguru
 from tau2_enhanced.logging.redaction import protect_environment, scrub
 from tau2_enhanced.logging.server_samples import FILE_NAME as SAMPLES
@@ -37,7 +37,6 @@ from tau2_enhanced.runner.begin import (
     open_run,
     prepare,
     record_events,
-    resumed_at_ms,
     say_start,
 )
 from tau2_enhanced.runner.bench import Bench
@@ -119,9 +118,10 @@ def run(command: CommandLine) -> int:
                 backends = connect(specs, experts, options, gold_url, recordings, closing)
                 heed_ends(servers, backends.spreads, stop)
         display = make_display(options.display, sys.stderr)
-        record, logs = open_run(options, folder, configuration, plan.domains, display, closing, held)
+        record, logs, clock = open_run(
+            options, folder, configuration, plan.domains, display, closing, held, resumed=earlier is not None
+        )
         events, event_files = record_events(options, folder, plan.domains, closing)
-        clock = Clock(resumed_at_ms(record, earlier))
         context = TaskContext(run=folder.run_id, clock=clock)
         closing.enter_context(task_context(context))
         bench = Bench.of(

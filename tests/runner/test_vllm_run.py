@@ -78,6 +78,17 @@ def test_servers_are_started_shared_out_watched_and_ended(
     assert all(event.ttft_ms and event.model == checkpoint for event in run.events("mock", "llm_call"))  # type: ignore[attr-defined]  # an LLMCallEvent's
 
 
+def test_the_clock_of_a_resumed_run_goes_on_by_the_first_parts(run_local: RunLocal, checkpoint: str) -> None:
+    first = run_local(*serving(checkpoint, "--load 2", servers=1), "--num-tasks", "1")
+    assert first.code == 0, first.err
+    run = run_local("--resume", "R", "--vllm-args", "", "--num-tasks", "2")
+    assert run.code == 0, run.err
+    starts = run.events("mock", "run_start")
+    began = [start.timestamp.timestamp() - start.start_ms / 1000 for start in starts if start.timestamp]  # type: ignore[operator]  # a number
+    # the two seconds in which the first part's server loaded are before the clock began
+    assert began[1] == pytest.approx(began[0], abs=0.5)
+
+
 def test_the_environments_checkpoint_is_the_model_and_the_user_may_be_the_same(
     run_local: RunLocal, checkpoint: str, vllm_stub: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
