@@ -7,7 +7,7 @@ the time since the message before it. Retries, waits and the framework's own wor
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -40,7 +40,8 @@ class Told(NamedTuple):
 def events_of(results: ResultsFile) -> Iterator[ExecutionEvent]:
     """The events of all simulations: starts, calls of models and tools, steps, ends. `start_ms` counts from the first.
 
-    A message without a time, or from before its simulation began, was not made in it and is passed over.
+    What lies before the first message since a simulation's beginning was not made in it and is passed over. How long
+    a call took is None where its message or the one before has no time, and where the clock was set back in between.
     """
     return (told.event for told in told_by(results))
 
@@ -52,6 +53,18 @@ def told_by(results: ResultsFile) -> Iterator[Told]:
         origin = min(begins)
         for simulation in results.simulations:
             yield from _Course(results, simulation, origin).told()
+
+
+class _Timed(NamedTuple):
+    """A message with its place in time."""
+
+    message: Mapping[str, Any]
+    since: datetime
+    """When the one before it was made."""
+    until: datetime
+    """When it was made; `since` where that is unknown."""
+    duration_ms: float | None
+    """Between the two; None where it is unknown."""
 
 
 class _Course:
@@ -95,47 +108,65 @@ class _Course:
             )
         )
 
-    def _turns(self, begin: datetime) -> Iterator[list[tuple[Mapping[str, Any], datetime, datetime]]]:
-        """The messages with their begin and end, in turns: what a participant said, and the answers of its tools."""
-        turn: list[tuple[Mapping[str, Any], datetime, datetime]] = []
-        before = begin
-        for message in self._simulation.messages:
-            moment = _moment(message.get("timestamp"))
-            if moment is None or moment < before:
-                continue
+    def _turns(self, begin: datetime) -> Iterator[list[_Timed]]:
+        """The messages in turns: what a participant said, and the answers of its tools."""
+        turn: list[_Timed] = []
+        for timed in self._timed(begin):
+            message = timed.message
             said = message["role"] in _CALLS
             greeting = said and not message.get("usage") and not message.get("raw_data") and not turn
             if said and not greeting:
                 if turn:
                     yield turn
-                turn = [(message, before, moment)]
+                turn = [timed]
             elif turn:
-                turn.append((message, before, moment))
-            before = moment
+                turn.append(timed)
         if turn:
             yield turn
 
-    def _turn(self, turn: list[tuple[Mapping[str, Any], datetime, datetime]], step: int) -> Iterator[Told]:
-        (said, begin, _), *_answers = turn
-        for message, since, until in turn:
-            at = self._at(since, until) | {"step": step}
-            duration_ms = (until - since).total_seconds() * 1000
+    def _timed(self, begin: datetime) -> Iterator[_Timed]:
+        """The messages made in the simulation, at times that never go back: a clock that was set back is set on."""
+        before, ahead, known = begin, timedelta(), True
+        for message in self._own(begin):
+            told = _moment(message.get("timestamp"))
+            moment = before if told is None else told + ahead
+            went_back = moment < before
+            if went_back:
+                ahead += before - moment
+                moment = before
+            duration_ms = (moment - before).total_seconds() * 1000
+            timed = known and told is not None and not went_back
+            yield _Timed(message, before, moment, duration_ms if timed else None)
+            before, known = moment, told is not None
+
+    def _own(self, begin: datetime) -> Sequence[Mapping[str, Any]]:
+        """The messages without those that lead up to the simulation, which begin before it."""
+        messages = self._simulation.messages
+        moments = [_moment(message.get("timestamp")) for message in messages]
+        own = next((at for at, moment in enumerate(moments) if moment is not None and moment >= begin), len(messages))
+        return messages[own:] if any(moments[:own]) else messages
+
+    def _turn(self, turn: list[_Timed], step: int) -> Iterator[Told]:
+        said = turn[0].message
+        for message, since, until, duration_ms in turn:
+            at = self._at(since, until, timed=duration_ms is not None) | {"step": step}
             if message["role"] in _CALLS:
                 yield Told(self._model_call(message, at, duration_ms))
             else:
                 yield self._tool_call(message, at, duration_ms)
-        end = turn[-1][2]
+        begin, end = turn[0].since, turn[-1].until
+        timed = all(part.duration_ms is not None for part in turn)
         other = "user" if said["role"] == "assistant" else "agent"
         yield Told(
             StepCompleteEvent(
-                **self._at(begin, end) | {"step": step},
-                total_duration_ms=(end - begin).total_seconds() * 1000,
+                **self._at(begin, end, timed=timed) | {"step": step},
+                total_duration_ms=(end - begin).total_seconds() * 1000 if timed else None,
                 from_role=_ROLES[said["role"]],
                 to_role="env" if said.get("tool_calls") else other,
             )
         )
 
-    def _tool_call(self, message: Mapping[str, Any], at: Mapping[str, Any], duration_ms: float) -> Told:
+    def _tool_call(self, message: Mapping[str, Any], at: Mapping[str, Any], duration_ms: float | None) -> Told:
         asked = self._waiting.get(message["id"])
         call = asked.popleft() if asked else None
         event = ToolCallEvent(
@@ -149,7 +180,9 @@ class _Course:
         )
         return Told(event, call, message)
 
-    def _model_call(self, message: Mapping[str, Any], at: Mapping[str, Any], duration_ms: float) -> ExecutionEvent:
+    def _model_call(
+        self, message: Mapping[str, Any], at: Mapping[str, Any], duration_ms: float | None
+    ) -> ExecutionEvent:
         calls = message.get("tool_calls") or []
         self._waiting = {}
         for call in calls:
@@ -165,8 +198,8 @@ class _Course:
             cost_usd=message.get("cost"),
         )
 
-    def _at(self, begin: datetime, end: datetime) -> dict[str, Any]:
-        start_ms = (begin - self._origin).total_seconds() * 1000
+    def _at(self, begin: datetime, end: datetime, *, timed: bool = True) -> dict[str, Any]:
+        start_ms = (begin - self._origin).total_seconds() * 1000 if timed else None
         return self._identity | {"timestamp": end, "start_ms": start_ms}
 
 

@@ -48,7 +48,8 @@ def simulations(table: EventTable) -> pl.DataFrame:
     (the one with a verdict, else the last that ended, else the last); `reward`, `verdict`, `termination_reason`,
     `error_type`, `steps`; `agent_model`; costs in USD, None where unknown; tokens of all its calls;
     `llm_calls`, `tool_calls`, `tool_errors`, `retries`, those of models None
-    where no call of one is known; and the parts of its time, which add up to `duration_ms`.
+    where no call of one is known; and the parts of its time, which add up to `duration_ms`: a part is None where it
+    is unknown how long one of its calls took, and then `framework_ms` is too.
     """
     whole = _spans([frame.lazy() for frame in table.frames.values()])
     for more in (_begun(table), _outcomes(table), _model_calls(table), _tool_calls(table), _agent_models(table)):
@@ -124,14 +125,16 @@ def _complete(whole: pl.DataFrame) -> pl.DataFrame:
     """The rows with what follows from their columns, and without gaps where nothing happened."""
     parts = [*PARTS, "retry_wait_ms"]
     counted = ["retries", "llm_calls", "tool_calls", "tool_errors", *_TOKENS]
+    called = {name: "llm_calls" if kinds[0] in MODEL_CALLS else "tool_calls" for name, kinds in PARTS.items()}
     whole = whole.with_columns(
-        pl.col(*parts).fill_null(0.0),
+        *(pl.when(pl.col(count).is_null()).then(0.0).otherwise(name).alias(name) for name, count in called.items()),
+        pl.col("retry_wait_ms").fill_null(0.0),
         pl.col(*counted).fill_null(0),
         pl.col("ended").fill_null(False),
         (pl.col("begun").fill_null(False) | pl.col("ended").fill_null(False)).alias("begun"),
         pl.coalesce("duration_ms", pl.col("end_ms") - pl.col("start_ms")).alias("duration_ms"),
     )
-    rest = (pl.col("duration_ms") - pl.sum_horizontal(parts)).clip(0.0)
+    rest = (pl.col("duration_ms") - pl.sum_horizontal(parts, ignore_nulls=False)).clip(0.0)
     whole = _with_counts(whole.with_columns(rest.alias("framework_ms"), _verdict().alias("verdict")))
     return whole.sort("run", "start_ms", "simulation", nulls_last=True)
 
@@ -152,16 +155,18 @@ def _outcomes(table: EventTable) -> pl.DataFrame:
 
 def _model_calls(table: EventTable) -> pl.DataFrame:
     """Times and tokens of the calls of models, the time before a call that was tried again, and retries."""
-    columns = ("duration_ms", "retry_wait_ms", "attempts", *_TOKENS)
+    columns = ("duration_ms", "retry_wait_ms", "attempts", "error_type", *_TOKENS)
     named = (SIMULATION.alias("simulation"), *map(pl.col, columns))
     calls = [table.of(kind).select(pl.lit(kind).alias("kind"), *named) for kind in MODEL_CALLS]
     timed = {name: kinds for name, kinds in PARTS.items() if set(kinds) <= set(MODEL_CALLS)}
+    # one that failed may have had no attempt that took any time
+    known = pl.col("duration_ms").is_not_null() | pl.col("error_type").is_not_null()
     return (
         pl.concat(calls)
         .filter(pl.col("simulation").is_not_null())
         .group_by("simulation")
         .agg(
-            *(pl.col("duration_ms").filter(pl.col("kind").is_in(kinds)).sum().alias(n) for n, kinds in timed.items()),
+            *(_sum_if(known, pl.col("kind").is_in(kinds)).alias(name) for name, kinds in timed.items()),
             pl.col("retry_wait_ms").sum(),
             RETRIES.sum().alias("retries"),
             (pl.col("kind") == "llm_call").sum().cast(pl.Int64).alias("llm_calls"),
@@ -176,11 +181,16 @@ def _tool_calls(table: EventTable) -> pl.DataFrame:
         calls.filter(pl.col("simulation").is_not_null())
         .group_by("simulation")
         .agg(
-            pl.col("duration_ms").sum().alias("tools_ms"),
+            _sum_if(pl.col("duration_ms").is_not_null(), pl.lit(True)).alias("tools_ms"),
             pl.len().cast(pl.Int64).alias("tool_calls"),
             pl.col("error").sum().cast(pl.Int64).alias("tool_errors"),
         )
     )
+
+
+def _sum_if(known: pl.Expr, meant: pl.Expr) -> pl.Expr:
+    """How long the meant calls took together; None where that of one is not known."""
+    return pl.when((known | ~meant).all()).then(pl.col("duration_ms").filter(meant).sum())
 
 
 def _agent_models(table: EventTable) -> pl.DataFrame:

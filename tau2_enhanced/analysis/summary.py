@@ -18,14 +18,20 @@ from tau2_enhanced.analysis.simulations import count_attempts, simulations
 from tau2_enhanced.analysis.stops import stops
 from tau2_enhanced.analysis.table import EventTable
 from tau2_enhanced.analysis.timeline import run_ids, timeline
-from tau2_enhanced.analysis.wall_time import critical_path, slowest_calls, slowest_simulations, where_time_went
+from tau2_enhanced.analysis.wall_time import (
+    critical_path,
+    slowest_calls,
+    slowest_simulations,
+    unknown_parts,
+    where_time_went,
+)
 from tau2_enhanced.errors import UserMistake
 
 
 def summarise(
     table: EventTable, limits: Mapping[str, float] | None = None, found: pl.DataFrame | None = None
 ) -> dict[str, Any]:
-    """The numbers of a table of events. Raises UserMistake where it holds no timed event.
+    """The numbers of a table of events. Raises UserMistake where it holds neither a timed event nor a model's call.
 
     Of a part of a run (one domain's log of several, a choice of its simulations) there is no critical path, and where
     types were left out by choice there are no parts of the wall time.
@@ -34,9 +40,9 @@ def summarise(
     """
     found = simulations(table) if found is None else found
     durations = duration_series(table, None if table.partial else float(found["duration_ms"].sum()))
-    if not durations:
-        raise UserMistake("no timed events in these logs: run with --log-level PROFILE")
     usage = usage_series(table)
+    if not durations and not usage:
+        raise UserMistake("no timed events in these logs: run with --log-level PROFILE")
     return {
         "runs": run_ids(table),
         "events": {kind: frame.height for kind, frame in sorted(table.frames.items())},
@@ -46,6 +52,7 @@ def summarise(
         "errors": error_series(table),
         "attempts": count_attempts(found),
         "wall_time": None if table.partial else where_time_went(found),
+        "unknown_parts": {} if table.partial else unknown_parts(found),
         "critical_path": None
         if table.partial or _is_part_of_a_run(table, found)
         else critical_path(found, stops(table)),

@@ -11,6 +11,8 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from tau2_enhanced.analysis.wall_time import why_unknown
+
 if TYPE_CHECKING:
     from tau2_enhanced.analysis.compare.tables import TextTable
 
@@ -36,8 +38,11 @@ def print_tables(summary: Mapping[str, Any]) -> None:
     """Where the time went, durations, tokens and cost, errors, and what was slowest."""
     console = _console()
     if summary["wall_time"] is not None:
-        console.print(_wall_time(summary["wall_time"], summary["critical_path"]))
-    console.print(_durations(summary["durations"]))
+        console.print(_wall_time(summary["wall_time"], summary["critical_path"], summary["unknown_parts"]))
+    for sentence in why_unknown(summary["unknown_parts"]):
+        console.print(Text(f"note: {sentence}"))
+    if summary["durations"]:
+        console.print(_durations(summary["durations"]))
     if summary["usage"]:
         console.print(_usage(summary["usage"]))
         console.print(_cost(summary["cost_by_role"]))
@@ -123,11 +128,12 @@ def _console() -> Console:
     return console if console.is_terminal else Console(width=_PIPE_WIDTH)
 
 
-def _wall_time(parts: Mapping[str, float], path: Mapping[str, float] | None) -> Table:
+def _wall_time(parts: Mapping[str, float], path: Mapping[str, float] | None, unknown: Mapping[str, int]) -> Table:
     of_path = ("critical path s", "share") if path else ()
     table = _table("where the time went", ("part",), ("all simulations s", "share", *of_path))
     if not path:
-        table.caption = "no critical path: this is a part of the run"
+        why = "times are unknown" if any(unknown.values()) else "this is a part of the run"
+        table.caption = f"no critical path: {why}"
     elif path["stopped_ms"]:
         table.caption = f"without {_number(path['stopped_ms'] / 1000, 1)} s between the parts of the run"
     for name in dict.fromkeys([*(path or parts), *parts]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -13,6 +13,7 @@ from tau2_enhanced.analysis.stops import Stop, Stops, stopped_ms
 from tau2_enhanced.analysis.table import MODEL_CALLS, EventTable
 
 _ALL_PARTS = (*PARTS, "retry_wait_ms", "framework_ms")
+_REASONS = {"untimed_calls": "some calls have no time"}
 _LISTED = 10
 _OF_A_SIMULATION = ("run", "domain", "task", "trial", "sim")
 
@@ -22,10 +23,25 @@ def where_time_went(simulations: pl.DataFrame) -> dict[str, float] | None:
 
     A simulation does one thing at a time, so the parts add up to `total_ms`: calls of the models, of the
     user simulator and of the judge, tools, waits before a call that was tried again, and `framework_ms`,
-    which is the rest: tau2's own work and the runner's. None where of no simulation that ended the duration is known.
+    which is the rest: tau2's own work and the runner's. Simulations with unknown parts are left out; None where
+    no other ended.
     """
-    ended = _ended(simulations)
+    ended = _ended(simulations).drop_nulls("framework_ms")
     return _parts(ended) | {"total_ms": float(ended["duration_ms"].sum())} if ended.height else None
+
+
+def unknown_parts(simulations: pl.DataFrame) -> dict[str, int]:
+    """How many simulations ended of which it is unknown where their time went, by why."""
+    return {"untimed_calls": _ended(simulations)["framework_ms"].null_count()}
+
+
+def why_unknown(unknown: Mapping[str, int]) -> list[str]:
+    """A sentence for each reason of `unknown_parts`."""
+    return [
+        f"it is unknown where the time of {n:,} simulation{'s' * (n > 1)} went: {_REASONS[key]}"
+        for key, n in unknown.items()
+        if n
+    ]
 
 
 def critical_path(simulations: pl.DataFrame, stops: Stops = MappingProxyType({})) -> dict[str, float] | None:
@@ -35,17 +51,17 @@ def critical_path(simulations: pl.DataFrame, stops: Stops = MappingProxyType({})
     its worker had ended last before, and so on to the run's start; `idle_ms` is when that worker had none.
     `stopped_ms` is when no runner ran, before the run was resumed; it is no part of `total_ms`.
     Where workers are unknown, any simulation that ended before it began may precede. Several runs are added
-    up. None where no simulation has times.
+    up. None where no simulation has times, and where the parts of one on the path are unknown.
     """
     timed = simulations.filter(pl.col("start_ms").is_not_null() & pl.col("end_ms").is_not_null())
     by_run = timed.partition_by("run", as_dict=True)
-    runs = [_path(own, stops.get(run, ())) for (run,), own in by_run.items()]
-    if not runs:
+    runs = [path for (run,), own in by_run.items() if (path := _path(own, stops.get(run, ()))) is not None]
+    if not runs or len(runs) < len(by_run):
         return None
     return {name: sum(run[name] for run in runs) for name in runs[0]}
 
 
-def _path(simulations: pl.DataFrame, stops: Sequence[Stop]) -> dict[str, float]:
+def _path(simulations: pl.DataFrame, stops: Sequence[Stop]) -> dict[str, float] | None:
     begin, end = float(simulations["start_ms"].min()), float(simulations["end_ms"].max())  # type: ignore[arg-type]  # numbers
     last_first = simulations.sort("end_ms", descending=True).to_dicts()
     path = [last_first[0]]
@@ -53,7 +69,10 @@ def _path(simulations: pl.DataFrame, stops: Sequence[Stop]) -> dict[str, float]:
         after = path[-1]
         if simulation["end_ms"] <= after["start_ms"] and simulation["thread"] == after["thread"]:
             path.append(simulation)
-    found = _parts(pl.DataFrame(path, schema=simulations.schema))
+    on_path = pl.DataFrame(path, schema=simulations.schema)
+    if on_path["framework_ms"].null_count():
+        return None
+    found = _parts(on_path)
     stopped = stopped_ms(stops, begin, end)
     total = end - begin - stopped
     return found | {"idle_ms": max(0.0, total - sum(found.values())), "total_ms": total, "stopped_ms": stopped}

@@ -11,6 +11,7 @@ from support import CHECKOUT, RunLocal
 from tau2_enhanced.analysis.main import main
 from tau2_enhanced.analysis.simulations import simulations
 from tau2_enhanced.analysis.sources import read_sources
+from tau2_enhanced.analysis.summary import summarise
 from tau2_enhanced.errors import UserMistake
 
 RECORDED = CHECKOUT.parent / "shared" / "data" / "airline_gemini2_5_flash_10tasks_2t.json"
@@ -91,6 +92,45 @@ def test_what_was_said_before_the_simulation_is_no_call_of_it(tmp_path: Path) ->
     ]
     table = read_sources([written(tmp_path, results([*history, *CONVERSATION]))]).table
     assert (table.of("llm_call").height, table.of("user_sim").height) == (1, 1)
+
+
+def test_a_clock_that_is_set_back_takes_nothing_from_a_simulation(tmp_path: Path) -> None:
+    back = [message | {"timestamp": f"2026-03-14T08:26:{message['timestamp'][-9:]}"} for message in CONVERSATION[2:]]
+    later = {"role": "user", "content": "Thanks", "timestamp": "2026-03-14T08:26:18.750000", "cost": 0.2,
+             "usage": {"prompt_tokens": 60, "completion_tokens": 6}}  # fmt: skip
+    path = written(tmp_path, results([*CONVERSATION[:2], *back, later], duration=9.0))
+    table = read_sources([path]).table
+    # the clock went back while the agent's model was asked: when it answered is not known, and all goes on from 12 s
+    assert table.of("llm_call").select("duration_ms", "cost_usd", "input_tokens").rows() == [(None, 0.3, 900)]
+    assert table.of("tool_call").select("start_ms", "duration_ms").rows() == [(2000.0, 250.0), (2250.0, 500.0)]
+    assert table.of("user_sim").select("start_ms", "duration_ms", "cost_usd").rows() == [
+        (500.0, 1500.0, 0.1), (2750.0, 3000.0, 0.2),
+    ]  # fmt: skip
+    assert table.of("step_complete")["total_duration_ms"].to_list() == [1500.0, None, 3000.0]
+    (simulation,) = simulations(table).to_dicts()
+    assert (simulation["model_ms"], simulation["framework_ms"], simulation["input_tokens"]) == (None, None, 1010)
+    assert (simulation["user_simulator_ms"], simulation["tools_ms"]) == (4500.0, 750.0)
+
+
+def test_messages_without_times_have_tokens_and_costs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = results([message | {"timestamp": None} for message in CONVERSATION])
+    path = written(tmp_path, data)
+    assert main(["--results", str(path), "--output_dir", str(tmp_path / "out"), "--no-figures"]) == 0
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    used = {row["type"]: (row["calls"], row["input_tokens"], row["output_tokens"]) for row in summary["usage"]}
+    assert used == {"llm_call": (1, 900, 20), "user_sim": (1, 50, 5)}
+    assert summary["cost_by_role"] == {"agent_usd": 0.3, "user_simulator_usd": 0.1, "total_usd": 0.4}
+    assert (summary["wall_time"], summary["critical_path"], summary["durations"]) == (None, None, [])
+    assert "it is unknown where the time of 1 simulation went: some calls have no time" in capsys.readouterr().out
+    # beside one with times, the simulation takes no part in where the time went
+    timed = results(CONVERSATION, id="sim-2", trial=0)["simulations"]
+    table = read_sources([written(tmp_path, data | {"simulations": data["simulations"] + timed})]).table
+    found = summarise(table)
+    assert found["wall_time"] == {
+        "model_ms": 3000.0, "user_simulator_ms": 1500.0, "judge_ms": 0.0, "tools_ms": 750.0, "retry_wait_ms": 0.0,
+        "framework_ms": 750.0, "total_ms": 6000.0,
+    }  # fmt: skip
+    assert table.of("tool_call").height == 4
 
 
 @pytest.mark.parametrize("reward_info", [None, {"reward": 1.0}])

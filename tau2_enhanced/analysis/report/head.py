@@ -12,6 +12,7 @@ from tau2_enhanced.analysis.report.texts import UNKNOWN, count_text, duration_te
 from tau2_enhanced.analysis.series import ROLES
 from tau2_enhanced.analysis.simulations import VERDICTS
 from tau2_enhanced.analysis.table import EventTable
+from tau2_enhanced.analysis.wall_time import why_unknown
 
 
 class Fact(NamedTuple):
@@ -128,6 +129,7 @@ def _warnings(summary: Mapping[str, Any]) -> Iterator[str]:
     if attempts.get("repeated"):
         repeated = _counted(attempts["repeated"], "attempt")
         yield f"{repeated} had to be repeated: in all times and costs, in no pass rate"
+    yield from why_unknown(summary.get("unknown_parts", {}))
 
 
 def _counted(count: int, noun: str) -> str:
