@@ -85,8 +85,10 @@ def _analyse(options: argparse.Namespace) -> int:
     from tau2_enhanced.analysis import servers
     from tau2_enhanced.analysis.doubles import DOUBLED
     from tau2_enhanced.analysis.goodput import parse_limits
+    from tau2_enhanced.analysis.results_events import tells_of_calls
     from tau2_enhanced.analysis.results_file import result_statistics
     from tau2_enhanced.analysis.simulations import chosen, simulations
+    from tau2_enhanced.analysis.table import EventTable
     from tau2_enhanced.analysis.terminal import print_results, print_tables, saying
 
     limits = parse_limits(options.slo)
@@ -96,6 +98,8 @@ def _analyse(options: argparse.Namespace) -> int:
         table = chosen(sources.table, choice)
         if sources.table.count and not table.count:
             raise UserMistake("no events are left by --run, --domain, --task, --trial, --type, --since and --until")
+        if sources.results and not tells_of_calls(table):
+            table = EventTable()
         say("counting")
         found = simulations(table)
         summary: dict[str, Any] = {}

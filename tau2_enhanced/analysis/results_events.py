@@ -7,11 +7,13 @@ the time since the message before it. Retries, waits and the framework's own wor
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+from tau2_enhanced.analysis.messages import first_own, is_greeting, moment
 from tau2_enhanced.analysis.results_file import ResultsFile, Simulation
+from tau2_enhanced.analysis.table import EventTable
 from tau2_enhanced.logging.events import (
     ExecutionEvent,
     LLMCallEvent,
@@ -24,7 +26,6 @@ from tau2_enhanced.logging.events import (
 
 SOURCE = "tau2_results"
 """The `source` of these events."""
-_FIRST_YEAR = 2000
 _CALLS = {"assistant": LLMCallEvent, "user": UserSimEvent}
 _ROLES = {"assistant": "agent", "user": "user"}
 
@@ -48,11 +49,18 @@ def events_of(results: ResultsFile) -> Iterator[ExecutionEvent]:
 
 def told_by(results: ResultsFile) -> Iterator[Told]:
     """The same with the messages that tell of tools' calls."""
-    begins = [moment for simulation in results.simulations if (moment := _moment(simulation.start_time)) is not None]
+    begins = [begin for simulation in results.simulations if (begin := moment(simulation.start_time)) is not None]
     if begins:
         origin = min(begins)
         for simulation in results.simulations:
             yield from _Course(results, simulation, origin).told()
+
+
+def tells_of_calls(table: EventTable) -> bool:
+    """Whether there is more to a table than results files without messages, as those of voice runs, tell of."""
+    ends = table.of("task_complete")
+    told = table.frames.keys() <= {"task_start", "task_complete"} and ends["source"].eq_missing(SOURCE).all()
+    return not told
 
 
 class _Timed(NamedTuple):
@@ -87,7 +95,7 @@ class _Course:
         """The last message's calls by their ids, which need not be unique in a simulation, nor in a message."""
 
     def told(self) -> Iterator[Told]:
-        begin = _moment(self._simulation.start_time)
+        begin = moment(self._simulation.start_time)
         if begin is None:
             return
         yield Told(TaskStartEvent(**self._at(begin, begin), seed=self._simulation.seed))
@@ -113,9 +121,7 @@ class _Course:
         turn: list[_Timed] = []
         for timed in self._timed(begin):
             message = timed.message
-            said = message["role"] in _CALLS
-            greeting = said and not message.get("usage") and not message.get("raw_data") and not turn
-            if said and not greeting:
+            if message["role"] in _CALLS:
                 if turn:
                     yield turn
                 turn = [timed]
@@ -125,26 +131,25 @@ class _Course:
             yield turn
 
     def _timed(self, begin: datetime) -> Iterator[_Timed]:
-        """The messages made in the simulation, at times that never go back: a clock that was set back is set on."""
-        before, ahead, known = begin, timedelta(), True
-        for message in self._own(begin):
-            told = _moment(message.get("timestamp"))
-            moment = before if told is None else told + ahead
-            went_back = moment < before
-            if went_back:
-                ahead += before - moment
-                moment = before
-            duration_ms = (moment - before).total_seconds() * 1000
-            timed = known and told is not None and not went_back
-            yield _Timed(message, before, moment, duration_ms if timed else None)
-            before, known = moment, told is not None
+        """What models and tools said in the simulation, at times that never go back.
 
-    def _own(self, begin: datetime) -> Sequence[Mapping[str, Any]]:
-        """The messages without those that lead up to the simulation, which begin before it."""
+        A clock that was set back goes on from where it was.
+        """
         messages = self._simulation.messages
-        moments = [_moment(message.get("timestamp")) for message in messages]
-        own = next((at for at, moment in enumerate(moments) if moment is not None and moment >= begin), len(messages))
-        return messages[own:] if any(moments[:own]) else messages
+        before, ahead, known = begin, timedelta(), True
+        own = first_own(messages, begin)
+        for place, message in enumerate(messages[own:]):
+            told = moment(message.get("timestamp"))
+            made = before if told is None else told + ahead
+            went_back = made < before
+            if went_back:
+                ahead += before - made
+                made = before
+            duration_ms = (made - before).total_seconds() * 1000
+            timed = known and told is not None and not went_back
+            if place > 0 or not is_greeting(message):
+                yield _Timed(message, before, made, duration_ms if timed else None)
+            before, known = made, told is not None
 
     def _turn(self, turn: list[_Timed], step: int) -> Iterator[Told]:
         said = turn[0].message
@@ -201,13 +206,3 @@ class _Course:
     def _at(self, begin: datetime, end: datetime, *, timed: bool = True) -> dict[str, Any]:
         start_ms = (begin - self._origin).total_seconds() * 1000 if timed else None
         return self._identity | {"timestamp": end, "start_ms": start_ms}
-
-
-def _moment(text: str | None) -> datetime | None:
-    """A time as tau2 writes it, in local time where it names a zone; None for what is none."""
-    try:
-        moment = datetime.fromisoformat(text or "")
-        moment = moment.astimezone().replace(tzinfo=None) if moment.tzinfo is not None else moment
-    except (ValueError, OverflowError):
-        return None
-    return moment if moment.year >= _FIRST_YEAR else None

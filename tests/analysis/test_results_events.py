@@ -140,6 +140,25 @@ def test_a_simulation_without_a_verdict_has_none(tmp_path: Path, reward_info: ob
     assert (simulation["verdict"], simulation["ended"]) == ("no verdict", True)
 
 
+@pytest.mark.parametrize("role", ["assistant", "user"])
+def test_a_call_of_which_no_usage_is_told_is_a_call(tmp_path: Path, role: str) -> None:
+    told = [{**m, "usage": None} if m["role"] == role else m for m in CONVERSATION]
+    table = read_sources([written(tmp_path, results(told))]).table
+    assert table.of("user_sim").select("duration_ms", "cost_usd").rows() == [(1500.0, 0.1)]
+    assert table.of("llm_call").select("duration_ms", "cost_usd").rows() == [(3000.0, 0.3)]
+    # without a greeting the first message is a call, be it the user's or one that calls tools
+    for first in (1, 2):
+        path = written(tmp_path, results([{**m, "usage": None} for m in CONVERSATION[first:]]))
+        table = read_sources([path]).table
+        assert (table.of("user_sim").height, table.of("llm_call").height) == (2 - first, 1)
+
+
+def test_results_without_messages_have_statistics_alone(tmp_path: Path) -> None:
+    path = written(tmp_path, results([]))
+    assert main(["--results", str(path), "--output_dir", str(tmp_path / "out")]) == 0
+    assert list(json.loads((tmp_path / "out" / "summary.json").read_text())) == ["results", "files"]
+
+
 def test_times_of_a_zone_become_local(tmp_path: Path) -> None:
     data = results([message | {"timestamp": message["timestamp"] + "+00:00"} for message in CONVERSATION])
     data["simulations"][0]["start_time"] += "+00:00"

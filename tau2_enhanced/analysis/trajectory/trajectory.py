@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from tau2_enhanced.analysis.messages import first_own, is_greeting, moment
 from tau2_enhanced.analysis.results_file import answers_by_id
 from tau2_enhanced.analysis.trajectory.listed import Listed
 from tau2_enhanced.analysis.trajectory.logged import Logged
@@ -125,11 +126,11 @@ def _turns(entry: Mapping[str, Any], events: Sequence[ExecutionEvent]) -> Iterat
     tools = _Tools(events)
     steps = _Steps(events)
     number, before = 0, begin
-    # a greeting and a task's history were there before, and have no tokens
-    for message in messages:
+    own = first_own(messages, begin)
+    for place, message in enumerate(messages):
         at = moment(message.get("timestamp"))
         if message["role"] != "tool":
-            live = not (at and begin and at < begin) and bool(number or message.get("usage") or message.get("raw_data"))
+            live = place > own or (place == own and not is_greeting(message))
             calls, cuts = steps.take(number, message["role"]) if live else ((), ())
             usage = message.get("usage") or {}
             yield Turn(
@@ -221,12 +222,3 @@ class _Steps:
         calls = self._calls.get(number, [])
         whose = {"user" if isinstance(call, UserSimEvent) else "assistant" for call in calls}
         return (tuple(calls), tuple(self._cuts.get(number, []))) if whose == {role} else ((), ())
-
-
-def moment(text: str | None) -> datetime | None:
-    """A time as tau2 writes it, in local time where it names a zone; None for what is none."""
-    try:
-        found = datetime.fromisoformat(text or "")
-        return found.astimezone().replace(tzinfo=None) if found.tzinfo is not None else found
-    except (ValueError, OverflowError):
-        return None

@@ -163,6 +163,13 @@ def events() -> list[ExecutionEvent]:
     ]  # fmt: skip
 
 
+def test_turns_without_usage_are_turns(show: Any) -> None:
+    bare = [message | {"usage": None, "raw_data": None} for message in MESSAGES]
+    found = json.loads(show("--from", write_results("some.json", simulation(messages=bare)), "7", "--json"))
+    assert [turn["number"] for turn in found["turns"]] == [-1, 0, 1, 2, 3]
+    assert [turn["model_ms"] for turn in found["turns"]] == [None, 2000.0, 3000.0, 3500.0, 1000.0]
+
+
 def assert_joined(found: dict[str, Any]) -> None:
     turns = found["turns"]
     assert [turn["number"] for turn in turns] == [-1, 0, 1, 2, 3]
