@@ -32,6 +32,7 @@ _OUTCOME = {
     "expert_cost_usd": pl.Float64(),
     "judge_cost_usd": pl.Float64(),
 }
+_TOOL_COUNTS = ("tool_calls", "tool_errors")
 _TOKENS = ("input_tokens", "cached_tokens", "output_tokens")
 
 _TRIAL = pl.concat_str(_IDENTITY, separator=" ", ignore_nulls=True)
@@ -49,10 +50,12 @@ def simulations(table: EventTable) -> pl.DataFrame:
     `error_type`, `steps`; `agent_model`; costs in USD, None where unknown; tokens of all its calls;
     `llm_calls`, `tool_calls`, `tool_errors`, `retries`, those of models None
     where no call of one is known; and the parts of its time, which add up to `duration_ms`: a part is None where it
-    is unknown how long one of its calls took, and then `framework_ms` is too.
+    is unknown how long one of its calls took, and then `framework_ms` is too. Of a simulation that took steps without
+    a trace of them (logged below PROFILE) what was not logged is None: parts, counts and tokens.
     """
     whole = _spans([frame.lazy() for frame in table.frames.values()])
-    for more in (_begun(table), _outcomes(table), _model_calls(table), _tool_calls(table), _agent_models(table)):
+    of_calls = (_model_calls(table), _tool_calls(table), _agent_models(table), _followed(table))
+    for more in (_begun(table), _outcomes(table), *of_calls):
         whole = whole.join(more, on="simulation", how="left")
     found = _complete(whole)
     if any(table.of(kind).height for kind in MODEL_CALLS):
@@ -124,16 +127,19 @@ def _is_number(schema: pl.Schema, name: str) -> bool:
 def _complete(whole: pl.DataFrame) -> pl.DataFrame:
     """The rows with what follows from their columns, and without gaps where nothing happened."""
     parts = [*PARTS, "retry_wait_ms"]
-    counted = ["retries", "llm_calls", "tool_calls", "tool_errors", *_TOKENS]
+    unseen = (pl.col("steps").fill_null(0) > 0) & pl.col("followed").is_null()
     called = {name: "llm_calls" if kinds[0] in MODEL_CALLS else "tool_calls" for name, kinds in PARTS.items()}
+    nothing = {name: pl.col(count).is_null() & ~unseen for name, count in called.items()}
     whole = whole.with_columns(
-        *(pl.when(pl.col(count).is_null()).then(0.0).otherwise(name).alias(name) for name, count in called.items()),
-        pl.col("retry_wait_ms").fill_null(0.0),
-        pl.col(*counted).fill_null(0),
+        *(pl.when(none).then(0.0).otherwise(name).alias(name) for name, none in nothing.items()),
+        pl.when(~unseen).then(pl.col("retry_wait_ms").fill_null(0.0)),
+        pl.when(~unseen).then(pl.col("retries", "llm_calls", *_TOKENS).fill_null(0)),
+        *(pl.when(unseen).then(name).otherwise(pl.col(name).fill_null(0)).alias(name) for name in _TOOL_COUNTS),
         pl.col("ended").fill_null(False),
         (pl.col("begun").fill_null(False) | pl.col("ended").fill_null(False)).alias("begun"),
         pl.coalesce("duration_ms", pl.col("end_ms") - pl.col("start_ms")).alias("duration_ms"),
     )
+    whole = whole.with_columns(pl.when(~unseen).then("model_ms")).drop("followed")
     rest = (pl.col("duration_ms") - pl.sum_horizontal(parts, ignore_nulls=False)).clip(0.0)
     whole = _with_counts(whole.with_columns(rest.alias("framework_ms"), _verdict().alias("verdict")))
     return whole.sort("run", "start_ms", "simulation", nulls_last=True)
@@ -191,6 +197,12 @@ def _tool_calls(table: EventTable) -> pl.DataFrame:
 def _sum_if(known: pl.Expr, meant: pl.Expr) -> pl.Expr:
     """How long the meant calls took together; None where that of one is not known."""
     return pl.when((known | ~meant).all()).then(pl.col("duration_ms").filter(meant).sum())
+
+
+def _followed(table: EventTable) -> pl.DataFrame:
+    """The simulations of which a step is known."""
+    frames = [table.of(kind).select(SIMULATION.alias("simulation")) for kind in ("llm_call", "step_complete")]
+    return pl.concat(frames).drop_nulls().unique().with_columns(pl.lit(True).alias("followed"))
 
 
 def _agent_models(table: EventTable) -> pl.DataFrame:

@@ -13,7 +13,10 @@ from tau2_enhanced.analysis.stops import Stop, Stops, stopped_ms
 from tau2_enhanced.analysis.table import MODEL_CALLS, EventTable
 
 _ALL_PARTS = (*PARTS, "retry_wait_ms", "framework_ms")
-_REASONS = {"untimed_calls": "some calls have no time"}
+_REASONS = {
+    "unlogged_calls": "their calls were not logged, run with --log-level PROFILE",
+    "untimed_calls": "some calls have no time",
+}
 _LISTED = 10
 _OF_A_SIMULATION = ("run", "domain", "task", "trial", "sim")
 
@@ -32,7 +35,9 @@ def where_time_went(simulations: pl.DataFrame) -> dict[str, float] | None:
 
 def unknown_parts(simulations: pl.DataFrame) -> dict[str, int]:
     """How many simulations ended of which it is unknown where their time went, by why."""
-    return {"untimed_calls": _ended(simulations)["framework_ms"].null_count()}
+    unknown = _ended(simulations).filter(pl.col("framework_ms").is_null())
+    unlogged = unknown["llm_calls"].null_count()
+    return {"unlogged_calls": unlogged, "untimed_calls": unknown.height - unlogged}
 
 
 def why_unknown(unknown: Mapping[str, int]) -> list[str]:

@@ -9,12 +9,20 @@ from tau2_enhanced.analysis.log_lines import Lines, read_events
 from tau2_enhanced.analysis.simulations import simulations
 from tau2_enhanced.analysis.sources import read_table
 from tau2_enhanced.analysis.table import EventTable, to_table
-from tau2_enhanced.analysis.wall_time import critical_path, slowest_calls, slowest_simulations, where_time_went
+from tau2_enhanced.analysis.wall_time import (
+    critical_path,
+    slowest_calls,
+    slowest_simulations,
+    unknown_parts,
+    where_time_went,
+)
 from tau2_enhanced.logging.events import (
     EvaluatorEvent,
     ExecutionEvent,
     LLMCallEvent,
+    StepCompleteEvent,
     TaskCompleteEvent,
+    TaskStartEvent,
     ToolCallEvent,
     UserSimEvent,
 )
@@ -57,6 +65,35 @@ def test_without_an_ended_simulation_there_is_nothing_to_divide() -> None:
     assert where_time_went(simulated(LLMCallEvent(sim="a", duration_ms=1.0))) is None
     assert where_time_went(simulations(EventTable())) is None
     assert slowest_calls(EventTable()) == slowest_simulations(simulations(EventTable())) == []
+
+
+def test_what_was_not_logged_is_no_time_of_the_framework() -> None:
+    below = [
+        UserSimEvent(sim="below", duration_ms=40.0, input_tokens=9, retry_wait_ms=0.0),
+        TaskCompleteEvent(sim="below", duration_ms=300.0, steps=4),
+    ]
+    found = simulated(*below)
+    assert where_time_went(found) is None
+    assert critical_path(simulated(*below, TaskStartEvent(sim="below", start_ms=0.0))) is None
+    assert unknown_parts(found) == {"unlogged_calls": 1, "untimed_calls": 0}
+    unknown = ("model_ms", "tools_ms", "retry_wait_ms", "framework_ms", "llm_calls", "tool_calls", "tool_errors",
+               "retries", "input_tokens", "output_tokens")  # fmt: skip
+    assert found.select(unknown).row(0) == (None,) * len(unknown)
+    assert found.select("user_simulator_ms", "judge_ms").row(0) == (40.0, 0.0)
+    # one that ended before its first step, and one that asked the user's model alone, have no such calls
+    seen = simulated(
+        *below,
+        TaskCompleteEvent(sim="early", duration_ms=7.0, steps=0),
+        UserSimEvent(sim="user", duration_ms=2.0),
+        StepCompleteEvent(sim="user", total_duration_ms=2.5),
+        TaskCompleteEvent(sim="user", duration_ms=3.0, steps=1),
+    )
+    assert where_time_went(seen) == {
+        "model_ms": 0.0, "user_simulator_ms": 2.0, "judge_ms": 0.0, "tools_ms": 0.0, "retry_wait_ms": 0.0,
+        "framework_ms": 8.0, "total_ms": 10.0,
+    }  # fmt: skip
+    calls = dict(seen.select("simulation", "llm_calls").iter_rows())
+    assert calls == {"below": None, "early": 0, "user": 0}
 
 
 def ran(sim: str, thread: str | None, start_ms: float, end_ms: float, run: str = "r") -> TaskCompleteEvent:

@@ -171,6 +171,15 @@ def test_what_is_unknown_is_left_out_and_said(write: Write, capsys: pytest.Captu
         assert said in shown
 
 
+def test_what_a_run_did_not_log_is_not_compared(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    first = write("A", *(simulation("A", str(n), 0, n + 1.0) for n in range(3)))
+    without = [[event for event in simulation("B", str(n), 0, n + 1.0) if event.type != "llm_call"] for n in range(3)]
+    (pair,) = compared(first, write("B", *without))["comparisons"]
+    assert not {"llm_calls", "tool_calls", "model_s", "tools_s", "framework_s"} & pair["measures"].keys()
+    assert pair["measures"]["duration_s"]["difference"] == 0
+    assert "not compared: time of the model: unknown in B" in capsys.readouterr().out
+
+
 def test_an_attempt_that_was_made_again_does_not_count(write: Write) -> None:
     first = write("A", simulation("A", "1", 0, 1.0), simulation("A", "2", 0, 5.0))
     again = write("B", simulation("B", "1", 0, 90.0, None, attempt="-failed"), simulation("B", "1", 0, 2.0))
