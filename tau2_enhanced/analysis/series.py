@@ -74,7 +74,8 @@ def _statistics(frame: pl.DataFrame, series: _Series) -> list[dict[str, Any]]:
 def usage_series(table: EventTable) -> list[dict[str, Any]]:
     """Tokens, cost and retries of each model in each role.
 
-    A cost is None where a part of it is unknown, tokens where no call says any.
+    A cost is None where a part of it is unknown, tokens where no call says any. `decode_tokens_per_s` is of the tokens
+    after the first, over the time from the first to the last, of calls whose answers came in more than one read.
     """
     rows: list[dict[str, Any]] = []
     for kind in MODEL_CALLS:
@@ -87,7 +88,7 @@ def usage_series(table: EventTable) -> list[dict[str, Any]]:
 def _usage(frame: pl.DataFrame, kind: str) -> list[dict[str, Any]]:
     answered = pl.col("error_type").is_null()
     seconds = pl.col("duration_ms").filter(answered).sum() / 1000
-    decoded = answered & pl.col("decode_ms").is_not_null()
+    decoded = answered & (pl.col("decode_ms") > 0) & (pl.col("output_tokens") > 0)
     decode_s = pl.col("decode_ms").filter(decoded).sum() / 1000
     cost = pl.col("cost_usd").filter(answered)
     return (
@@ -103,7 +104,7 @@ def _usage(frame: pl.DataFrame, kind: str) -> list[dict[str, Any]]:
                 for name in ("input_tokens", "output_tokens")
             ),
             pl.when(decode_s > 0)
-            .then(pl.col("output_tokens").filter(decoded).sum() / decode_s)
+            .then((pl.col("output_tokens") - 1).filter(decoded).sum() / decode_s)
             .alias("decode_tokens_per_s"),
             pl.when(cost.null_count() == 0).then(cost.sum()).alias("cost_usd"),
         )

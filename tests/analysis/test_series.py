@@ -36,8 +36,20 @@ def test_streams_have_series_of_their_own() -> None:
         "decode": (2, 800.0, 0.16),
     }
     (usage,) = usage_series(found)
-    assert usage["decode_tokens_per_s"] == pytest.approx(180 / 1.6)
+    assert usage["decode_tokens_per_s"] == pytest.approx(178 / 1.6)
     assert usage["output_tokens_per_s"] == pytest.approx(200 / 2.5)
+
+
+def test_decoding_has_the_tokens_that_it_made() -> None:
+    calls = [
+        LLMCallEvent(model="m", duration_ms=900.0, ttft_ms=100.0, decode_ms=800.0, output_tokens=41),
+        LLMCallEvent(model="m", duration_ms=100.0, ttft_ms=100.0, decode_ms=0.0, output_tokens=500),
+        LLMCallEvent(model="m", duration_ms=500.0, ttft_ms=100.0, decode_ms=400.0),
+    ]
+    (usage,) = usage_series(table(*calls))
+    assert usage["decode_tokens_per_s"] == 50.0
+    (usage,) = usage_series(table(*calls[1:]))
+    assert usage["decode_tokens_per_s"] is None
 
 
 def test_a_role_costs_what_its_calls_do_and_unknown_is_not_zero() -> None:
