@@ -87,7 +87,6 @@ def usage_series(table: EventTable) -> list[dict[str, Any]]:
 
 def _usage(frame: pl.DataFrame, kind: str) -> list[dict[str, Any]]:
     answered = pl.col("error_type").is_null()
-    seconds = pl.col("duration_ms").filter(answered).sum() / 1000
     decoded = answered & (pl.col("decode_ms") > 0) & (pl.col("output_tokens") > 0)
     decode_s = pl.col("decode_ms").filter(decoded).sum() / 1000
     cost = pl.col("cost_usd").filter(answered)
@@ -99,10 +98,7 @@ def _usage(frame: pl.DataFrame, kind: str) -> list[dict[str, Any]]:
             RETRIES.sum().alias("retries"),
             pl.col("retry_wait_ms").sum().alias("retry_wait_ms"),
             *(pl.when(pl.col(name).count() > 0).then(pl.col(name).sum()).alias(name) for name in _TOKENS),
-            *(
-                pl.when(seconds > 0, pl.col(name).count() > 0).then(pl.col(name).sum() / seconds).alias(f"{name}_per_s")
-                for name in ("input_tokens", "output_tokens")
-            ),
+            *(_per_second(name, answered).alias(f"{name}_per_s") for name in ("input_tokens", "output_tokens")),
             pl.when(decode_s > 0)
             .then((pl.col("output_tokens") - 1).filter(decoded).sum() / decode_s)
             .alias("decode_tokens_per_s"),
@@ -111,6 +107,13 @@ def _usage(frame: pl.DataFrame, kind: str) -> list[dict[str, Any]]:
         .select(pl.lit(kind).alias("type"), pl.lit(ROLES[kind]).alias("role"), pl.all())
         .to_dicts()
     )
+
+
+def _per_second(tokens: str, answered: pl.Expr) -> pl.Expr:
+    """Of the calls whose tokens and time are both known; None where there are none."""
+    known = answered & pl.col(tokens).is_not_null() & pl.col("duration_ms").is_not_null()
+    seconds = pl.col("duration_ms").filter(known).sum() / 1000
+    return pl.when(seconds > 0).then(pl.col(tokens).filter(known).sum() / seconds)
 
 
 def cost_by_role(usage: list[dict[str, Any]]) -> dict[str, float | None]:

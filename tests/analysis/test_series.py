@@ -52,6 +52,18 @@ def test_decoding_has_the_tokens_that_it_made() -> None:
     assert usage["decode_tokens_per_s"] is None
 
 
+def test_tokens_a_second_are_of_the_calls_whose_tokens_are_known() -> None:
+    calls = [
+        LLMCallEvent(model="m", duration_ms=1000.0, input_tokens=900, output_tokens=100),
+        LLMCallEvent(model="m", duration_ms=500.0, output_tokens=20),
+        LLMCallEvent(model="m", duration_ms=2500.0),
+        LLMCallEvent(model="m", input_tokens=50, output_tokens=7),
+        LLMCallEvent(model="m", duration_ms=4000.0, input_tokens=9, output_tokens=9, error_type="http_500"),
+    ]
+    (usage,) = usage_series(table(*calls))
+    assert (usage["input_tokens_per_s"], usage["output_tokens_per_s"]) == (900.0, 80.0)
+
+
 def test_a_role_costs_what_its_calls_do_and_unknown_is_not_zero() -> None:
     calls = [
         LLMCallEvent(model="a", cost_usd=0.5),
