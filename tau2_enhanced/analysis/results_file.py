@@ -111,7 +111,7 @@ def result_statistics(results: ResultsFile) -> dict[str, Any]:
     Verdicts alone enter pass^k; it is the mean over the `tasks` beside it, those that have k verdicts, which may
     be fewer than `planned_tasks`. Without a verdict there is pass^1 alone, which is None. `pass_1_standard_error` is
     clustered by task; the interval of pass^1 is Wilson's, those of pass^k (k > 1) come from a bootstrap over tasks;
-    all are 95 % intervals.
+    all are 95 % intervals. Simulations with a verdict alone enter the accuracy of tools.
     """
     verdicts = [simulation for simulation in results.simulations if simulation.reward is not None]
     by_task: dict[str, list[bool]] = defaultdict(list)
@@ -141,7 +141,7 @@ def result_statistics(results: ResultsFile) -> dict[str, Any]:
         "mean_duration_s": _mean([simulation.duration_s for simulation in verdicts]),
         "tool_calls": len(tools),
         "tool_errors": sum(bool(message.get("error")) for message in tools),
-        "tool_accuracy": tool_accuracy((results.gold.get(run.task, []), run.calls) for run in results.simulations),
+        "tool_accuracy": tool_accuracy((results.gold.get(run.task, []), run.calls) for run in verdicts),
     }
 
 

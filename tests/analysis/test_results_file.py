@@ -155,6 +155,24 @@ def test_results_without_a_verdict_have_a_row(tmp_path: Path, capsys: pytest.Cap
     assert "| retail | m | – | 1 | – | – | 0 | 2 | 0 | 4 | 0.0 % |" in text
 
 
+def test_a_gold_action_that_was_never_reached_is_not_missed(tmp_path: Path) -> None:
+    gold = [{"name": "cancel", "arguments": {"id": "A"}}, {"name": "refund", "arguments": {"id": "A"}}]
+    said = [{"role": "assistant", "tool_calls": [{"id": "1", **gold[0]}, {"id": "2", **gold[0]}]}]
+    data = results(
+        tasks=[{"id": "a", "evaluation_criteria": {"actions": gold}}],
+        simulations=[
+            simulation("a", 0, 0.0, messages=said),
+            simulation("a", 1, None, messages=said),
+            simulation("a", 1, 0.0, termination_reason="infrastructure_error"),
+        ],
+    )
+    path = tmp_path / "retail.json"
+    path.write_text(json.dumps(data))
+    found = result_statistics(read_sources([path]).results[0])["tool_accuracy"]
+    assert (found["gold"], found["called"], found["matched"]) == (2, 2, 1)
+    assert (found["precision"], found["recall"]) == (0.5, 0.5)
+
+
 @pytest.mark.parametrize("content", [None, "", "[]", '{"info": {}}'])
 def test_a_file_that_is_no_results_is_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str | None
