@@ -22,6 +22,11 @@ from tau2_enhanced.errors import UserMistake
 
 TASK = ("domain", "task")
 """What makes a task of one run the same as one of another."""
+_DIGITS = 10
+_COSTS_AS_IN_RESULTS = {
+    "agent_cost_usd": pl.col("agent_in_results_usd"),
+    "cost_usd": pl.col("cost_in_results_usd"),
+}
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,8 @@ class Run:
     logged: bool
     """Whether it was read from logs; else from results files, which tell less."""
     simulations: pl.DataFrame
-    """A row for each that counts and came to something: domain, task, trial, and a column for each measure's key."""
+    """A row for each that counts and came to something: domain, task, trial, and a column for each measure's key; also
+    `agent_in_results_usd` and `cost_in_results_usd`, its costs as a results file tells them."""
     llm_calls: pl.DataFrame
     """The answered calls of the agent's model in them: domain, task, duration_ms."""
     agent_models: list[str]
@@ -59,7 +65,8 @@ class Run:
 def read_runs(given: Sequence[str], choice: Choice, say: Callable[[str], None] = lambda _: None) -> list[Run]:
     """Read each RUN (PATH or NAME=PATH; a file, a folder or a pattern), the baseline first.
 
-    Of `choice`, since and until mean when a simulation ended. Raises UserMistake for fewer than two runs, for one
+    Of `choice`, since and until mean when a simulation ended. Beside results files logs have the costs that results
+    tell: the agent's with its experts', and no judge's. Raises UserMistake for fewer than two runs, for one
     without simulations that ended, and for runs that hold the same simulations.
     """
     if len(given) < 2:
@@ -73,6 +80,8 @@ def read_runs(given: Sequence[str], choice: Choice, say: Callable[[str], None] =
     for one, other in combinations(found, 2):
         if shared := len(one.sims & other.sims):
             raise UserMistake(f"{one.name} and {other.name} are the same run: they share {shared} simulations")
+    if len({run.logged for run in found}) > 1:
+        found = [replace(run, simulations=run.simulations.with_columns(**_COSTS_AS_IN_RESULTS)) for run in found]
     names = name_runs(parsed, [run.ids for run in found])
     return [replace(run, name=name) for run, name in zip(found, names, strict=True)]
 
@@ -94,7 +103,7 @@ def _read(given: Given, paths: list[Path], choice: Choice, say: Callable[[str], 
         paths=paths,
         ids=trials["run"].unique(maintain_order=True).to_list(),
         logged=not (ends["source"].eq_missing(SOURCE)).all(),
-        simulations=_measured(kept),
+        simulations=_measured(kept, asked_experts=table.of("expert_call").height > 0),
         llm_calls=_llm_calls(table, kept),
         agent_models=_models(table, "llm_call"),
         user_models=_models(table, "user_sim"),
@@ -116,17 +125,23 @@ def _ended_in_time(attempts: pl.DataFrame, table: EventTable, choice: Choice) ->
     return attempts.join(ends, on="simulation", how="semi")
 
 
-def _measured(kept: pl.DataFrame) -> pl.DataFrame:
+def _measured(kept: pl.DataFrame, *, asked_experts: bool) -> pl.DataFrame:
     """Each measure of each simulation, None where it is unknown."""
+    # without an expert there is no cost of one, and neither is there where its price is unknown: then there is no sum
+    known = pl.col("expert_cost_usd").is_not_null() | pl.col("cost_usd").is_not_null() | pl.lit(not asked_experts)
+    agent = pl.when(known).then(pl.col("agent_cost_usd") + pl.col("expert_cost_usd").fill_null(0.0))
+    in_results = {"agent_in_results_usd": agent, "cost_in_results_usd": agent + pl.col("user_cost_usd")}
+    # as logs do: sums that differ in their order alone are the same
+    in_results = {name: cost.round(_DIGITS) for name, cost in in_results.items()}
     passed = pl.when(pl.col("reward").is_not_null()).then((pl.col("verdict") == "passed").cast(pl.Float64))
     # a call has tokens, so none at all means that nobody counted them
     counted = pl.when(pl.col("input_tokens") > 0).then(pl.col("input_tokens", "output_tokens"))
-    told = kept.with_columns(passed.alias("passed"), counted)
+    told = kept.with_columns(passed.alias("passed"), counted, **in_results)
     columns = []
     for measure in MEASURES:
         value = pl.col(measure.column).cast(pl.Float64) * measure.scale
         columns.append(pl.when(value.is_finite()).then(value).alias(measure.key))
-    return told.select(*TASK, "trial", *columns)
+    return told.select(*TASK, "trial", *columns, *in_results)
 
 
 def _llm_calls(table: EventTable, kept: pl.DataFrame) -> pl.DataFrame:

@@ -80,7 +80,7 @@ def notes(found: Mapping[str, Any]) -> list[str]:
         of_results = " and ".join(run["name"] for run in found["runs"] if run["source"] == "results")
         said.append(
             f"{of_results}: results files tell durations, tokens and model calls otherwise than logs do, so these are "
-            "not compared with a log"
+            "not compared with a log; of costs a log's experts count as the agent's, and its judge is left out"
         )
     return said
 

@@ -171,6 +171,39 @@ def test_what_is_unknown_is_left_out_and_said(write: Write, capsys: pytest.Captu
         assert said in shown
 
 
+def test_a_log_and_results_are_compared_by_the_costs_that_both_tell(write: Write) -> None:
+    def costs(task: str, agent: float, expert: float | None) -> list[ExecutionEvent]:
+        *rest, end = simulation("A", task, 0, 1.0)
+        known = agent + (expert or 0.0) + 0.0625 + 0.03125
+        return [*rest, replace(end, cost_usd=known, agent_cost_usd=agent, expert_cost_usd=expert,
+                               user_cost_usd=0.0625, judge_cost_usd=0.03125)]  # fmt: skip
+
+    log = write("A", costs("1", 0.25, 0.5), costs("2", 0.5, None), costs("3", 0.1, 0.2))
+    entries = [
+        {"id": f"B-{task}", "task_id": task, "trial": 0, "start_time": MIDNIGHT.isoformat(), "duration": 1.0,
+         "termination_reason": "user_stop", "reward_info": {"reward": 1.0}, "agent_cost": agent, "user_cost": 0.0625,
+         "messages": []}
+        for task, agent in (("1", 0.75), ("2", 0.75), ("3", 0.3))
+    ]  # fmt: skip
+    info = {"num_trials": 1, "environment_info": {"domain_name": "retail"}, "agent_info": {}, "user_info": {}}
+    told = {"info": info, "tasks": [{"id": "1"}, {"id": "2"}, {"id": "3"}], "simulations": entries}
+    Path("B.json").write_text(json.dumps(told))
+    found = compared(log, "B.json", "--task", "1", "2")
+    (pair,) = found["comparisons"]
+    # agent 0.75 and 0.5 against 0.75 twice, each with 0.0625 of the user
+    for key, baseline, run in (("agent_cost_usd", 0.625, 0.75), ("cost_usd", 0.6875, 0.8125)):
+        numbers = pair["measures"][key]
+        assert (numbers["baseline"], numbers["run"], numbers["difference"]) == (baseline, run, 0.125)
+    assert found["runs"][0]["total_cost_usd"] == 1.375
+    # 0.1 + 0.2 are 0.3
+    (pair,) = compared(log, "B.json", "--task", "3")["comparisons"]
+    assert (pair["measures"]["agent_cost_usd"]["difference"], pair["measures"]["cost_usd"]["difference"]) == (0, 0)
+    # of two logs all that was paid counts
+    Path("C.log").write_text(Path(log).read_text().replace("A", "C"))
+    alone = compared(log, "C.log", "--task", "1", "2")["runs"][0]
+    assert (alone["mean_agent_cost_usd"], alone["total_cost_usd"]) == (0.375, 1.4375)
+
+
 def test_what_a_run_did_not_log_is_not_compared(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
     first = write("A", *(simulation("A", str(n), 0, n + 1.0) for n in range(3)))
     without = [[event for event in simulation("B", str(n), 0, n + 1.0) if event.type != "llm_call"] for n in range(3)]
