@@ -17,6 +17,11 @@ _COLUMNS = {
     "ttft": (MODEL_CALLS, "ttft_ms"),
 }
 """What may be limited: which events, and which of their columns."""
+_FAILED = {
+    **dict.fromkeys(MODEL_CALLS, pl.col("error_type").is_not_null()),
+    "task_complete": pl.col("reward").is_null(),
+}
+"""Which events are within no limit, however quick."""
 
 
 def parse_limits(texts: Iterable[str]) -> dict[str, float]:
@@ -37,7 +42,8 @@ def parse_limits(texts: Iterable[str]) -> dict[str, float]:
 def goodput(table: EventTable, limits: dict[str, float]) -> list[dict[str, Any]]:
     """For each limit how many were measured, and which share of them stayed within it.
 
-    A call that failed for good is not within any limit. `share` is None where nothing was measured.
+    A call that failed for good is not within any limit, nor is a simulation without a verdict; one that failed, be it
+    by its model's own fault, is as quick as it is. `share` is None where nothing was measured.
     """
     rows = []
     for name, limit_ms in limits.items():
@@ -45,7 +51,7 @@ def goodput(table: EventTable, limits: dict[str, float]) -> list[dict[str, Any]]
         measured = within = 0
         for kind in kinds:
             frame = table.of(kind).filter(pl.col(column).is_not_null())
-            failed = pl.col("error_type").is_not_null() if kind in MODEL_CALLS else pl.lit(False)
+            failed = _FAILED.get(kind, pl.lit(False))
             measured += frame.height
             within += frame.filter((pl.col(column) <= limit_ms) & ~failed).height
         share = within / measured if measured else None

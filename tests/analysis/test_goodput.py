@@ -6,7 +6,7 @@ from tau2_enhanced.analysis.goodput import goodput, parse_limits
 from tau2_enhanced.analysis.log_lines import Lines, read_events
 from tau2_enhanced.analysis.table import EventTable, to_table
 from tau2_enhanced.errors import UserMistake
-from tau2_enhanced.logging.events import LLMCallEvent, StepCompleteEvent, UserSimEvent
+from tau2_enhanced.logging.events import LLMCallEvent, StepCompleteEvent, TaskCompleteEvent, UserSimEvent
 
 
 def test_the_share_within_a_limit_by_hand() -> None:
@@ -31,6 +31,22 @@ def test_the_share_within_a_limit_by_hand() -> None:
         "evaluator": (0, 0, None),
     }
     assert goodput(EventTable(), {}) == []
+
+
+def test_a_simulation_without_a_verdict_is_within_no_limit() -> None:
+    lines = Lines()
+    read_events(
+        [
+            TaskCompleteEvent(duration_ms=100.0, reward=1.0),
+            TaskCompleteEvent(duration_ms=100.0, reward=0.0, termination_reason="agent_error", error_type="loop"),
+            TaskCompleteEvent(duration_ms=100.0, error_type="http_500"),
+            TaskCompleteEvent(duration_ms=100.0, termination_reason="infrastructure_error"),
+            TaskCompleteEvent(duration_ms=300.0, reward=1.0),
+        ],
+        lines,
+    )
+    (found,) = goodput(to_table(lines), {"task_complete": 200.0})
+    assert (found["n"], found["within"], found["share"]) == (5, 2, 0.4)
 
 
 @pytest.mark.parametrize("text", ["llm_call", "llm_call:fast", "llm_call:-1", "llm_call:inf", "prefill:5", ":5", ""])
