@@ -197,7 +197,7 @@ def _goodput(rows: Sequence[Mapping[str, Any]]) -> Table:
     table = _table("goodput", ("name",), ("limit ms", "n", "within", "share"))
     for row in rows:
         share = _share(row["share"])
-        _row(table, row["name"], _number(row["limit_ms"], 0), str(row["n"]), str(row["within"]), share)
+        _row(table, row["name"], f"{row['limit_ms']:,.10g}", str(row["n"]), str(row["within"]), share)
     return table
 
 

@@ -194,6 +194,14 @@ def test_all_events_are_exported(run_local: RunLocal, form: str) -> None:
     assert [row["share"] for row in summary()["goodput"]] == [1.0]
 
 
+def test_a_limit_is_shown_as_it_was_given(run_local: RunLocal, capsys: pytest.CaptureFixture[str]) -> None:
+    run_local("--domains", "mock", "--num-tasks", "1")
+    assert analyse("--log-dir", "logs", "--no-figures", "--slo", "tool_call:0.1", "llm_call:1234567.5") == 0
+    shown = capsys.readouterr().out.partition("goodput")[2]
+    cells = [[cell.strip() for cell in line.split("│")[1:3]] for line in shown.splitlines()[4:6]]
+    assert cells == [["tool_call", "0.1"], ["llm_call", "1,234,567.5"]]
+
+
 def test_events_are_chosen_by_type_and_time(run_local: RunLocal, capsys: pytest.CaptureFixture[str]) -> None:
     run_local("--domains", "mock", "--num-tasks", "3")
     log = Path("logs/eval_mock.log")
