@@ -17,7 +17,7 @@ class Matches(NamedTuple):
     """Gold actions by tool."""
     called: Counter[str]
     matched: Counter[str]
-    """Gold actions that a call did; each call does one at most."""
+    """Gold actions that a call did: as many as can be, where each call does one at most."""
 
 
 def match(pairs: Iterable[tuple[Sequence[Call], Sequence[Call]]]) -> Matches:
@@ -26,13 +26,29 @@ def match(pairs: Iterable[tuple[Sequence[Call], Sequence[Call]]]) -> Matches:
     for gold, calls in pairs:
         found.gold.update(action["name"] for action in gold)
         found.called.update(call["name"] for call in calls)
-        left = list(calls)
-        for action in gold:
-            done = next((call for call in left if _is(action, call)), None)
-            if done is not None:
-                left.remove(done)
-                found.matched[action["name"]] += 1
+        found.matched.update(gold[place]["name"] for place in _matched(gold, calls))
     return found
+
+
+def _matched(gold: Sequence[Call], calls: Sequence[Call]) -> Iterable[int]:
+    """The places of the gold actions in a largest matching (Kuhn's algorithm)."""
+    able = [[at for at, call in enumerate(calls) if _is(action, call)] for action in gold]
+    does: dict[int, int] = {}
+
+    def finds(action: int, asked: set[int]) -> bool:
+        for at in sorted(able[action], key=does.__contains__):
+            if at in asked:
+                continue
+            asked.add(at)
+            # a call that does another action may do this one if that finds another call
+            if at not in does or finds(does[at], asked):
+                does[at] = action
+                return True
+        return False
+
+    for action in range(len(gold)):
+        finds(action, set())
+    return does.values()
 
 
 def tool_accuracy(pairs: Iterable[tuple[Sequence[Call], Sequence[Call]]]) -> dict[str, Any]:

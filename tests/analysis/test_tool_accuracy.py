@@ -32,6 +32,18 @@ def test_only_the_arguments_that_tau2_compares_matter() -> None:
     assert tool_accuracy([([gold], [call("transfer", summary="gold's words", to="desk")])])["matched"] == 0
 
 
+def test_as_many_gold_actions_as_can_be_are_matched() -> None:
+    # tau2 takes a call with fewer arguments for the whole action
+    gold = [call("pay", a=1, b=2), call("pay", a=1)]
+    done = [call("pay", a=1), call("pay", a=1, b=2)]
+    for actions in (gold, gold[::-1]):
+        for calls in (done, done[::-1]):
+            assert tool_accuracy([(actions, calls)])["matched"] == 2
+    chain = [call("pay", a=1, b=2, c=3), call("pay", a=1, b=2), call("pay", a=1)]
+    assert tool_accuracy([(chain, [call("pay", a=1), call("pay", a=1, b=2), call("pay", a=1)])])["matched"] == 3
+    assert tool_accuracy([(chain, [call("pay", a=1), call("pay", b=9)])])["matched"] == 1
+
+
 def test_agent_and_user_are_told_apart() -> None:
     assert tool_accuracy([([call("reboot", "user")], [call("reboot", "assistant")])])["matched"] == 0
 
