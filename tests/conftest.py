@@ -54,6 +54,12 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
+def _no_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pipes have the width that the program gives them: pytest-xdist's workers have a `$COLUMNS`."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
+@pytest.fixture(autouse=True)
 def _own_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     """What one test protects, which may be any word, is no secret of another's."""
     for name in ("_known", "_pattern", "_hints"):

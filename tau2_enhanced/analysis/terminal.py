@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,8 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from tau2_enhanced.analysis.fitted_table import fitted
+from tau2_enhanced.analysis.report.texts import number_text
 from tau2_enhanced.analysis.wall_time import why_unknown
 
 if TYPE_CHECKING:
@@ -19,7 +22,6 @@ if TYPE_CHECKING:
 _TIMES = ("mean_ms", "std_ms", "min_ms", "p50_ms", "p90_ms", "p95_ms", "p99_ms", "max_ms", "total_ms")
 _USED = ("calls", "failed_calls", "retries", "input_tokens", "cached_tokens", "output_tokens")
 _PIPE_WIDTH = 170
-_TASK_WIDTH = 60
 _LEVELS = "▁▂▃▄▅▆▇█"
 
 
@@ -36,28 +38,27 @@ def saying() -> Iterator[Callable[[str], None]]:
 
 def print_tables(summary: Mapping[str, Any]) -> None:
     """Where the time went, durations, tokens and cost, errors, and what was slowest."""
-    console = _console()
     if summary["wall_time"] is not None:
-        console.print(_wall_time(summary["wall_time"], summary["critical_path"], summary["unknown_parts"]))
+        print_table(_wall_time(summary["wall_time"], summary["critical_path"], summary["unknown_parts"]))
     for sentence in why_unknown(summary["unknown_parts"]):
-        console.print(Text(f"note: {sentence}"))
+        output_console().print(Text(f"note: {sentence}"))
     if summary["durations"]:
-        console.print(_durations(summary["durations"]))
+        print_table(_durations(summary["durations"]))
     if summary["usage"]:
-        console.print(_usage(summary["usage"]))
-        console.print(_cost(summary["cost_by_role"]))
+        print_table(_usage(summary["usage"]))
+        print_table(_cost(summary["cost_by_role"]))
     if summary["errors"]:
-        console.print(_errors(summary["errors"]))
+        print_table(_errors(summary["errors"]))
     if summary["goodput"]:
-        console.print(_goodput(summary["goodput"]))
+        print_table(_goodput(summary["goodput"]))
     if summary["concurrency"] is not None:
-        console.print(_concurrency(summary["concurrency"]))
+        print_table(_concurrency(summary["concurrency"]))
     if summary.get("servers"):
-        console.print(_servers(summary["servers"]))
+        print_table(_servers(summary["servers"]))
     if summary["slowest_simulations"]:
-        console.print(_slowest_simulations(summary["slowest_simulations"]))
+        print_table(_slowest_simulations(summary["slowest_simulations"]))
     if summary["slowest_calls"]:
-        console.print(_slowest_calls(summary["slowest_calls"]))
+        print_table(_slowest_calls(summary["slowest_calls"]))
 
 
 def print_results(results: Sequence[Mapping[str, Any]]) -> None:
@@ -102,15 +103,15 @@ def print_results(results: Sequence[Mapping[str, Any]]) -> None:
                 *(_share(found["tool_accuracy"][name]) for name in ("precision", "recall")),
                 str(len(found["flaky_tasks"])),
             )
-    _console().print(table)
+    print_table(table)
 
 
 def print_text_table(shown: TextTable, most: int | None = None) -> None:
     """A table whose cells are text; at most this many of its rows."""
     table = _table(shown.title, shown.names, shown.numbers)
     for row in shown.rows[:most]:
-        _row(table, *(_short(cell) for cell in row))
-    _console().print(table)
+        _row(table, *row)
+    print_table(table)
     if most is not None and len(shown.rows) > most:
         print(f"and {len(shown.rows) - most} more rows, in the files")
 
@@ -122,10 +123,19 @@ def print_sentences(sentences: Sequence[str]) -> None:
     print()
 
 
-def _console() -> Console:
-    console = Console()
-    # a pipe has no width of its own
-    return console if console.is_terminal else Console(width=_PIPE_WIDTH)
+def print_table(table: Table) -> None:
+    """A table of texts, as several where it is wider than the screen."""
+    console = output_console()
+    for part in fitted(table, console.width):
+        console.print(part)
+
+
+def output_console() -> Console:
+    """Standard output. A pipe has no width of its own: it is `$COLUMNS`, or enough for most tables."""
+    console = Console(highlight=False)
+    if console.is_terminal or os.environ.get("COLUMNS", "").isdecimal():
+        return console
+    return Console(highlight=False, width=_PIPE_WIDTH)
 
 
 def _wall_time(parts: Mapping[str, float], path: Mapping[str, float] | None, unknown: Mapping[str, int]) -> Table:
@@ -168,7 +178,7 @@ def _errors(rows: Sequence[Mapping[str, Any]]) -> Table:
 
 def _concurrency(found: Mapping[str, Any]) -> Table:
     table = _table("what ran at once", ("what",), ("mean", "peak"))
-    table.add_column(f"over the run, {_number(found['bin_ms'] / 1000, 2)} s each")
+    table.add_column(f"over the run, {_number(found['bin_ms'] / 1000, 2)} s each", no_wrap=True)
     for name, level in found.items():
         if isinstance(level, Mapping):
             bars = _bars(level["mean_over_time"], level["peak"])
@@ -177,7 +187,7 @@ def _concurrency(found: Mapping[str, Any]) -> Table:
 
 
 def _servers(rows: Sequence[Mapping[str, Any]]) -> Table:
-    levels = ("running", "most", "waiting", "most", "KV cache", "most")
+    levels = ("running", "most running", "waiting", "most waiting", "KV cache", "most KV cache")
     table = _table("model servers", ("server",), (*levels, "prefix hits", "preempted", "tok in", "tok out"))
     for row in rows:
         counts = [_number(row[f"{name}_{how}"], 1) for name in ("running", "waiting") for how in ("mean", "max")]
@@ -207,15 +217,15 @@ def _slowest_simulations(rows: Sequence[Mapping[str, Any]]) -> Table:
         reward = "no verdict" if row["reward"] is None else f"{row['reward']:g}"
         reason = row["error_type"] or row["termination_reason"] or ""
         cells = (row["trial"], _number(row["duration_ms"] / 1000, 2), row["steps"], reward, reason)
-        _row(table, row["domain"], _short(row["task"]), *map(_text, cells))
+        _row(table, row["domain"], row["task"] or "", *map(_text, cells))
     return table
 
 
 def _slowest_calls(rows: Sequence[Mapping[str, Any]]) -> Table:
     table = _table("slowest calls", ("type", "name", "domain", "task"), ("trial", "step", "ms"))
     for row in rows:
-        cells = (row["trial"], row["step"], _number(row["duration_ms"]))
-        _row(table, row["type"], row["name"], row["domain"], _short(row["task"]), *map(_text, cells))
+        cells = (row["trial"], row["step"], number_text(row["duration_ms"]))
+        _row(table, row["type"], row["name"], row["domain"], row["task"] or "", *map(_text, cells))
     return table
 
 
@@ -225,7 +235,7 @@ def _durations(rows: Sequence[Mapping[str, Any]]) -> Table:
     for row in rows:
         kind = row["type"] if row["measure"] == "duration" else f"{row['type']} {row['measure']}"
         share = _share(row["share"])
-        times = (_number(row[name]) for name in _TIMES)
+        times = (number_text(row[name]) for name in _TIMES)
         _row(table, kind, row["name"], str(row["n"]), str(row["errors"] or ""), *times, share)
     return table
 
@@ -272,13 +282,6 @@ def _row(table: Table, *cells: Text | str) -> None:
     table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in cells))
 
 
-def _short(task: str | None) -> Text:
-    """A task's id; telecom's are long, and their brackets are no markup."""
-    text = Text(task or "")
-    text.truncate(_TASK_WIDTH, overflow="ellipsis")
-    return text
-
-
 def _usd(value: float | None) -> str:
     return "unknown" if value is None else f"{value:,.4f}"
 
@@ -295,5 +298,5 @@ def _text(value: object) -> str:
     return "" if value is None else str(value)
 
 
-def _number(value: float | None, digits: int = 3) -> str:
+def _number(value: float | None, digits: int) -> str:
     return "–" if value is None else f"{value:,.{digits}f}"

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 
 from tau2_enhanced.commands.parser import CommandParser
 from tau2_enhanced.commands.run_paths import run_paths
-
-_PIPE_WIDTH = 170
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -24,7 +21,7 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     paths = run_paths(options.paths, options.outputs)
     from tau2_enhanced.analysis.analyzer import LogAnalyzer
-    from tau2_enhanced.analysis.terminal import saying
+    from tau2_enhanced.analysis.terminal import output_console, print_table, saying
 
     with saying() as say:
         say("reading")
@@ -34,16 +31,12 @@ def main(arguments: Sequence[str]) -> int:
     if options.json:
         print(json.dumps(analysis, ensure_ascii=False, allow_nan=False))
         return 0
-    from rich.console import Console
-
     from tau2_enhanced.analysis.report.terminal import headline, rich_table
     from tau2_enhanced.analysis.report.tool_tables import tool_tables
 
-    # a pipe has no width of its own
-    console = Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH, highlight=False)
-    console.print(headline(analysis), markup=False)
+    output_console().print(headline(analysis), markup=False)
     for table in tool_tables(analysis):
-        console.print(rich_table(table))
+        print_table(rich_table(table))
     for note in analyzer.notes:
         print(f"note: {note}")
     return 0
