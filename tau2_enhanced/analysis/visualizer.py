@@ -111,7 +111,8 @@ class LogVisualizer:
     ) -> list[Path]:
         """Write `report.html`, which needs no network, `report.md`, the pictures and `analysis.json`; their paths.
 
-        It has the tables and the timeline of the whole run too, which the timing analysis makes of a log.
+        It has the tables and the timeline of the whole run too, which the timing analysis makes of a log. Raises
+        UserMistake, and leaves an earlier report as it is, where the logs tell nothing.
         """
         from tau2_enhanced.analysis.output import write_index
         from tau2_enhanced.analysis.report import More, write_reports
@@ -122,6 +123,7 @@ class LogVisualizer:
         from tau2_enhanced.analysis.tool_executions import with_tool_calls
 
         executions = self.analyzer.executions
+        executions.require_some()
         table = with_tool_calls(executions.table)
         found = simulations(table)
         summary: dict[str, Any] = {}

@@ -26,6 +26,7 @@ def main(arguments: Sequence[str]) -> int:
     with saying() as say:
         say("reading")
         analyzer = LogAnalyzer(paths)
+        analyzer.executions.require_some()
         say("counting")
         analysis = analyzer.get_comprehensive_analysis()
     if options.json:

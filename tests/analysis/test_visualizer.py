@@ -240,6 +240,26 @@ def test_analyze_prints_tables_or_all_numbers(log: str, capsys: pytest.CaptureFi
         assert capsys.readouterr().err.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    "text", ["", "[INFO] 2026-03-14 09:26:53.589 task=1 thread=worker-1 type=task_start run=R start_ms=1.000\n"]
+)
+def test_where_nothing_is_told_an_earlier_report_stays(
+    log: str, text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    empty = tmp_path / "empty.log"
+    empty.write_text(text)
+    assert cli.main(["report", log, "--output-dir", "out", "--no-figures"]) == 0
+    before = {path: path.read_bytes() for path in Path("out").iterdir()}
+    capsys.readouterr()
+    for command in (["report", "--output-dir", "out"], ["analyze"], ["analyze", "--json"]):
+        assert cli.main([*command, str(empty)]) == 2
+        shown = capsys.readouterr()
+        assert shown.out == ""
+        assert shown.err.count("\n") == 1
+        assert "neither tool calls nor timed events in these logs" in shown.err
+    assert {path: path.read_bytes() for path in Path("out").iterdir()} == before
+
+
 @pytest.fixture
 def browser(tmp_path: Path) -> Iterator[Any]:
     (tmp_path / "chromium").mkdir()

@@ -13,9 +13,11 @@ import polars as pl
 from tau2_enhanced.analysis.executions.earlier_files import TOLD_BY
 from tau2_enhanced.analysis.executions.same_calls import with_repeats
 from tau2_enhanced.analysis.results_file import ResultsFile
+from tau2_enhanced.analysis.series import duration_series
 from tau2_enhanced.analysis.simulations import SIMULATION
 from tau2_enhanced.analysis.table import EventTable
-from tau2_enhanced.analysis.tool_executions import AS_EXECUTION, EVALUATOR
+from tau2_enhanced.analysis.tool_executions import AS_EXECUTION, EVALUATOR, with_tool_calls
+from tau2_enhanced.errors import UserMistake
 from tau2_enhanced.results_format import LONGEST_S
 
 
@@ -40,6 +42,16 @@ class Executions:
     files: Sequence[Path] = ()
     notes: list[str] = field(default_factory=list)
     """What a reader has to know of the numbers, in sentences."""
+
+    def require_some(self) -> None:
+        """Raise UserMistake where nothing is told: no call, no change, no simulation and no time."""
+        told = (self.calls, self.state_changes, self.context_reductions)
+        if any(frame.height for frame in told) or any(results.simulations for results in self.results):
+            return
+        if not duration_series(with_tool_calls(self.table)):
+            raise UserMistake(
+                "neither tool calls nor timed events in these logs: run with --enhanced or --log-level PROFILE"
+            )
 
     @cached_property
     def calls(self) -> pl.DataFrame:
