@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from support import RunLocal
+from support import CHECKOUT, RunLocal
 
 from tau2_enhanced.analysis.main import main
 from tau2_enhanced.analysis.series import ROLES
@@ -136,3 +136,15 @@ def check_wall_time(summary: dict[str, Any]) -> None:
     }.items():
         took = sum(numbers(lines_of(kind), "duration_ms")[1] for kind in kinds)
         assert parts[f"{name}_ms"] == pytest.approx(took, rel=1e-12)
+
+
+def test_the_recipe_for_failing_tools_shows_their_arguments_their_errors_and_where(run_local: RunLocal) -> None:
+    run_local("--domains", "retail", "--task-ids", "2", "--log-level", "DEBUG")
+    recipe = (CHECKOUT / "docs" / "recipes.md").read_text().partition("**What a failing tool was called with**")[2]
+    _, lines, raised = recipe.partition("```bash\n")[2].partition("\n```")[0].splitlines()
+    called, returned = shell(lines).splitlines()
+    assert ' | tool get_product_details({"product_id": "6086499569"}) by the assistant' in called
+    assert returned.endswith(" | tool get_product_details returned Error: Product not found")
+    trace = shell(raised)
+    assert 'raise ValueError("Product not found")\n    ValueError: Product not found\n' in trace
+    assert trace.splitlines()[-1] == returned
