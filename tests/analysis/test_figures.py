@@ -5,6 +5,7 @@ import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import polars as pl
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.image import imread
+from matplotlib.text import Text
 from support import CHECKOUT, RunLocal
 
 from tau2_enhanced.analysis import concurrency
@@ -133,42 +135,65 @@ def test_of_many_functions_the_slowest_are_drawn_and_the_others_counted(table_of
     assert any("n = 31 calls" in text and "run R" in text for text in shown)
 
 
-def test_distributions_share_their_bins_and_know_their_percentiles(table_of: TableOf) -> None:
+def test_each_distribution_has_bins_of_its_own_and_knows_its_percentiles(table_of: TableOf) -> None:
     models = [LLMCallEvent(**of("1"), start_ms=0.0, duration_ms=float(n)) for n in range(1, 101)]
     failed = LLMCallEvent(**of("1"), start_ms=0.0, duration_ms=9999.0, error_type="timeout")
-    tools = [ToolCallEvent(**of("1"), start_ms=0.0, duration_ms=took) for took in (0.0, 0.1, 0.2, 0.2)]
-    selected = latency_distribution.select(table_of(*models, failed, *tools))
-    assert selected is not None
-    llm, tool = selected.parts
-    assert selected.log
-    assert selected.edges_ms[0] <= 0.1 < selected.edges_ms[1]
-    assert selected.edges_ms[-2] <= 100.0 < selected.edges_ms[-1]
+    tools = [ToolCallEvent(**of("1"), start_ms=0.0, duration_ms=took) for took in (0.0, 0.001, 0.2, 0.2)]
+    llm, tool = latency_distribution.select(table_of(*models, failed, *tools))
+    assert (llm.log, llm.edges_ms[0], llm.edges_ms[-1]) == (False, 0.0, 100.0)
+    assert tool.log
+    assert tool.edges_ms[0] <= 0.001 < tool.edges_ms[1]
+    assert tool.edges_ms[-2] <= 0.2 < tool.edges_ms[-1]
     assert (llm.n, sum(llm.counts), tool.n, sum(tool.counts)) == (100, 100, 4, 4)
     assert tool.counts[0] == 2, "no time at all is shown as the shortest time"
     assert llm.percentiles == {50: 50.5, 90: pytest.approx(90.1), 99: pytest.approx(99.01)}
-    assert tool.curve == [(0.0, 0.25), (0.1, 0.5), (0.2, 0.75), (0.2, 1.0)]
+    assert tool.curve == [(0.0, 0.25), (0.001, 0.5), (0.2, 0.75), (0.2, 1.0)]
 
 
 def test_within_two_decades_the_axis_is_linear(table_of: TableOf) -> None:
-    selected = latency_distribution.select(
+    (tool,) = latency_distribution.select(
         table_of(*(ToolCallEvent(**of("1"), start_ms=0.0, duration_ms=took) for took in (1.0, 50.0, 100.0)))
     )
-    assert selected is not None
-    assert not selected.log
-    assert (selected.edges_ms[0], selected.edges_ms[-1]) == (0.0, 100.0)
-    (tool,) = selected.parts
+    assert not tool.log
+    assert (tool.edges_ms[0], tool.edges_ms[-1]) == (0.0, 100.0)
     assert [place for place, count in enumerate(tool.counts) if count] == [0, 25, 49]
 
 
 def test_the_distributions_curve_is_thin_and_ends_at_the_longest(table_of: TableOf) -> None:
-    selected = latency_distribution.select(
+    (tool,) = latency_distribution.select(
         table_of(*(ToolCallEvent(**of("1"), start_ms=0.0, duration_ms=float(n)) for n in range(1, 5001)))
     )
-    assert selected is not None
-    curve = selected.parts[0].curve
-    assert len(curve) <= 501
-    assert curve[-1] == (5000.0, 1.0)
-    assert all(share == pytest.approx(at_ms / 5000) for at_ms, share in curve)
+    assert len(tool.curve) <= 501
+    assert tool.curve[-1] == (5000.0, 1.0)
+    assert all(share == pytest.approx(at_ms / 5000) for at_ms, share in tool.curve)
+
+
+@pytest.mark.parametrize(
+    "durations",
+    [
+        [0.0],
+        [5.0] * 9,
+        [float(n) for n in range(1, 101)],
+        [*([0.4] * 90), *([0.41] * 9), 90.0],
+        [0.001, *([3e7] * 50)],
+        [*([1.0] * 50), *([1e6] * 60)],
+    ],
+)
+def test_the_names_of_percentiles_lie_on_nothing(table_of: TableOf, durations: list[float]) -> None:
+    calls = [LLMCallEvent(**of("1"), start_ms=0.0, duration_ms=took) for took in durations]
+    tool = ToolCallEvent(**of("1"), start_ms=0.0, duration_ms=0.3)
+    figure = latency_distribution.draw(latency_distribution.select(table_of(*calls, tool)), "run R")
+    figure.canvas.draw()
+    for panel, axes in zip(figure.axes[:2], figure.axes[2:], strict=True):
+        boxes = [Text.get_window_extent(text) for text in axes.texts]
+        assert len(boxes) == 3
+        assert all(left.x1 < right.x0 for left, right in pairwise(boxes))
+        highest = max(patch.get_window_extent().y1 for patch in panel.patches if patch is not panel.patch)
+        assert all(box.y0 > highest for box in boxes)
+        marks = [line.get_window_extent() for line in axes.lines if line.get_marker() == "o"]
+        for box in [*boxes, *marks]:
+            assert axes.bbox.x0 < box.x0 < box.x1 < axes.bbox.x1 - 1
+            assert axes.bbox.y0 < box.y0 < box.y1 < axes.bbox.y1
 
 
 def test_tokens_and_cost_by_role_and_model(table_of: TableOf) -> None:

@@ -75,7 +75,7 @@ def _measures(table: EventTable, left_out: list[str]) -> Iterator[tuple[str, Fig
     source = source_of(run_ids(table))
     if distributions := latency_distribution.select(table):
         yield "latency_distribution", latency_distribution.draw(distributions, source)
-        shown = {part.kind for part in distributions.parts}
+        shown = {part.kind for part in distributions}
         left_out += [
             f"latency_distribution: no timed {kind} events" for kind in latency_distribution.KINDS if kind not in shown
         ]
