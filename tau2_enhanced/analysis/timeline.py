@@ -12,6 +12,8 @@ from tau2_enhanced.analysis.stops import Stop, stops
 from tau2_enhanced.analysis.table import MODEL_CALLS, EventTable
 
 CALLS = (*MODEL_CALLS, "tool_call")
+UNFINISHED = "unfinished"
+_OUTCOME = pl.when(pl.col("begun") & ~pl.col("ended")).then(pl.lit(UNFINISHED)).otherwise("verdict").alias("outcome")
 _CALL_COLUMNS = {
     "kind": pl.String(),
     "simulation": pl.String(),
@@ -31,7 +33,10 @@ class Timeline(NamedTuple):
     calls: pl.DataFrame
     """Calls of models and tools: kind, simulation, start_ms, end_ms, wait_ms (before the start), failed."""
     simulations: pl.DataFrame
-    """Each attempt at a task's trial, as `simulations` has it, where it is known when it began."""
+    """Each attempt at a task's trial, as `simulations` has it, where it is known when it began.
+
+    `outcome` is its verdict, or UNFINISHED where it never ended: killed, or still running.
+    """
     stops: Sequence[Stop]
     """When no runner ran."""
     partial: bool
@@ -61,7 +66,7 @@ def timeline(table: EventTable, found: pl.DataFrame | None = None) -> Timeline:
         run,
         len(runs),
         pl.concat(calls) if calls else pl.DataFrame(schema=_CALL_COLUMNS),
-        found.filter(chosen),
+        found.filter(chosen).with_columns(_OUTCOME),
         stops(table).get(run, ()),
         table.partial,
     )

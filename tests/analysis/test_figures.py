@@ -325,6 +325,28 @@ def test_without_a_failed_task_one_without_a_verdict_stands_in(table_of: TableOf
     assert [panel.title[:7] for panel in passed.panels] == ["slowest"]
 
 
+def test_what_never_ended_is_no_example_of_a_failed_or_typical_task(table_of: TableOf) -> None:
+    finished = [*ended("1", 0.0, 10.0, 1.0), *ended("2", 0.0, 30.0, 1.0), *ended("3", 0.0, 24.0, 1.0)]
+    cut_off = [
+        event
+        for sim, took in (("4", 90.0), ("5", 20.0))
+        for event in (
+            TaskStartEvent(**of(sim), start_ms=0.0),
+            LLMCallEvent(**of(sim), start_ms=0.0, duration_ms=took),
+        )
+    ]
+    assert [panel.title for panel in task_gantt.select(timeline(table_of(*finished, *cut_off))).panels] == [
+        "slowest · retail 4 · trial 0 · unfinished · 90 ms",
+        "typical · retail 3 · trial 0 · reward 1 · 24 ms",
+    ]
+    assert [panel.title[:20] for panel in task_gantt.select(timeline(table_of(*cut_off))).panels] == [
+        "slowest · retail 4 ·",
+        "typical · retail 5 ·",
+    ]
+    (panel,) = task_gantt.select(timeline(table_of(*finished, *cut_off)), ["5"]).panels
+    assert panel.title == "retail 5 · trial 0 · unfinished · 20 ms"
+
+
 def test_tasks_are_chosen_by_name_and_unknown_ones_named(table_of: TableOf) -> None:
     events = [
         *ended("1", 0.0, 10.0, 1.0),
@@ -378,17 +400,20 @@ def test_the_runs_gantt_has_a_row_for_each_worker(table_of: TableOf) -> None:
         *ended("2", 500.0, 1000.0, 0.99, thread="worker-2"),
         *ended("3", 2000.0, 1000.0, None, thread="worker-2"),
         *ended("4", 0.0, 1.0, 1.0, thread=None),
+        TaskStartEvent(**of("5"), start_ms=3500.0),
+        LLMCallEvent(**of("5"), start_ms=3500.0, duration_ms=500.0),
         RunStartEvent(timestamp=datetime(2026, 3, 14), run="R", thread="MainThread", start_ms=0.0),
     ]
     selected = run_gantt.select(timeline(table_of(*events)))
     assert selected is not None
-    assert selected.threads == ["worker-2", "worker-10"]
+    assert selected.threads == ["worker-1", "worker-2", "worker-10"]
     assert sorted(selected.bars) == [
+        ("worker-1", "unfinished", 3.5, 4.0, "retail", "5"),
         ("worker-10", "passed", 0.0, 1.0, "retail", "1"),
         ("worker-2", "failed", 0.5, 1.5, "retail", "2"),
         ("worker-2", "no verdict", 2.0, 3.0, "retail", "3"),
     ]
-    assert list(selected.counts.items()) == [("passed", 1), ("failed", 1), ("no verdict", 1)]
+    assert list(selected.counts.items()) == [("passed", 1), ("failed", 1), ("no verdict", 1), ("unfinished", 1)]
     assert selected.without_thread == 1
 
 

@@ -23,8 +23,10 @@ from tau2_enhanced.analysis.figures.style import (
     new_figure,
 )
 from tau2_enhanced.analysis.simulations import VERDICTS
-from tau2_enhanced.analysis.timeline import Timeline
+from tau2_enhanced.analysis.timeline import UNFINISHED, Timeline
 
+_COLOURS = {**VERDICT_COLOURS, UNFINISHED: "#EAD9A2"}
+_HATCHES = {"no verdict": WAIT_HATCH, UNFINISHED: "...."}
 _MOST_BARS = 4000
 _FINEST = 3000
 """Into how many parts a picture's width can be told apart."""
@@ -39,7 +41,8 @@ class Bar(NamedTuple):
     """A simulation, or several too short to be told apart (then without a task), in seconds since the run's start."""
 
     thread: str
-    verdict: str
+    outcome: str
+    """As a timeline has it."""
     start_s: float
     end_s: float
     domain: str | None
@@ -51,7 +54,7 @@ class RunGantt(NamedTuple):
     """In the order of their numbers."""
     bars: list[Bar]
     counts: dict[str, int]
-    """Simulations by verdict."""
+    """Simulations by outcome."""
     without_thread: int
     """Simulations whose worker is unknown; they have no bar."""
 
@@ -61,16 +64,16 @@ def select(timeline: Timeline) -> RunGantt | None:
     known = timeline.simulations.filter(pl.col("thread").is_not_null())
     if not known.height:
         return None
-    counts = dict(known.group_by("verdict").len().iter_rows())
+    counts = dict(known.group_by("outcome").len().iter_rows())
     threads = sorted(known["thread"].unique().to_list(), key=_natural)
     if known.height > _MOST_BARS:
         span_ms = known.select(pl.col("end_ms").max() - pl.col("start_ms").min()).item()
-        known = merged(known, ["thread", "verdict"], span_ms / _FINEST).with_columns(
+        known = merged(known, ["thread", "outcome"], span_ms / _FINEST).with_columns(
             pl.lit(None).alias("domain"), pl.lit(None).alias("task")
         )
     in_s = [(pl.col(f"{name}_ms") / 1000).alias(f"{name}_s") for name in ("start", "end")]
-    bars = [Bar(*row) for row in known.select("thread", "verdict", *in_s, "domain", "task").rows()]
-    ordered = {verdict: counts[verdict] for verdict in VERDICTS if verdict in counts}
+    bars = [Bar(*row) for row in known.select("thread", "outcome", *in_s, "domain", "task").rows()]
+    ordered = {outcome: counts[outcome] for outcome in (*VERDICTS, UNFINISHED) if outcome in counts}
     return RunGantt(threads, bars, ordered, timeline.simulations.height - sum(counts.values()))
 
 
@@ -88,7 +91,7 @@ def draw(selected: RunGantt, source: str) -> Figure:
         f" · grey: idle{named} · {source}"
     )
     height_in = 1.35 + min(0.24 * max(len(threads), 3), 8.0)
-    legend = [_patch(verdict, count, len(bars)) for verdict, count in selected.counts.items()]
+    legend = [_patch(outcome, count, len(bars)) for outcome, count in selected.counts.items()]
     figure = new_figure("The whole run", caption, height_in, legend)
     axes = figure.subplots()
     first, last = min(bar.start_s for bar in bars), max(bar.end_s for bar in bars)
@@ -96,10 +99,10 @@ def draw(selected: RunGantt, source: str) -> Figure:
     places = {thread: place for place, thread in enumerate(threads)}
     tracks = [_rectangle(first, first + span, place) for place in places.values()]
     axes.add_collection(PolyCollection(tracks, facecolor=TRACK, linewidth=0))
-    for verdict in selected.counts:
-        own = [_rectangle(bar.start_s, bar.end_s, places[bar.thread]) for bar in bars if bar.verdict == verdict]
+    for outcome in selected.counts:
+        own = [_rectangle(bar.start_s, bar.end_s, places[bar.thread]) for bar in bars if bar.outcome == outcome]
         outline = 0.5 if len(threads) <= _MOST_NAMED_ROWS else 0.2
-        colour, hatch = VERDICT_COLOURS[verdict], _hatch(verdict, len(bars))
+        colour, hatch = _COLOURS[outcome], _hatch(outcome, len(bars))
         axes.add_collection(PolyCollection(own, facecolor=colour, edgecolor=FAINT, linewidth=outline, hatch=hatch))
     _name_bars(axes, bars, places, span)
     every = -(-len(threads) // _MOST_NAMED_ROWS)
@@ -128,11 +131,11 @@ def _name_bars(axes: Axes, bars: list[Bar], places: dict[str, int], span: float)
         name = next((shown for shown in map(label, _names(bar, one_domain=one_domain)) if len(shown) < letters), None)
         if name is not None:
             middle = (bar.start_s + bar.end_s) / 2
-            shade = "white" if bar.verdict == "failed" else INK
-            box = {"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none"}
+            shade = "white" if bar.outcome == "failed" else INK
+            box = {"boxstyle": "square,pad=0.1", "facecolor": _COLOURS[bar.outcome], "edgecolor": "none"}
             axes.text(
                 middle, places[bar.thread], name, ha="center", va="center_baseline", size=7, color=shade,
-                bbox=box if bar.verdict == "no verdict" else None,
+                bbox=box if bar.outcome in _HATCHES else None,
             )  # fmt: skip
 
 
@@ -143,10 +146,10 @@ def _names(bar: Bar, *, one_domain: bool) -> list[str]:
     return [bar.task] if one_domain or bar.domain is None else [f"{bar.domain} {bar.task}", bar.task]
 
 
-def _patch(verdict: str, count: int, bars: int) -> Patch:
-    colour, hatch = VERDICT_COLOURS[verdict], _hatch(verdict, bars)
-    return Patch(facecolor=colour, edgecolor=FAINT, linewidth=0.5, hatch=hatch, label=f"{verdict} {count:,}")
+def _patch(outcome: str, count: int, bars: int) -> Patch:
+    colour, hatch = _COLOURS[outcome], _hatch(outcome, bars)
+    return Patch(facecolor=colour, edgecolor=FAINT, linewidth=0.5, hatch=hatch, label=f"{outcome} {count:,}")
 
 
-def _hatch(verdict: str, bars: int) -> str | None:
-    return WAIT_HATCH if verdict == "no verdict" and bars <= _MOST_HATCHED_BARS else None
+def _hatch(outcome: str, bars: int) -> str | None:
+    return _HATCHES.get(outcome) if bars <= _MOST_HATCHED_BARS else None

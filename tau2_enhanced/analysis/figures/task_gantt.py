@@ -25,7 +25,7 @@ from tau2_enhanced.analysis.figures.style import (
     new_figure,
     wait_patch,
 )
-from tau2_enhanced.analysis.timeline import Timeline
+from tau2_enhanced.analysis.timeline import UNFINISHED, Timeline
 
 MOST_SIMULATIONS = 24
 PER_PAGE = 4
@@ -92,21 +92,21 @@ def default_choice(simulations: pl.DataFrame) -> pl.DataFrame:
     """The slowest simulation, the slowest other failed one and the other one nearest to the median duration.
 
     Each row says in `why` for what it was chosen. One with a reward below 1 goes before one without a verdict.
+    What never ended has not failed, and is typical only where nothing else is left.
     """
     took = (pl.col("end_ms") - pl.col("start_ms")).alias("took_ms")
     left = simulations.with_columns(took).sort("took_ms", "simulation", descending=[True, False])
-    median = left["took_ms"].median()
+    from_median = (pl.col("took_ms") - pl.lit(left["took_ms"].median())).abs()
+    outcome = pl.col("outcome")
     chosen = []
-    for why, order in (
-        ("slowest", None),
-        ("failed", (pl.col("verdict") != "failed")),
-        ("typical", (pl.col("took_ms") - pl.lit(median)).abs()),
+    for why, candidates, order in (
+        (pl.lit("slowest"), pl.lit(True), []),
+        (outcome, ~outcome.is_in(["passed", UNFINISHED]), [outcome != "failed"]),
+        (pl.lit("typical"), pl.lit(True), [outcome == UNFINISHED, from_median]),
     ):
-        candidates = left.filter(pl.col("verdict") != "passed") if why == "failed" else left
-        first = candidates if order is None else candidates.sort(order, maintain_order=True)
-        called = pl.col("verdict") if why == "failed" else pl.lit(why)
-        first = first.head(1).with_columns(called.alias("why"))
-        chosen.append(first)
+        found = left.filter(candidates)
+        first = (found.sort(order, maintain_order=True) if order else found).head(1)
+        chosen.append(first.with_columns(why.alias("why")))
         left = left.join(first, on="simulation", how="anti", maintain_order="left")
     return pl.concat(chosen).drop("took_ms")
 
@@ -141,12 +141,12 @@ def merged_calls(calls: pl.DataFrame, gap_ms: float) -> pl.DataFrame:
 
 
 def _title(simulation: dict[str, object], took_ms: float) -> str:
-    reward, why = simulation["reward"], str(simulation["why"])
+    reward, why, outcome = simulation["reward"], str(simulation["why"]), str(simulation["outcome"])
     parts = [
         why,
         " ".join(label(str(simulation[name])) for name in ("domain", "task") if simulation[name] is not None),
         "" if simulation["trial"] is None else f"trial {simulation['trial']}",
-        f"reward {reward:.3g}" if reward is not None else "no verdict" if why != "no verdict" else "",
+        f"reward {reward:.3g}" if reward is not None else outcome if outcome != why else "",
         duration_text(took_ms),
     ]
     return " · ".join(part for part in parts if part)
