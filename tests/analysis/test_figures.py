@@ -427,6 +427,49 @@ def test_bars_of_the_runs_gantt_name_the_domain_where_there_are_several(
     assert named <= set(texts(run_gantt.draw(selected, "run R")))
 
 
+def test_narrow_bars_of_several_domains_have_its_letters_and_long_names_are_shortened(table_of: TableOf) -> None:
+    long = "[mobile_data_issue]airplane_mode_on|data_mode_off[PERSONA:Easy]"
+    of_telecom = {"domain": "telecom", "task": long}
+    events = [
+        *ended("wide", 0.0, 20e3, 1.0, task="7"),
+        *ended("narrow", 20e3, 5e3, 1.0, task="7"),
+        *ended("other", 25e3, 5e3, 1.0, task="7", domain="airline"),
+        *ended("too narrow", 30e3, 1e3, 1.0, task="7", domain="airline"),
+        *ended("long", 31e3, 20e3, 1.0, **of_telecom),
+        *ended("too short", 51e3, 5e3, 1.0, **of_telecom),
+        *ended("last", 99e3, 1e3, 1.0, task="8"),
+    ]
+    selected = run_gantt.select(timeline(table_of(*events)))
+    assert selected is not None
+    figure = run_gantt.draw(selected, "run R")
+    wide, narrow, other, shortened = (text.get_text() for text in figure.axes[0].texts)
+    assert (wide, narrow, other) == ("retail 7", "r 7", "a 7")
+    assert shortened.startswith("t [mobile")
+    assert shortened.endswith("Easy]")
+    assert any("tasks of airline (a), retail (r), telecom (t)" in text for text in texts(figure))
+
+
+def test_letters_tell_domains_apart_that_begin_alike(table_of: TableOf) -> None:
+    domains = ("retail", "return", "telecom")
+    events = [event for at, name in enumerate(domains) for event in ended(name, 1e3 * at, 1e3, 1.0, domain=name)]
+    selected = run_gantt.select(timeline(table_of(*events)))
+    assert selected is not None
+    assert any("retail (reta), return (retu), telecom (tele)" in text for text in texts(run_gantt.draw(selected, "")))
+
+
+@pytest.mark.parametrize(("start_ms", "first"), [(15.0, 0.0), (90e3, 90.0)])
+def test_the_runs_gantt_begins_with_the_run_unless_most_would_be_empty(
+    table_of: TableOf, start_ms: float, first: float
+) -> None:
+    selected = run_gantt.select(timeline(table_of(*ended("1", start_ms, 100.0, 1.0))))
+    assert selected is not None
+    axes = run_gantt.draw(selected, "run R").axes[0]
+    low, high = axes.get_xlim()
+    assert low == pytest.approx(first, abs=0.01)
+    assert high == pytest.approx(start_ms / 1000 + 0.1, abs=0.01)
+    assert first in [tick for tick in axes.get_xticks() if low <= tick <= high]
+
+
 def test_of_several_runs_the_one_with_most_events_has_the_timelines(table_of: TableOf, pictures: Path) -> None:
     events = [*ended("1", 0.0, 10.0, 1.0, run="few"), *ended("2", 0.0, 10.0, 1.0), *ended("3", 0.0, 10.0, 1.0)]
     times = timeline(table_of(*events))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import polars as pl
@@ -34,6 +35,8 @@ _MOST_HATCHED_BARS = 1500
 _NAMED_IN = 6.3
 """How wide the bars' part of the picture is at least, in inches."""
 _LETTER_IN = 0.062
+_LEAST_SHORTENED = 12
+"""Letters of a name that had to be shortened; fewer say nothing."""
 _MOST_NAMED_ROWS = 40
 
 
@@ -85,7 +88,10 @@ def draw(selected: RunGantt, source: str) -> Figure:
     """A row for each worker; the grey track shows through where it had nothing to do."""
     threads, bars = selected.threads, selected.bars
     without = f", {selected.without_thread:,} without a worker left out" if selected.without_thread else ""
-    named = " · in bars: tasks" if len(threads) <= _MOST_NAMED_ROWS else ""
+    short = _short_names({bar.domain for bar in bars if bar.domain is not None})
+    domains = ", ".join(f"{label(domain)} ({label(letters)})" for domain, letters in short.items())
+    of_domains = f" of {domains}" if domains else ""
+    named = f" · in bars: tasks{of_domains}" if len(threads) <= _MOST_NAMED_ROWS else ""
     caption = (
         f"n = {counted(sum(selected.counts.values()), 'simulation')}{without} on {counted(len(threads), 'worker')}"
         f" · grey: idle{named} · {source}"
@@ -95,6 +101,8 @@ def draw(selected: RunGantt, source: str) -> Figure:
     figure = new_figure("The whole run", caption, height_in, legend)
     axes = figure.subplots()
     first, last = min(bar.start_s for bar in bars), max(bar.end_s for bar in bars)
+    if first <= last / 3:
+        first = 0.0
     span = last - first or 0.001
     places = {thread: place for place, thread in enumerate(threads)}
     tracks = [_rectangle(first, first + span, place) for place in places.values()]
@@ -104,7 +112,7 @@ def draw(selected: RunGantt, source: str) -> Figure:
         outline = 0.5 if len(threads) <= _MOST_NAMED_ROWS else 0.2
         colour, hatch = _COLOURS[outcome], _hatch(outcome, len(bars))
         axes.add_collection(PolyCollection(own, facecolor=colour, edgecolor=FAINT, linewidth=outline, hatch=hatch))
-    _name_bars(axes, bars, places, span)
+    _name_bars(axes, bars, places, span, short)
     every = -(-len(threads) // _MOST_NAMED_ROWS)
     axes.set_yticks(range(0, len(threads), every), [label(thread, 24) for thread in threads[::every]])
     axes.tick_params(axis="y", length=0)
@@ -121,14 +129,22 @@ def _rectangle(start: float, end: float, place: int) -> list[tuple[float, float]
     return [(start, low), (end, low), (end, high), (start, high)]
 
 
-def _name_bars(axes: Axes, bars: list[Bar], places: dict[str, int], span: float) -> None:
+def _short_names(domains: set[str]) -> dict[str, str]:
+    """The first letters of each domain, as many as tell them apart; none where there are not several."""
+    if len(domains) < 2:
+        return {}
+    known = sorted(domains)
+    letters = next(n for n in range(1, 1 + max(map(len, known))) if len({name[:n] for name in known}) == len(known))
+    return {domain: domain[:letters] for domain in known}
+
+
+def _name_bars(axes: Axes, bars: list[Bar], places: dict[str, int], span: float, short: Mapping[str, str]) -> None:
     """Write the task into each bar that is wide enough for it, where there are several domains with its domain."""
     if len(places) > _MOST_NAMED_ROWS:
         return
-    one_domain = len({bar.domain for bar in bars}) == 1
     for bar in bars:
-        letters = (bar.end_s - bar.start_s) / span * _NAMED_IN / _LETTER_IN - 1
-        name = next((shown for shown in map(label, _names(bar, one_domain=one_domain)) if len(shown) < letters), None)
+        letters = int((bar.end_s - bar.start_s) / span * _NAMED_IN / _LETTER_IN) - 1
+        name = _name(bar, short, letters)
         if name is not None:
             middle = (bar.start_s + bar.end_s) / 2
             shade = "white" if bar.outcome == "failed" else INK
@@ -139,11 +155,14 @@ def _name_bars(axes: Axes, bars: list[Bar], places: dict[str, int], span: float)
             )  # fmt: skip
 
 
-def _names(bar: Bar, *, one_domain: bool) -> list[str]:
-    """What a bar may be called, the best first."""
+def _name(bar: Bar, short: Mapping[str, str], most: int) -> str | None:
+    """What a bar is called in this many letters."""
     if bar.task is None:
-        return []
-    return [bar.task] if one_domain or bar.domain is None else [f"{bar.domain} {bar.task}", bar.task]
+        return None
+    letters = short.get(bar.domain or "")
+    names = [bar.task] if letters is None else [f"{bar.domain} {bar.task}", f"{letters} {bar.task}"]
+    whole = next((name for name in names if len(name) <= most), None)
+    return label(whole or names[-1], most) if whole or most >= _LEAST_SHORTENED else None
 
 
 def _patch(outcome: str, count: int, bars: int) -> Patch:
