@@ -22,15 +22,18 @@ _OF_A_SIMULATION = ("run", "domain", "task", "trial", "sim")
 
 
 def where_time_went(simulations: pl.DataFrame) -> dict[str, float] | None:
-    """Milliseconds of all simulations that ended together, by what they waited for.
+    """Milliseconds of all simulations together, by what they waited for; of those that never ended what is logged.
 
     A simulation does one thing at a time, so the parts add up to `total_ms`: calls of the models, of the
     user simulator and of the judge, tools, waits before a call that was tried again, and `framework_ms`,
     which is the rest: tau2's own work and the runner's. Simulations with unknown parts are left out; None where
     no other ended.
     """
-    ended = _ended(simulations).drop_nulls("framework_ms")
-    return _parts(ended) | {"total_ms": float(ended["duration_ms"].sum())} if ended.height else None
+    known = simulations.drop_nulls("framework_ms")
+    if not _ended(known).height:
+        return None
+    timed = known.filter(pl.col("begun") & pl.col("duration_ms").is_not_null())
+    return _parts(timed) | {"total_ms": float(timed["duration_ms"].sum())}
 
 
 def unknown_parts(simulations: pl.DataFrame) -> dict[str, int]:

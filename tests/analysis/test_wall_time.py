@@ -1,11 +1,17 @@
 from __future__ import annotations
 
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
 import polars as pl
 import pytest
 from support import RunLocal
 
 from tau2_enhanced.analysis.inputs import find_logs
 from tau2_enhanced.analysis.log_lines import Lines, read_events
+from tau2_enhanced.analysis.main import main
 from tau2_enhanced.analysis.simulations import simulations
 from tau2_enhanced.analysis.sources import read_table
 from tau2_enhanced.analysis.table import EventTable, to_table
@@ -25,6 +31,7 @@ from tau2_enhanced.logging.events import (
     TaskStartEvent,
     ToolCallEvent,
     UserSimEvent,
+    to_line,
 )
 
 
@@ -59,6 +66,33 @@ def test_the_parts_of_a_simulation_add_up() -> None:
         "framework_ms": 55.0,
         "total_ms": 300.0,
     }
+
+
+def test_what_never_ended_is_in_all_times(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    when = datetime(2026, 3, 14)
+    again: dict[str, Any] = {"timestamp": when, "run": "R", "domain": "retail", "task": "1", "trial": 0}
+    events = [
+        TaskStartEvent(sim="killed", start_ms=0.0, **again),
+        LLMCallEvent(sim="killed", start_ms=10.0, duration_ms=90.0, **again),
+        TaskStartEvent(sim="whole", start_ms=500.0, **again),
+        LLMCallEvent(sim="whole", start_ms=500.0, duration_ms=200.0, **again),
+        TaskCompleteEvent(sim="whole", start_ms=500.0, duration_ms=300.0, reward=1.0, **again),
+    ]
+    log = tmp_path / "eval_retail.log"
+    log.write_text("".join(f"{to_line(event)}\n" for event in events))
+    out = tmp_path / "out"
+    assert main(["--log_file", str(log), "--output_dir", str(out), "--no-figures"]) == 0
+    summary = json.loads((out / "summary.json").read_text())
+    (calls,) = summary["durations"][:1]
+    assert (summary["wall_time"]["model_ms"], summary["wall_time"]["framework_ms"]) == (290.0, 110.0)
+    assert calls["total_ms"] / calls["share"] == summary["wall_time"]["total_ms"] == 400.0
+    said = capsys.readouterr().out
+    for note in (
+        "1 attempt never ended: killed, or still running",
+        "1 attempt had to be repeated: in all times and costs, in no pass rate",
+    ):
+        assert f"note: {note}\n" in said
+        assert f"- {note}\n" in (out / "report.md").read_text()
 
 
 def test_without_an_ended_simulation_there_is_nothing_to_divide() -> None:

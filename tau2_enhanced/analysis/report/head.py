@@ -123,6 +123,11 @@ def _warnings(summary: Mapping[str, Any]) -> Iterator[str]:
     lines = summary.get("lines", {})
     if lines.get("broken"):
         yield f"{_counted(lines['broken'], 'line')} could not be read: {' · '.join(lines['broken_examples'])}"
+    yield from attempt_notes(summary)
+
+
+def attempt_notes(summary: Mapping[str, Any]) -> Iterator[str]:
+    """What is to be known of attempts that never ended and of those that had to be repeated."""
     attempts = summary.get("attempts", {})
     if attempts.get("unfinished"):
         yield f"{_counted(attempts['unfinished'], 'attempt')} never ended: killed, or still running"
