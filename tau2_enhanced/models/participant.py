@@ -13,6 +13,7 @@ from tau2_enhanced.logging import current_context, emit, get_logger
 from tau2_enhanced.logging.events import EvaluatorEvent, ExpertCallEvent, LLMCallEvent, ModelCallEvent, UserSimEvent
 from tau2_enhanced.models.adaptive import Limit
 from tau2_enhanced.models.client import ChatMessage, Client, Reply, Request, RequestedCall, ToolSchema, Usage, whole
+from tau2_enhanced.models.cutoff import GivenUp
 from tau2_enhanced.models.failures import (
     BrokenArguments,
     EmptyAnswer,
@@ -91,6 +92,10 @@ class Used:
         self.seconds += seconds
 
 
+Charge = Callable[[Usage, float | None, float], None]
+"""Puts an answered call down to somebody's account: its usage, its cost in USD and how many seconds it took."""
+
+
 def total(one: N | None, other: N | None) -> N | None:
     """The sum; None where a part is unknown."""
     return None if one is None or other is None else one + other
@@ -132,15 +137,16 @@ class Participant:
         tool_choice: str | None,
         arguments: Mapping[str, Any],
         headers: Mapping[str, str],
-        used: Used,
+        charge: Charge,
         *,
         judgements: int | None = None,
     ) -> Answer:
-        """A usable answer to the conversation. What it cost is added to `used`, failed tries included.
+        """A usable answer to the conversation. Each answered call is told to `charge`, unusable answers included.
 
         `judgements` is how many assertions a judge has to decide on.
 
-        Raises a CallFailed where the infrastructure gave none, a ModelFailure where the model did not.
+        Raises a CallFailed where the infrastructure gave none, a ModelFailure where the model did not, and what
+        `charge` raises.
         """
         request = Request(
             self.spec.name,
@@ -154,7 +160,7 @@ class Participant:
         cost: float | None = 0.0
         for last in (False,) * (TRIES - 1) + (True,):
             with current_context().waiting(self._waiting):
-                reply, try_cost = self._call_accepted(request, used)
+                reply, try_cost = self._call_accepted(request, charge)
             cost = total(cost, try_cost)
             try:
                 return self._read(reply, cost, judgements, tool_choice)
@@ -164,32 +170,36 @@ class Participant:
                 _logger.warning("%s: %s, asking again", self.spec.name, failure)
         raise AssertionError("unreachable")
 
-    def _call_accepted(self, request: Request, used: Used) -> tuple[Reply, float | None]:
+    def _call_accepted(self, request: Request, charge: Charge) -> tuple[Reply, float | None]:
         """The reply to the request without the parameters that the model refuses."""
         while True:
             sent = self._without_refused(request.arguments)
             try:
-                return self._call(request if sent == request.arguments else replace(request, arguments=sent), used)
+                return self._call(request if sent == request.arguments else replace(request, arguments=sent), charge)
             except RequestRefused as refusal:
                 if not self._drop(refusal.parameter, sent):
                     raise
 
-    def _call(self, request: Request, used: Used) -> tuple[Reply, float | None]:
+    def _call(self, request: Request, charge: Charge) -> tuple[Reply, float | None]:
         context = current_context()
         attempts = Attempts()
-        reply, cost, error_type = None, None, None
+        reply, cost, error_type, counted = None, None, None, True
         try:
             reply = complete_with_retries(
                 self._client, request, attempts, retries=self._retries, now_ms=context.clock.ms, limit=self._limit
             )
             cost = self._prices.cost_usd(self.spec.provider, self.spec.name, reply.usage)
-            used.add(reply.usage, cost, attempts.duration_ms / 1000)
+            charge(reply.usage, cost, attempts.duration_ms / 1000)
             if reply.usage.input_tokens is None and not self._said_no_usage:
                 self._said_no_usage = True
                 _logger.warning(
                     "%s does not say how many tokens a call used: tokens and cost are left out", self.spec.name
                 )
             return reply, cost
+        except GivenUp:
+            # the log is to tell of the same money as the account
+            counted = False
+            raise
         except ModelCallError as failure:
             error_type = failure.error_type
             dropped = isinstance(failure, RequestRefused) and failure.parameter in request.arguments
@@ -197,7 +207,8 @@ class Participant:
             raise
         finally:
             context.called_ms += attempts.retry_wait_ms + attempts.duration_ms
-            emit(self._event_of(attempts, reply, cost, error_type))
+            if counted:
+                emit(self._event_of(attempts, reply, cost, error_type))
 
     def _event_of(
         self, attempts: Attempts, reply: Reply | None, cost_usd: float | None, error_type: str | None

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tau2_enhanced.logging import get_logger
-from tau2_enhanced.models.client import ChatMessage, ToolSchema
+from tau2_enhanced.models.client import ChatMessage, ToolSchema, Usage
 from tau2_enhanced.models.context_window import ContextWindow
+from tau2_enhanced.models.cutoff import Cutoff
 from tau2_enhanced.models.experts import ExpertTool
 from tau2_enhanced.models.failures import LimitReached
 from tau2_enhanced.models.participant import Answer, Participant, Used, total
@@ -35,6 +36,8 @@ class SimulationModels:
     token_limit: int | None = None
     """Tokens, in and out, of agent, experts and user together, above which the simulation has failed."""
     cost_limit_usd: float | None = None
+    cutoff: Cutoff = field(default_factory=Cutoff, repr=False)
+    """From when on nothing is asked, and `used` stays as it is."""
     used: dict[str, Used] = field(default_factory=dict)
     _shown: dict[str, int] = field(default_factory=dict, repr=False)
 
@@ -48,7 +51,7 @@ class SimulationModels:
     ) -> Answer:
         """A usable answer for a role, as `Participant.answer` gives and fails to give it.
 
-        Raises ExpertFailed too, and LimitReached where the simulation has used up what it may.
+        Raises ExpertFailed too, LimitReached where the simulation has used up what it may, and GivenUp.
         """
         participant = self.participants[role]
         if role != "agent" or self.expert_tool is None:
@@ -78,9 +81,15 @@ class SimulationModels:
         window = self.context if role == "agent" else None
         if window is not None:
             messages = window.fit(messages, tools)
-        used = self.used.setdefault(role, Used())
+        with self.cutoff.counting():
+            used = self.used.setdefault(role, Used())
+
+        def charge(usage: Usage, cost_usd: float | None, seconds: float) -> None:
+            with self.cutoff.counting():
+                used.add(usage, cost_usd, seconds)
+
         answer = participant.answer(
-            messages, tools, tool_choice, arguments, self.headers(participant), used, judgements=self.assertions
+            messages, tools, tool_choice, arguments, self.headers(participant), charge, judgements=self.assertions
         )
         if window is not None:
             window.learn(messages, tools, answer.usage.input_tokens)

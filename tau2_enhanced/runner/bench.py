@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tau2_enhanced import tau2_versions
 from tau2_enhanced.logging import Clock, TaskContext
+from tau2_enhanced.models.cutoff import Cutoff
 from tau2_enhanced.models.experts import Experts
 from tau2_enhanced.models.participant import Participant
 from tau2_enhanced.runner.backends import Backends
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from tau2.registry import Registry
 
     from tau2_enhanced.logging.event_stream import EventSink
+    from tau2_enhanced.runner.attempt import Attempt
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,10 @@ class Bench:
     clock: Clock = field(default_factory=Clock)
     running: dict[str, TaskContext] = field(default_factory=dict)
     """The simulations running at this moment, by their id."""
+    attempts: dict[int, Attempt] = field(default_factory=dict)
+    """By worker's thread its last one, which stays until the next begins: what it came to may not be handed in yet."""
+    cutoff: Cutoff = field(default_factory=Cutoff)
+    """When all of them are given up."""
 
     @classmethod
     def of(

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from tau2_enhanced.analysis.pass_k import is_success
+from tau2_enhanced.models.cutoff import GivenUp
 
 
 class JobKey(NamedTuple):
@@ -24,7 +25,7 @@ class Status(StrEnum):
     VERDICT = "verdict"
     """It counts, and is never run again."""
     NO_VERDICT = "no_verdict"
-    """The infrastructure failed; `--resume` runs it again."""
+    """The infrastructure failed, or the run was stopped while it ran; `--resume` runs it again."""
     UNJUDGED = "unjudged"
     """The conversation is whole, its evaluation failed; `--resume` evaluates it again."""
 
@@ -60,6 +61,11 @@ class Outcome:
     @property
     def key(self) -> JobKey:
         return JobKey(self.domain, self.task, self.trial)
+
+    @property
+    def given_up(self) -> bool:
+        """Whether it was broken off with its run: it has not ended, and counts for what it cost alone."""
+        return self.error_type == GivenUp.error_type
 
     @property
     def passed(self) -> bool:

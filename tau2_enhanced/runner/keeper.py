@@ -41,14 +41,14 @@ class Keeper:
         self._stop = stop
         _set_aside(folder.reserve, _RESERVED_BESIDE + running * _RESERVED_FOR_EACH)
 
-    def put(self, outcome: Outcome) -> Sequence[Outcome]:
-        """Put an outcome on record; what has come to be there: earlier ones may be too, and this one may not.
+    def put(self, *outcomes: Outcome) -> Sequence[Outcome]:
+        """Put outcomes on record; what has come to be there: earlier ones may be too, and these may not.
 
         Where the record can't be written the run is asked to stop.
         """
-        waiting = [*self._record.unwritten, outcome]
+        waiting = [*self._record.unwritten, *outcomes]
         try:
-            self._append(outcome)
+            self._append(outcomes)
         except OSError as error:
             self._stop_because(f"the record can't be written: {error.strerror}")
         return waiting[: len(waiting) - len(self._record.unwritten)]
@@ -64,9 +64,9 @@ class Keeper:
         with suppress(OSError):  # on a disk that can't be written it is of no use either
             self._folder.reserve.unlink(missing_ok=True)
 
-    def _append(self, outcome: Outcome) -> None:
+    def _append(self, outcomes: Sequence[Outcome]) -> None:
         try:
-            self._record.append(outcome)
+            self._record.append(*outcomes)
         except FileNotFoundError:
             self._make_again()
             self._record.flush()

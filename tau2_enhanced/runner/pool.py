@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 
 from tau2_enhanced.errors import Tau2EnhancedError
 from tau2_enhanced.logging import get_logger
-from tau2_enhanced.runner.jobs import Job, Outcome
+from tau2_enhanced.runner.jobs import Job, JobKey, Outcome
 
 _logger = get_logger(__name__)
 _POLL_S = 0.1
@@ -48,6 +48,9 @@ def _started(workers: Sequence[threading.Thread]) -> int:
 class Executor(Protocol):
     """Runs jobs and hands their outcomes back as they come."""
 
+    given_up: Sequence[Job]
+    """Those that were running when `stop` ended the last `execute` at once: no outcome of theirs is handed back."""
+
     def execute(self, jobs: Sequence[Job], work: Callable[[Job], Outcome], stop: Stop) -> Iterator[Outcome]:
         """Outcomes in the order in which they end; ends early when `stop` says so."""
 
@@ -64,22 +67,29 @@ class ThreadPool:
         """`in_step`: a worker begins no job before its last one's outcome was dealt with, which may ask for a stop."""
         self._size = size
         self._in_step = in_step
+        self.given_up: Sequence[Job] = ()
 
     def execute(self, jobs: Sequence[Job], work: Callable[[Job], Outcome], stop: Stop) -> Iterator[Outcome]:
         waiting = iter(jobs)
-        taking = threading.Lock()
+        running: dict[JobKey, Job] = {}
+        handing = threading.Lock()
+        """Held where a job is taken and where its outcome is handed in, so that it can't be given up meanwhile."""
         # not a SimpleQueue: its `get`, when a signal comes just before its timeout, waits without one
         ended: Queue[_Ended | BaseException | None] = Queue()
 
         def run() -> None:
             try:
-                while not stop.reason:
-                    with taking:
-                        job = next(waiting, None)
-                    if job is None:
-                        break
+                while True:
+                    with handing:
+                        job = None if stop.reason else next(waiting, None)
+                        if job is None:
+                            break
+                        running[job.key] = job
                     one = _Ended(work(job), threading.Event())
-                    ended.put(one)
+                    with handing:
+                        if running.pop(job.key, None) is None:
+                            break
+                        ended.put(one)
                     while self._in_step and not stop.reason and not one.dealt_with.wait(_POLL_S):
                         pass
             except BaseException as error:  # the caller is to see what broke a worker, whatever it is
@@ -91,8 +101,8 @@ class ThreadPool:
             threading.Thread(target=run, name=f"worker-{number}", daemon=True)
             for number in range(1, min(self._size, len(jobs)) + 1)
         ]
-        running = _started(workers)
-        while running and not stop.at_once.is_set():
+        at_work = _started(workers)
+        while at_work and not stop.at_once.is_set():
             try:
                 result = ended.get(timeout=_POLL_S)
             except Empty:
@@ -100,10 +110,13 @@ class ThreadPool:
             if isinstance(result, BaseException):
                 raise result
             if result is None:
-                running -= 1
+                at_work -= 1
             else:
                 yield result.outcome
                 result.dealt_with.set()
+        with handing:
+            self.given_up = list(running.values())
+            running.clear()
         # what ended in the moment of stopping is finished too
         while not ended.empty():
             result = ended.get()

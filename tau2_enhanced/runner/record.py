@@ -1,4 +1,4 @@
-"""The run's record: one line for each finished simulation, appended and fsynced, never rewritten.
+"""The run's record: one line for each simulation that ended or was given up, appended and fsynced, never rewritten.
 
 Finishing a simulation costs the same at the first and at the ten-thousandth, and what is in the record
 survives whatever happens to the process. Everything else a run writes can be made from it.
@@ -72,15 +72,20 @@ class Record:
         simulation: dict[str, Any] = json.loads(line)["simulation"]
         return simulation
 
-    def append(self, outcome: Outcome) -> None:
-        """Put an outcome on disk. Raises OSError where that fails; the outcome is then kept for the next try."""
-        self._pending.append(outcome)
+    def append(self, *outcomes: Outcome) -> None:
+        """Put outcomes on disk. Raises OSError where that fails; what is not there is then kept for the next try."""
+        self._pending += outcomes
         self.flush()
 
     def flush(self) -> None:
         """Put on disk what could not be written before. Raises OSError, FileNotFoundError where the file is gone."""
+        if len(self._pending) > 1:
+            # one fsync for all; where there is no room for all there may be for some
+            with suppress(OSError):
+                self._write(self._pending)
+                self._pending.clear()
         while self._pending:
-            self._write(self._pending[0])
+            self._write(self._pending[:1])
             self._pending.pop(0)
 
     @property
@@ -128,20 +133,22 @@ class Record:
             self._file = other
         return self._file
 
-    def _write(self, outcome: Outcome) -> None:
-        line = _line_of(outcome.to_json())
+    def _write(self, outcomes: Sequence[Outcome]) -> None:
+        lines = [_line_of(outcome.to_json()) for outcome in outcomes]
+        content = b"".join(lines)
         descriptor = self._own_file().fileno()
         try:
             written = 0
-            while written < len(line):
-                written += os.pwrite(descriptor, line[written:], self._size + written)
+            while written < len(content):
+                written += os.pwrite(descriptor, content[written:], self._size + written)
             os.fsync(descriptor)
         except OSError:
             with suppress(OSError):
                 os.ftruncate(descriptor, self._size)
             raise
-        self._remember(outcome, self._size, len(line))
-        self._size += len(line)
+        for outcome, line in zip(outcomes, lines, strict=True):
+            self._remember(outcome, self._size, len(line))
+            self._size += len(line)
 
     def _remember(self, outcome: Outcome, offset: int, size: int) -> None:
         known = self.outcome(outcome.key)

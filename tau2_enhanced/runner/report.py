@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from tau2_enhanced.models.cutoff import GivenUp
 from tau2_enhanced.runner import words
 
 _LISTED = 5
@@ -33,8 +34,11 @@ def print_report(summary: Mapping[str, Any], console: Console) -> None:
     console.print(_reasons(summary["termination_reasons"]), highlight=False)
     _simulations(console, "slowest", summary["slowest"][:_LISTED], len(summary["slowest"][:_LISTED]))
     _simulations(console, "failed", summary["failed"][:_LISTED], len(summary["failed"]))
-    _simulations(console, "without verdict", summary["without_verdict"], len(summary["without_verdict"]))
+    lacking = [entry for entry in summary["without_verdict"] if entry["error_type"] != GivenUp.error_type]
+    _simulations(console, "without verdict", lacking, len(lacking))
     _loops(console, summary["looped"])
+    if given_up := len(summary["without_verdict"]) - len(lacking):
+        console.print(f"given up while they ran: {given_up}", style="yellow")
     if summary["not_run"]:
         console.print(f"not run: {len(summary['not_run'])}", style="yellow")
     if summary["played_by_gold"]:

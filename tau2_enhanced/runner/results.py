@@ -36,13 +36,14 @@ def write_results(
     agent: str = tau2_versions.AGENT,
     user: str = tau2_versions.USER,
 ) -> None:
-    """Write a domain's results: every outcome of the record, in the order of `tasks` and trials.
+    """Write a domain's results: every simulation of the record that ended, in the order of `tasks` and trials.
 
     `agent` and `user` are tau2's names. Raises OSError where the file can't be written; an earlier one is then
     still there.
     """
     order = {task.id: place for place, task in enumerate(tasks)}
-    outcomes = [outcome for outcome in record.outcomes() if outcome.domain == domain and outcome.task in order]
+    ended = [outcome for outcome in record.outcomes() if not outcome.given_up]
+    outcomes = [outcome for outcome in ended if outcome.domain == domain and outcome.task in order]
     outcomes.sort(key=lambda outcome: (outcome.trial, order[outcome.task]))
     trials = max([options.num_trials, *(outcome.trial + 1 for outcome in outcomes)])
     head = {

@@ -55,7 +55,7 @@ from tau2_enhanced.runner.record import Record
 from tau2_enhanced.runner.replay_plan import following, make_replay_plan
 from tau2_enhanced.runner.serving import Serving, heed_ends, plan_serving, start_servers, wait_for_servers
 from tau2_enhanced.runner.signals import dumping, interruptible, stopping
-from tau2_enhanced.runner.simulate import simulate
+from tau2_enhanced.runner.simulate import give_up, simulate
 from tau2_enhanced.runner.status import RunStatus
 from tau2_enhanced.runner.tally import Tally
 from tau2_enhanced.runner.watchdog import Watchdog
@@ -178,6 +178,10 @@ def _execute(started: StartedRun, bench: Bench, backends: Backends, display: Dis
                     tally.add(kept)
                     display.ended(kept)
                 look_for_the_end(outcome, record, stop, max_cost_usd=options.max_cost)
+            for kept in started.keeper.put(*give_up(pool.given_up, bench)):
+                if not kept.given_up:
+                    tally.add(kept)
+                    display.ended(kept)
     finally:
         started.logs.flush()
         display.close()

@@ -27,6 +27,7 @@ def summarise(planned: Sequence[JobKey], find: Callable[[JobKey], Outcome | None
     outcomes = [outcome for key in planned if (outcome := find(key)) is not None]
     domains = list(dict.fromkeys(key.domain for key in planned))
     verdicts = [outcome for outcome in outcomes if outcome.status is Status.VERDICT]
+    ended = [outcome for outcome in outcomes if not outcome.given_up]
     return {
         **_group(planned, outcomes),
         "domains": {
@@ -40,7 +41,7 @@ def summarise(planned: Sequence[JobKey], find: Callable[[JobKey], Outcome | None
         "without_verdict": [_line(outcome) for outcome in outcomes if outcome.status is not Status.VERDICT],
         "not_run": [key._asdict() for key in planned if find(key) is None],
         "looped": [_loop(outcome) for outcome in outcomes if outcome.loops],
-        "slowest": [_line(outcome) for outcome in sorted(outcomes, key=lambda outcome: -outcome.duration_ms)[:_LISTED]],
+        "slowest": [_line(outcome) for outcome in sorted(ended, key=lambda outcome: -outcome.duration_ms)[:_LISTED]],
     }
 
 

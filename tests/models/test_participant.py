@@ -55,7 +55,7 @@ class Asked:
         self.used = Used()
 
     def answer(self, arguments: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None) -> Answer:
-        return self.participant.answer(MESSAGES, (), None, arguments or {}, headers or {}, self.used)
+        return self.participant.answer(MESSAGES, (), None, arguments or {}, headers or {}, self.used.add)
 
 
 Ask = Callable[..., Asked]

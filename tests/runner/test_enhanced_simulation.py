@@ -167,7 +167,7 @@ def test_an_agent_that_only_talks_where_it_must_act_has_failed(
     registry: Any, tmp_path: Path, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The stand-in plays this solo agent as a model that takes the part of one with a user."""
-    monkeypatch.setattr("tau2_enhanced.runner.simulate.request_headers", talkative)
+    monkeypatch.setattr("tau2_enhanced.runner.attempt.request_headers", talkative)
     [task] = tasks_of(registry, "mock", "impossible_task_1")
     results, _ = run_enhanced_simulation(
         "mock", [task], "llm_agent_solo", save_dir=tmp_path, **served(stand_in("--no-calls"))

@@ -90,7 +90,8 @@ def test_a_stop_at_once_does_not_wait_for_a_hanging_job() -> None:
         return ended(job)
 
     done: list[str] = []
-    for outcome in ThreadPool(2).execute(JOBS, work, stop):
+    pool = ThreadPool(2)
+    for outcome in pool.execute(JOBS, work, stop):
         done.append(outcome.task)
         if hangs.is_set():
             stop.request("now")
@@ -98,6 +99,8 @@ def test_a_stop_at_once_does_not_wait_for_a_hanging_job() -> None:
     release.set()
     assert "0" in done
     assert "1" not in done
+    assert JOBS[1] in pool.given_up
+    assert not {job.task for job in pool.given_up} & set(done)
 
 
 def test_what_breaks_a_worker_reaches_the_caller() -> None:

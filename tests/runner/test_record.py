@@ -103,6 +103,23 @@ def test_what_could_not_be_written_is_written_later(tmp_path: Path) -> None:
     assert [found.task for found in Record(path).outcomes()] == ["a", "b", "c"]
 
 
+def test_of_several_outcomes_those_are_written_for_which_there_is_room(tmp_path: Path) -> None:
+    path = tmp_path / "record.jsonl"
+    record = Record(path)
+    record.append(outcome("a"), outcome("b"))
+    assert record.load(key("b"))["messages"][0] == "b"
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size * 2, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            record.append(outcome("c"), outcome("d"), outcome("e"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert [waiting.task for waiting in record.unwritten] == ["e"]
+    record.flush()
+    assert [found.task for found in Record(path).outcomes()] == ["a", "b", "c", "d", "e"]
+
+
 @pytest.mark.parametrize("line", ["{}", "[]", "nonsense", '{"domain": "retail"}', "null", "UNUSED"])
 def test_a_line_that_is_no_outcome_is_the_users_to_mend(tmp_path: Path, line: str) -> None:
     path = tmp_path / "record.jsonl"

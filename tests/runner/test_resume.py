@@ -11,9 +11,21 @@ from pathlib import Path
 import pytest
 from support import MOCK_TASKS, RunLocal, Spawn, StandIn, wait_until
 
+from tau2_enhanced.logging.events import ModelCallEvent, parse_line
+
 
 def finished_lines(record: Path) -> int:
     return record.read_bytes().count(b"\n") if record.exists() else 0
+
+
+def verdicts(record: Path) -> int:
+    return record.read_text().count('"status":"verdict"') if record.exists() else 0
+
+
+def paid_in_log(log: Path) -> float:
+    """What the model calls of a log cost."""
+    events = [parse_line(line) for line in log.read_text().splitlines()]
+    return sum(event.cost_usd or 0.0 for event in events if isinstance(event, ModelCallEvent))
 
 
 def test_killed_ten_times_every_simulation_is_there_exactly_once(tmp_path: Path, spawn_run: Spawn) -> None:
@@ -146,8 +158,10 @@ def test_interrupts_leave_a_resumable_run(
     tmp_path: Path, spawn_run: Spawn, stand_in: StandIn, signals: tuple[signal.Signals, ...], least: int
 ) -> None:
     url = stand_in("--latency", "0.4")
-    flags = ["--agent-model", "vllm/gold", "--agent-base-url", url, "--user-model", "gold"]
-    process = spawn_run("--domains", "mock", "--num-trials", "3", "--max-concurrency", "4", "--run-id", "R", *flags)
+    models = [f"--{role}-{flag}" for role in ("agent", "user") for flag in ("model=vllm/gold", f"base-url={url}")]
+    flags = ["--num-trials", "3", "--max-concurrency", "4", *models, "--price", "vllm/gold=2/8"]
+    process = spawn_run("--domains", "mock", "--run-id", "R", *flags)
+    record, summary = (tmp_path / "outputs" / "R" / "run" / name for name in ("record.jsonl", "summary.json"))
     log = tmp_path / "logs" / "eval_mock.log"
     wait_until(lambda: log.exists() and log.read_text().count("type=llm_call") >= 6, process)
     for number in signals:
@@ -156,16 +170,18 @@ def test_interrupts_leave_a_resumable_run(
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert "Traceback" not in err
-    done = finished_lines(tmp_path / "outputs" / "R" / "run" / "record.jsonl")
+    done = verdicts(record)
     assert least <= done < 27
     assert "--resume R" in out
     started = log.read_text().count("type=task_start")
-    if len(signals) == 1:
-        assert done == started
+    assert finished_lines(record) == log.read_text().count("type=task_complete") == started
+    assert done == started if len(signals) == 1 else f"given up while they ran: {started - done}\n" in out
+    assert json.loads(summary.read_text())["spent_usd"] == pytest.approx(paid_in_log(log))
     again = spawn_run("--resume", "R", "--display", "none")
     again.communicate(timeout=120)
     assert again.returncode == 0
-    assert finished_lines(tmp_path / "outputs" / "R" / "run" / "record.jsonl") == 3 * MOCK_TASKS
+    assert verdicts(record) == 3 * MOCK_TASKS
+    assert json.loads(summary.read_text())["spent_usd"] == pytest.approx(paid_in_log(log))
 
 
 def test_sigterm_lets_running_simulations_end(tmp_path: Path, spawn_run: Spawn, stand_in: StandIn) -> None:
@@ -234,4 +250,6 @@ def test_sigterm_does_not_wait_for_calls_that_hang(tmp_path: Path, spawn_run: Sp
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert "Traceback" not in err
-    assert finished_lines(tmp_path / "outputs" / "R" / "run" / "record.jsonl") == 0
+    record = tmp_path / "outputs" / "R" / "run" / "record.jsonl"
+    assert (verdicts(record), record.read_text().count('"error_type":"given_up"')) == (0, 2)
+    assert not json.loads((tmp_path / "outputs" / "R" / "mock.json").read_text())["simulations"]
