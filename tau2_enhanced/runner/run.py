@@ -164,7 +164,7 @@ def _execute(started: StartedRun, bench: Bench, backends: Backends, display: Dis
     )
     if options.max_cost is not None and record.spent_usd >= options.max_cost:
         stop.request(f"--max-cost {options.max_cost:g} USD is reached")
-    watchdog = _watchdog(started, bench, tally)
+    watchdog = _watchdog(started, bench, tally, stop)
     gc.set_threshold(*_GARBAGE)
     sys.setswitchinterval(_SWITCH_S)
     samples = SampleFile(started.logs.folder / SAMPLES)
@@ -187,7 +187,7 @@ def _execute(started: StartedRun, bench: Bench, backends: Backends, display: Dis
         display.close()
 
 
-def _watchdog(started: StartedRun, bench: Bench, tally: Tally) -> Watchdog:
+def _watchdog(started: StartedRun, bench: Bench, tally: Tally, stop: Stop) -> Watchdog:
     status = RunStatus(
         path=started.folder.status,
         run_id=started.folder.run_id,
@@ -198,7 +198,8 @@ def _watchdog(started: StartedRun, bench: Bench, tally: Tally) -> Watchdog:
         },
     )
     options = started.options
-    return Watchdog(status, bench.running, tally, heartbeat_s=options.heartbeat, stall_after_s=options.stall_after)
+    limits = {"heartbeat_s": options.heartbeat, "stall_after_s": options.stall_after}
+    return Watchdog(status, bench.running, tally, stop, **limits)
 
 
 def _jobs_left(jobs: Sequence[Job], record: Record) -> list[Job]:

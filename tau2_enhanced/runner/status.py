@@ -55,6 +55,8 @@ class RunStatus:
     written: float = 0.0
     """Seconds since 1970."""
     ended: bool = False
+    stopped: str = ""
+    """Why it begins no new simulation; empty while all is well."""
     planned: int = 0
     finished: int = 0
     without_verdict: int = 0
@@ -109,10 +111,14 @@ def describe_state(status: RunStatus, *, alive: bool, now: float | None = None) 
         return f"run {status.run_id}: {done}; its runner (pid {status.pid}) has said nothing for {silent_s:.0f} s"
     if alive:
         return f"run {status.run_id}: {done}"
-    if status.ended:
+    go_on = f"; go on with --resume {status.run_id}"
+    if not status.ended:
+        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(status.written))
+        return f"run {status.run_id} broke off at {when}: {done} then{go_on}"
+    if status.finished - status.without_verdict == status.planned:
         return f"run {status.run_id} has ended: {ended}"
-    when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(status.written))
-    return f"run {status.run_id} broke off at {when}: {done} then; go on with --resume {status.run_id}"
+    how = f"was stopped ({status.stopped})" if status.stopped else "has ended"
+    return f"run {status.run_id} {how}: {ended}{go_on}"
 
 
 def as_json(status: RunStatus, *, alive: bool) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from dataclasses import replace
 from tau2_enhanced.logging import TaskContext, emit, get_logger, task_context
 from tau2_enhanced.logging.events import HeartbeatEvent
 from tau2_enhanced.models.pauses import PAUSES
+from tau2_enhanced.runner.pool import Stop
 from tau2_enhanced.runner.status import RunStatus, TaskStatus, write_status
 from tau2_enhanced.runner.tally import Tally
 
@@ -33,6 +34,7 @@ class Watchdog:
         status: RunStatus,
         running: Mapping[str, TaskContext],
         tally: Tally,
+        stop: Stop,
         *,
         heartbeat_s: float,
         stall_after_s: float,
@@ -40,6 +42,7 @@ class Watchdog:
         self._status = status
         self._running = running
         self._tally = tally
+        self._stop = stop
         self._heartbeat_s = heartbeat_s
         self._stall_after_s = stall_after_s
         self._paused_s = PAUSES.total_s()
@@ -109,11 +112,13 @@ class Watchdog:
 
     def _write(self, *, ended: bool = False) -> None:
         done = self._tally.all
-        tasks = [task_status(context) for context in list(self._running.values())]
+        # what still runs when the run has ended was given up
+        tasks = [] if ended else [task_status(context) for context in list(self._running.values())]
         now = replace(
             self._status,
             written=time.time(),
             ended=ended,
+            stopped=self._stop.reason,
             planned=done.planned,
             finished=done.ended,
             without_verdict=done.ended - done.verdicts,

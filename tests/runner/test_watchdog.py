@@ -66,6 +66,19 @@ def test_a_hanging_task_is_named_while_it_runs_and_after_a_crash(
     assert "--resume R" in out
 
 
+def test_a_run_that_was_stopped_at_once_says_so_and_that_nothing_runs(
+    hanging: subprocess.Popen[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(2):
+        hanging.send_signal(signal.SIGINT)
+        if number == 0:
+            wait_until(lambda: "interrupted" in log_of(tmp_path), hanging)
+    hanging.communicate(timeout=60)
+    assert cli.main(["status", "--outputs", str(tmp_path / "outputs")]) == 0
+    said = "run R was stopped (interrupted): 0/2 simulations ended; go on with --resume R\n"
+    assert capsys.readouterr().out == said
+
+
 def test_a_hanging_task_beats_and_its_stack_is_logged_once(hanging: subprocess.Popen[str], tmp_path: Path) -> None:
     def beats() -> list[HeartbeatEvent]:
         found = [parse_line(line) for line in log_of(tmp_path, "eval").splitlines()]
@@ -114,7 +127,9 @@ def test_sigusr1_before_the_run_has_begun_ends_nothing(spawn_run: Spawn, tmp_pat
     server.shutdown()
     server.server_close()
     status, alive = read_status(tmp_path / "outputs", None)
-    assert describe_state(status, alive=alive).endswith("1/1 simulations ended, 1 of them without a verdict")
+    assert describe_state(status, alive=alive).endswith(
+        "has ended: 1/1 simulations ended, 1 of them without a verdict; go on with --resume " + status.run_id
+    )
 
 
 def test_a_run_that_ended_says_so(run_local: RunLocal, capsys: pytest.CaptureFixture[str]) -> None:
