@@ -36,7 +36,8 @@ class Record:
     open: what it holds can still be had when its folder was removed.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, to_read: bool = False) -> None:
+        """`to_read` leaves the file as it is, which another process may be writing."""
         self._path = path
         self._entries: dict[JobKey, Entry] = {}
         self._pending: list[Outcome] = []
@@ -48,7 +49,7 @@ class Record:
         self._size = 0
         self._file: IO[bytes] | None = None
         if path.exists():
-            self._read()
+            self._read(mend=not to_read)
 
     @property
     def unwritten(self) -> Sequence[Outcome]:
@@ -161,12 +162,13 @@ class Record:
             # its account holds the conversation's, which is counted already
             self.spent_usd -= known.known_cost_usd
 
-    def _read(self) -> None:
+    def _read(self, *, mend: bool) -> None:
         offset = 0
         for number, line in enumerate(_lines(self._path), 1):
             if not line.endswith(b"\n"):
-                os.truncate(self._path, offset)
-                self.repaired_bytes = len(line)
+                if mend:
+                    os.truncate(self._path, offset)
+                    self.repaired_bytes = len(line)
                 break
             try:
                 outcome = Outcome.from_json(json.loads(line))
@@ -178,7 +180,8 @@ class Record:
             self._remember(outcome, offset, len(line))
             offset += len(line)
         self._size = offset
-        self._file = self._open()
+        if mend:
+            self._file = self._open()
 
 
 def _line_of(document: Any) -> bytes:

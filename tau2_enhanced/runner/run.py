@@ -6,6 +6,7 @@ import gc
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -98,7 +99,7 @@ def run(command: CommandLine) -> int:
         if earlier is not None:
             configuration = continued(earlier, configuration)
         if options.dry_run:
-            _print_plan(plan, specs, experts, folder, options, serving)
+            _print_plan(plan, specs, experts, folder, options, serving, resumed=earlier is not None)
             return 0
         asked = {(spec.provider, spec.base_url) for spec in (*specs.values(), *experts.values())}
         make_room(min(options.max_concurrency, len(plan.jobs)), len(asked))
@@ -230,14 +231,22 @@ def _print_plan(
     folder: RunFolder,
     options: RunOptions,
     serving: Serving | None,
+    *,
+    resumed: bool,
 ) -> None:
+    record = Record(folder.record, to_read=True)
+    jobs_left = [job for job in plan.jobs if (ended := record.outcome(job.key)) is None or not _has_verdict(ended)]
+    planned, left = Counter(job.domain for job in plan.jobs), Counter(job.domain for job in jobs_left)
     if options.json:
-        planned = {domain: sum(job.domain == domain for job in plan.jobs) for domain in plan.domains}
-        print(json.dumps({"run_id": folder.run_id, "planned": planned, "dry_run": True}))
+        counts = {"planned": planned, "left": {domain: left[domain] for domain in plan.domains}}
+        print(json.dumps({"run_id": folder.run_id, **counts, "dry_run": True}))
         return
     for domain in plan.domains:
-        jobs = [job for job in plan.jobs if job.domain == domain]
-        print(f"{domain}: {len({job.task for job in jobs})} tasks, {len(jobs)} simulations")
+        tasks = {job.task for job in plan.jobs if job.domain == domain}
+        of_these = f", {left[domain]} of them left" if resumed else ""
+        print(f"{domain}: {len(tasks)} tasks, {planned[domain]} simulations{of_these}")
+    if resumed:
+        print(f"{len(jobs_left)} of {len(plan.jobs)} left to run" if jobs_left else "nothing left to run")
     asked = {f"expert {name}": spec for name, spec in experts.items()}
     print("models: " + ", ".join(f"{role} {spec.given}" for role, spec in {**specs, **asked}.items()))
     for command in serving.commands if serving is not None else ():

@@ -89,6 +89,22 @@ def test_a_finished_run_has_nothing_left_to_do(run_local: RunLocal) -> None:
     assert [event.type for event in again.events("mock")].count("task_start") == 2
 
 
+def test_a_dry_run_says_how_much_is_left_and_changes_nothing(run_local: RunLocal) -> None:
+    run = run_local("--domains", "mock", "retail", "--num-tasks", "2")
+    record = run.folder / "outputs" / "R" / "run" / "record.jsonl"
+    whole = run_local("--resume", "R", "--dry-run")
+    assert "mock: 2 tasks, 2 simulations, 0 of them left\n" in whole.out
+    assert "nothing left to run\n" in whole.out
+    record.write_bytes(record.read_bytes()[:-100])
+    torn = record.read_bytes()
+    part = run_local("--resume", "R", "--num-trials", "2", "--dry-run")
+    assert "5 of 8 left to run\n" in part.out
+    counts = json.loads(run_local("--resume", "R", "--dry-run", "--json").out)
+    assert (counts["planned"], sum(counts["left"].values())) == ({"mock": 2, "retail": 2}, 1)
+    assert record.read_bytes() == torn
+    assert "left" not in run_local("--domains", "mock", "--run-id", "S", "--dry-run").out
+
+
 def test_more_trials_and_tasks_may_be_asked_for(run_local: RunLocal) -> None:
     run_local("--domains", "mock", "--num-tasks", "2")
     more = run_local("--resume", "R", "--num-tasks", "3", "--num-trials", "2", "--max-concurrency", "2")
