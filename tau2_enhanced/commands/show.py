@@ -26,7 +26,8 @@ def main(arguments: Sequence[str]) -> int:
     parser = CommandParser("show", str(__doc__))
     parser.add_argument(
         "simulation", nargs="?", metavar="SIMULATION",
-        help="its id, DOMAIN:TASK or DOMAIN:TASK:TRIAL, or how one of these begins (default: list them all)",
+        help="its id, DOMAIN:TASK or DOMAIN:TASK:TRIAL, or how one of these begins; … in it stands for anything "
+        "(default: list them all)",
     )  # fmt: skip
     parser.add_argument(
         "--from", dest="source", metavar="PATH",
@@ -61,7 +62,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _say_if_it_goes_on(named: str, record: Path) -> None:
     """Raise UserMistake where a simulation of that name has begun and not ended, which a run's record does not hold."""
-    from tau2_enhanced.analysis.trajectory.listed import plain_name
+    from tau2_enhanced.analysis.trajectory.listed import is_called, plain_name
     from tau2_enhanced.runner.folder import RunFolder
     from tau2_enhanced.runner.status import read_status
 
@@ -74,7 +75,8 @@ def _say_if_it_goes_on(named: str, record: Path) -> None:
     asked = plain_name(named)
     for one in status.running:
         name = f"{one.domain}:{one.task}"
-        if asked in (one.task, f"{one.task}:{one.trial}", name, f"{name}:{one.trial}") or one.sim.startswith(asked):
+        names = (one.task, f"{one.task}:{one.trial}", name, f"{name}:{one.trial}")
+        if is_called(asked, names) or one.sim.startswith(asked):
             raise UserMistake(f"{name}:{one.trial} has not ended: tau2-enhanced status {run.name} says what it does")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -77,10 +77,11 @@ def _natural(task: str) -> list[tuple[str, int]]:
 def choose(listed: Sequence[Listed], named: str) -> Listed:
     """The simulation of that name: an id, DOMAIN:TASK:TRIAL, DOMAIN:TASK or TASK, or a beginning that only one has.
 
-    Of a task's trials the first is meant, of a trial's attempts the one that counts. Raises UserMistake.
+    A name may be shortened, as lists show it: "…" stands for anything. Of a task's trials the first is meant, of a
+    trial's attempts the one that counts. Raises UserMistake.
     """
     asked = plain_name(named)
-    exact = [one for one in listed if asked in _names(one)]
+    exact = [one for one in listed if asked in _names(one)] or [one for one in listed if is_called(asked, _names(one))]
     found = exact or [one for one in listed if any(name.startswith(asked) for name in _names(one))]
     tasks = {(one.run, one.domain, one.task) for one in found}
     if not found:
@@ -92,6 +93,12 @@ def choose(listed: Sequence[Listed], named: str) -> Listed:
     first = min(one.trial for one in found)
     attempts = [one for one in found if one.trial == first]
     return max(attempts, key=lambda one: (one.reward is not None, attempts.index(one)))
+
+
+def is_called(asked: str, names: Iterable[str]) -> bool:
+    """Whether that is one of the names, with "…" for anything that was left out."""
+    pattern = re.compile(".*".join(map(re.escape, asked.split("…"))), re.DOTALL)
+    return any(pattern.fullmatch(name) for name in names)
 
 
 def plain_name(named: str) -> str:

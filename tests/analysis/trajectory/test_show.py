@@ -26,6 +26,7 @@ from tau2_enhanced.logging.events import (
     to_json,
     to_line,
 )
+from tau2_enhanced.runner.words import short
 
 BEGAN = datetime(2026, 3, 14, 9, 26)
 SIM = "b1946ac92492"
@@ -263,6 +264,27 @@ def test_names_find_simulations(show: Any) -> None:
     assert "no simulation is called" in show("--from", path, "airline:7")
 
 
+def test_a_name_may_be_shortened_as_lists_show_it(show: Any) -> None:
+    long = "[mobile]airplane_mode_on|bad_network_preference|data_mode_off|data_usage_exceeded"
+    easy, hard = f"{long}[PERSONA:Easy]", f"{long}[PERSONA:Hard]"
+    path = write_results(
+        "some.json", simulation(easy), simulation(easy, 1, "b1fff"), simulation(hard, sim="d00"), simulation("7")
+    )
+
+    def sim(name: str) -> str:
+        return json.loads(show("--from", path, name, "--json"))["sim"]
+
+    shown = short(easy)
+    assert "…" in shown
+    assert [sim(name) for name in (shown, f"retail:{shown}", f"{shown}:1", f"retail_enhanced:{shown}:1")] == [
+        SIM, SIM, "b1fff", "b1fff"
+    ]  # fmt: skip
+    assert sim(f"{short(hard)}:0") == "d00"
+    assert f"may be any of retail:{easy}:0, retail:{easy}:1, retail:{hard}:0\n" in show("--from", path, "[mobile]…")
+    for name in (f"airline:{shown}", f"{shown}:2", "[mobile]…[PERSONA:None]"):
+        assert "no simulation is called" in show("--from", path, name)
+
+
 def test_of_a_simulation_that_has_not_ended_it_says_so(run_local: RunLocal, show: Any) -> None:
     run: Run = run_local("--domains", "mock", "--task-ids", "create_task_1")
     outputs = run.folder / "outputs" / "R"
@@ -272,7 +294,7 @@ def test_of_a_simulation_that_has_not_ended_it_says_so(run_local: RunLocal, show
     waits = {"waiting_for": "agent gold", "waiting_s": 9.0, "age_s": 9.0, "running_s": 10.0, "last_error": None}
     (own / "status.json").write_text(json.dumps({**status, "ended": False, "running": [{**going, **waits}]}))
     told = "tau2-enhanced show: mock:update_task_1:0 has not ended: tau2-enhanced status R says what it does\n"
-    for name in ("update_task_1", "mock_enhanced:update_task_1:0", SIM[:5]):
+    for name in ("update_task_1", "mock_enhanced:update_task_1:0", "upd…_1:0", SIM[:5]):
         assert show("--from", str(outputs), name) == told
     assert "mock create_task_1" in show("--from", str(outputs), "create_task_1")
     assert "no simulation is called" in show("--from", str(outputs), "update_task")
