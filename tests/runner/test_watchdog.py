@@ -113,7 +113,7 @@ def test_sigusr1_before_the_run_has_begun_ends_nothing(spawn_run: Spawn, tmp_pat
             self.send_error(404)
 
         def do_POST(self) -> None:
-            self.send_error(404)
+            self.send_error(400)
 
         def log_message(self, *_: object) -> None: ...
 
