@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 
 class GivenUp(BaseException):
@@ -25,10 +23,12 @@ class Cutoff:
         with self._lock:
             self._reached = True
 
-    @contextmanager
-    def counting(self) -> Iterator[None]:
-        """Count inside the block, before that moment alone. Raises GivenUp."""
-        with self._lock:
-            if self._reached:
-                raise GivenUp
-            yield
+    def __enter__(self) -> None:
+        """Count inside the block, before that moment alone. Raises GivenUp after it."""
+        self._lock.acquire()
+        if self._reached:
+            self._lock.release()
+            raise GivenUp
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()

@@ -81,11 +81,11 @@ class SimulationModels:
         window = self.context if role == "agent" else None
         if window is not None:
             messages = window.fit(messages, tools)
-        with self.cutoff.counting():
+        with self.cutoff:
             used = self.used.setdefault(role, Used())
 
         def charge(usage: Usage, cost_usd: float | None, seconds: float) -> None:
-            with self.cutoff.counting():
+            with self.cutoff:
                 used.add(usage, cost_usd, seconds)
 
         answer = participant.answer(

@@ -83,7 +83,7 @@ def _recorded(attempt: Attempt) -> Outcome:
         # tau2 counts the messages alone: an answer that was thrown away cost money too
         simulation.agent_cost, simulation.user_cost = models.cost_usd("agent", "expert"), models.cost_usd("user")
     outcome = attempt.outcome(simulation, decision)
-    with attempt.bench.cutoff.counting():
+    with attempt.bench.cutoff:
         attempt.result = _whole(outcome, job)
         _emit_end(outcome, attempt.start_ms)
     if outcome.status is not Status.VERDICT:
