@@ -86,13 +86,14 @@ class EnhancedRun:
 
     def _outcomes(self, stop: Stop) -> Iterator[Outcome]:
         pool = ThreadPool(self.options.max_concurrency, in_step=self.options.max_cost is not None)
-        for outcome in pool.execute(self.plan.jobs, lambda job: simulate(job, self.bench), stop):
+        for outcomes in pool.execute(self.plan.jobs, lambda job: simulate(job, self.bench), stop):
             try:
-                self.record.append(outcome)
+                self.record.append(*outcomes)
             except OSError as error:
                 raise Tau2EnhancedError(f"{self.files.record} can't be written: {error.strerror}") from error
-            look_for_the_end(outcome, self.record, stop, max_cost_usd=self.options.max_cost)
-            yield outcome
+            for outcome in outcomes:
+                look_for_the_end(outcome, self.record, stop, max_cost_usd=self.options.max_cost)
+                yield outcome
 
     def _write(self, stop: Stop) -> None:
         """Make both documents of what was kept; the record goes once its content is in the results."""

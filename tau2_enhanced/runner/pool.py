@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from queue import Empty, Queue
 from typing import NamedTuple, Protocol
@@ -51,13 +52,21 @@ class Executor(Protocol):
     given_up: Sequence[Job]
     """Those that were running when `stop` ended the last `execute` at once: no outcome of theirs is handed back."""
 
-    def execute(self, jobs: Sequence[Job], work: Callable[[Job], Outcome], stop: Stop) -> Iterator[Outcome]:
-        """Outcomes in the order in which they end; ends early when `stop` says so."""
+    def execute(self, jobs: Sequence[Job], work: Callable[[Job], Outcome], stop: Stop) -> Iterator[Sequence[Outcome]]:
+        """Outcomes in the order in which they end, each time all that have ended since, one at least.
+
+        Ends early when `stop` says so.
+        """
 
 
 class _Ended(NamedTuple):
     outcome: Outcome
     dealt_with: threading.Event
+
+
+_Result = _Ended | BaseException | None
+"""What a worker hands in: an outcome, what broke it, or None when it ends."""
+_Results = Queue[_Result]
 
 
 class ThreadPool:
@@ -69,13 +78,13 @@ class ThreadPool:
         self._in_step = in_step
         self.given_up: Sequence[Job] = ()
 
-    def execute(self, jobs: Sequence[Job], work: Callable[[Job], Outcome], stop: Stop) -> Iterator[Outcome]:
+    def execute(self, jobs: Sequence[Job], work: Callable[[Job], Outcome], stop: Stop) -> Iterator[Sequence[Outcome]]:
         waiting = iter(jobs)
         running: dict[JobKey, Job] = {}
         handing = threading.Lock()
         """Held where a job is taken and where its outcome is handed in, so that it can't be given up meanwhile."""
         # not a SimpleQueue: its `get`, when a signal comes just before its timeout, waits without one
-        ended: Queue[_Ended | BaseException | None] = Queue()
+        ended: _Results = Queue()
 
         def run() -> None:
             try:
@@ -103,22 +112,33 @@ class ThreadPool:
         ]
         at_work = _started(workers)
         while at_work and not stop.at_once.is_set():
-            try:
-                result = ended.get(timeout=_POLL_S)
-            except Empty:
-                continue
-            if isinstance(result, BaseException):
-                raise result
-            if result is None:
-                at_work -= 1
-            else:
-                yield result.outcome
-                result.dealt_with.set()
+            results = _next_of(ended, timeout_s=_POLL_S)
+            at_work -= results.count(None)
+            yield from _handed_out(results)
         with handing:
             self.given_up = list(running.values())
             running.clear()
         # what ended in the moment of stopping is finished too
-        while not ended.empty():
-            result = ended.get()
-            if isinstance(result, _Ended):
-                yield result.outcome
+        yield from _handed_out(_next_of(ended, timeout_s=0))
+
+
+def _next_of(queue: _Results, timeout_s: float) -> list[_Result]:
+    """All that is in the queue; where that is nothing, what comes next within the time."""
+    results: list[_Result] = []
+    with suppress(Empty):
+        results.append(queue.get(timeout=timeout_s))
+        while True:
+            results.append(queue.get_nowait())
+    return results
+
+
+def _handed_out(results: Sequence[_Result]) -> Iterator[Sequence[Outcome]]:
+    """The outcomes among them; then raises what broke a worker."""
+    ended = [result for result in results if isinstance(result, _Ended)]
+    if ended:
+        yield [one.outcome for one in ended]
+    for one in ended:
+        one.dealt_with.set()
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result

@@ -174,11 +174,12 @@ def _execute(started: StartedRun, bench: Bench, backends: Backends, display: Dis
     try:
         with watchdog.watching(), watch.watching(), dumping(watchdog.dump):
             pool = ThreadPool(options.max_concurrency, in_step=options.max_cost is not None)
-            for outcome in pool.execute(jobs, lambda job: simulate(job, bench), stop):
-                for kept in started.keeper.put(outcome):
+            for outcomes in pool.execute(jobs, lambda job: simulate(job, bench), stop):
+                for kept in started.keeper.put(*outcomes):
                     tally.add(kept)
                     display.ended(kept)
-                look_for_the_end(outcome, record, stop, max_cost_usd=options.max_cost)
+                for outcome in outcomes:
+                    look_for_the_end(outcome, record, stop, max_cost_usd=options.max_cost)
             for kept in started.keeper.put(*give_up(pool.given_up, bench)):
                 if not kept.given_up:
                     tally.add(kept)

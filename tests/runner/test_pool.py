@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from itertools import chain
 from typing import cast
 
 import pytest
@@ -23,8 +24,11 @@ class FakeOutcome(Outcome):
         self.task = task
 
 
+each = chain.from_iterable
+
+
 def test_every_job_is_run_once() -> None:
-    done = [outcome.task for outcome in ThreadPool(4).execute(JOBS, ended, Stop())]
+    done = [outcome.task for outcome in each(ThreadPool(4).execute(JOBS, ended, Stop()))]
     assert sorted(done, key=int) == [job.task for job in JOBS]
 
 
@@ -37,7 +41,7 @@ def test_workers_run_at_once_and_have_names() -> None:
         together.wait()
         return ended(job)
 
-    assert len(list(ThreadPool(4).execute(JOBS, work, Stop()))) == 20
+    assert len(list(each(ThreadPool(4).execute(JOBS, work, Stop())))) == 20
     assert names == {"worker-1", "worker-2", "worker-3", "worker-4"}
 
 
@@ -49,7 +53,7 @@ def test_a_stop_lets_running_jobs_end_and_begins_none() -> None:
         stop.request("later reasons do not replace the first")
         return ended(job)
 
-    done = list(ThreadPool(3).execute(JOBS, work, stop))
+    done = list(each(ThreadPool(3).execute(JOBS, work, stop)))
     assert 1 <= len(done) <= 3
     assert stop.reason == "enough"
 
@@ -61,7 +65,7 @@ def test_workers_in_step_begin_nothing_after_an_outcome_that_stops_the_run() -> 
         begun.append(job)
         return ended(job)
 
-    for outcome in ThreadPool(1, in_step=True).execute(JOBS, work, stop):
+    for outcome in each(ThreadPool(1, in_step=True).execute(JOBS, work, stop)):
         if outcome.task == "2":
             # as long as it takes to put an outcome on record
             looked_at.wait(0.3)
@@ -91,7 +95,7 @@ def test_a_stop_at_once_does_not_wait_for_a_hanging_job() -> None:
 
     done: list[str] = []
     pool = ThreadPool(2)
-    for outcome in pool.execute(JOBS, work, stop):
+    for outcome in each(pool.execute(JOBS, work, stop)):
         done.append(outcome.task)
         if hangs.is_set():
             stop.request("now")
@@ -114,4 +118,34 @@ def test_what_breaks_a_worker_reaches_the_caller() -> None:
 @pytest.mark.parametrize("jobs", [[], JOBS[:1]])
 def test_fewer_jobs_than_workers(jobs: list[Job]) -> None:
     work: Callable[[Job], Outcome] = ended
-    assert len(list(ThreadPool(8).execute(jobs, work, Stop()))) == len(jobs)
+    assert len(list(each(ThreadPool(8).execute(jobs, work, Stop())))) == len(jobs)
+
+
+def test_what_ended_meanwhile_is_handed_back_together() -> None:
+    taken = threading.Event()
+
+    def work(job: Job) -> Outcome:
+        if job.task != "0":
+            taken.wait(10)
+        return ended(job)
+
+    outcomes = ThreadPool(1).execute(JOBS, work, Stop())
+    assert [outcome.task for outcome in next(outcomes)] == ["0"]
+    [worker] = [thread for thread in threading.enumerate() if thread.name == "worker-1"]
+    taken.set()
+    worker.join(10)
+    assert [outcome.task for outcome in next(outcomes)] == [job.task for job in JOBS[1:]]
+    assert not list(outcomes)
+
+
+def test_what_ended_before_a_worker_broke_is_handed_back_first() -> None:
+    def work(job: Job) -> Outcome:
+        if job.task == "2":
+            raise MemoryError(job.task)
+        return ended(job)
+
+    done: list[str] = []
+    outcomes = each(ThreadPool(1).execute(JOBS, work, Stop()))
+    with pytest.raises(MemoryError):
+        done.extend(outcome.task for outcome in outcomes)
+    assert done == ["0", "1"]
