@@ -68,7 +68,7 @@ _STATUS = {
     "timeout_error": 504,
     "overloaded_error": 529,
 }
-"""The status that belongs to an error's type: inside a stream the type is all there is."""
+"""The status that belongs to an error's type: inside an answer the type is all there is."""
 
 _logger = get_logger(__name__)
 
@@ -129,6 +129,8 @@ class AnthropicClient:
         return replace(self._read_message(request.model, message), ttft_ms=stream.ttft_ms, decode_ms=stream.decode_ms)
 
     def _read_message(self, model: str, answer: dict[str, Any]) -> Reply:
+        if answer.get("type") == "error":
+            raise _status_error(answer)
         reply = read_reply(answer)
         reason = answer.get("stop_reason")
         if reason == "model_context_window_exceeded":
@@ -143,7 +145,7 @@ class AnthropicClient:
 
 
 def _status_error(event: Mapping[str, Any]) -> anthropic.APIStatusError:
-    """An error inside a stream as the one that the SDK makes of an error's status."""
+    """An error inside an answer as the one that the SDK makes of an error's status."""
     kind = str((event.get("error") or {}).get("type"))
     response = httpx2.Response(_STATUS.get(kind, 500), request=httpx2.Request("POST", "http://stream"))
     return anthropic.APIStatusError(str(event), response=response, body=dict(event))

@@ -72,7 +72,7 @@ _NAMED_STATUS = {
     "invalid_request": 400,
     "badrequest": 400,
 }
-"""The status of an error inside a stream, by what is in its code or its type where neither is a number."""
+"""The status of an error inside an answer, by what is in its code or its type where neither is a number."""
 
 
 class OpenAIClient:
@@ -128,13 +128,15 @@ class OpenAIClient:
     def _read(self, received: Received, *, streamed: bool) -> Reply:
         if not (streamed and is_stream(received.body)):
             completion = quickly_decoded(received.body)
+            _check_for_error(completion)
             return read_reply(completion if _has_texts_alone(completion) else decoded(received.body))
         stream = read_stream(received, holds_token)
         try:
-            reply = read_reply(completion_of(stream))
+            completion = completion_of(stream)
         except StreamedError as error:
             raise _status_error(error.chunk) from None
-        return replace(reply, ttft_ms=stream.ttft_ms, decode_ms=stream.decode_ms)
+        _check_for_error(completion)
+        return replace(read_reply(completion), ttft_ms=stream.ttft_ms, decode_ms=stream.decode_ms)
 
     def interrupt(self) -> None:
         """Let the calls under way fail at once, as where a connection is lost."""
@@ -142,6 +144,21 @@ class OpenAIClient:
 
     def close(self) -> None:
         self._connections.close()
+
+
+def _check_for_error(completion: Mapping[str, Any]) -> None:
+    """Raise what kept the server from answering, where it says so with HTTP 200.
+
+    Gateways such as OpenRouter put their provider's error beside the choices or into one; vLLM and SGLang say that
+    they gave an answer up, as they do when they are ended.
+    """
+    if completion.get("error"):
+        raise _status_error(completion)
+    choice = completion["choices"][0]
+    if choice.get("error"):
+        raise _status_error(choice)
+    if choice.get("finish_reason") == "abort":
+        raise TransientFailure("the server gave its answer up", error_type="connection")
 
 
 def _has_texts_alone(completion: Mapping[str, Any]) -> bool:
@@ -206,7 +223,7 @@ def _arguments_text(value: Any) -> str:
 
 
 def _status_error(chunk: Mapping[str, Any]) -> openai.APIStatusError:
-    """An error inside a stream as the one that the SDK makes of an error's status."""
+    """An error inside an answer as the one that the SDK makes of an error's status."""
     error = chunk.get("error") or chunk
     error = error if isinstance(error, dict) else {"message": str(error)}
     code, named = str(error.get("code")), f"{error.get('code')} {error.get('type')}".lower()

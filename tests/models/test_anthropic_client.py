@@ -270,7 +270,6 @@ def test_a_model_that_is_not_there_is_not_tried_again(server: ScriptedServer, co
         "null",
         "[]",
         "{}",
-        {"type": "error", "error": {"type": "api_error", "message": "no"}},
         {"type": "message", "content": None},
         {"type": "message", "content": [{"type": "tool_use", "id": "t"}]},
         {"type": "message", "content": "text"},
@@ -284,6 +283,13 @@ def test_a_body_that_is_no_message_is_transient(
     failure = failure_of(connect_claude(server.url))
     assert isinstance(failure, TransientFailure)
     assert failure.error_type == "bad_response"
+
+
+def test_an_error_with_status_200_is_the_failure_that_it_is_elsewhere(
+    server: ScriptedServer, connect_claude: Connect
+) -> None:
+    server.answers((200, {}, {"type": "error", "error": {"type": "rate_limit_error", "message": "Slow down"}}))
+    assert failure_of(connect_claude(server.url)).error_type == "rate_limit"
 
 
 def test_a_connection_closed_without_a_word_is_transient(server: ScriptedServer, connect_claude: Connect) -> None:

@@ -259,6 +259,12 @@ def test_an_error_in_the_stream_is_the_failure_that_it_is_elsewhere(
     assert failure.error_type == error_type
 
 
+def test_an_answer_that_the_server_gives_up_is_none(server: ScriptedServer, connect: Connect) -> None:
+    failure = failure_of(server, connect, events(*HELLO[:2], chunk("abort")))
+    assert isinstance(failure, TransientFailure)
+    assert failure.error_type == "connection"
+
+
 def test_older_vllms_error_in_the_stream_is_one(server: ScriptedServer, connect: Connect) -> None:
     error = {"object": "error", "message": "the engine died", "type": "InternalServerError", "code": 500}
     assert failure_of(server, connect, events(error)).error_type == "http_500"

@@ -460,7 +460,6 @@ def test_an_address_that_is_not_there_is_said_in_a_line(server: ScriptedServer, 
         {"choices": None},
         {"choices": [{"message": None}]},
         {"choices": [{"message": {"tool_calls": [{"id": "c0"}]}}]},
-        {"error": {"message": "upstream is down"}},
     ],
 )
 def test_a_body_that_is_no_completion_is_transient(
@@ -470,6 +469,29 @@ def test_a_body_that_is_no_completion_is_transient(
     failure = failure_of(connect(server.url))
     assert isinstance(failure, TransientFailure)
     assert failure.error_type == "bad_response"
+
+
+HALF = {"message": {"role": "assistant", "content": "Half of"}}
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize(
+    ("body", "error_type"),
+    [
+        ({"error": {"message": "Rate limit exceeded", "code": 429}}, "rate_limit"),
+        ({"error": {"message": "upstream is down"}}, "http_500"),
+        ({"error": {"message": "No credits", "code": 401}, "choices": None}, "authentication"),
+        ({"error": {"message": "slow", "code": 429}, "choices": [{"message": {"content": None}}]}, "rate_limit"),
+        ({"choices": [{**HALF, "finish_reason": "error", "error": {"message": "?", "code": 502}}]}, "http_502"),
+        ({"choices": [{**HALF, "finish_reason": "abort"}]}, "connection"),
+    ],
+)
+def test_an_error_with_status_200_is_the_failure_that_it_is_elsewhere(
+    server: ScriptedServer, connect: Connect, body: dict[str, Any], error_type: str, streamed: bool
+) -> None:
+    server.answers((200, {}, body))
+    asked = Request("m", MESSAGES, arguments={"stream": streamed})
+    assert failure_of(connect(server.url), asked).error_type == error_type
 
 
 def test_a_hanging_server_meets_the_deadline(server: ScriptedServer, connect: Connect) -> None:
