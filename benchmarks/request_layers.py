@@ -132,7 +132,7 @@ def ways(port: int, closing: ExitStack) -> dict[str, Callable[[], object]]:
 
     bare = http.client.HTTPConnection("127.0.0.1", port)
     httpx_client = closing.enter_context(httpx2.Client())
-    on_our_connections = closing.enter_context(httpx2.Client(transport=Connections(trust_env=False)))
+    on_our_connections = closing.enter_context(httpx2.Client(transport=Connections(use_proxies=False)))
     sdk = closing.enter_context(openai.OpenAI(api_key="none", base_url=url, max_retries=0))
     client = OpenAIClient("vllm", url, "EMPTY")
     closing.callback(client.close)

@@ -109,9 +109,9 @@ class Connections(httpx2.BaseTransport):
     each other.
     """
 
-    def __init__(self, *, trust_env: bool) -> None:
-        """`trust_env`: use the environment's proxies and certificates."""
-        self._trust_env = trust_env
+    def __init__(self, *, use_proxies: bool) -> None:
+        """`use_proxies`: those of the environment. Its certificates are always used."""
+        self._use_proxies = use_proxies
         self._kept: dict[tuple[str, str, int | None], deque[_Connection]] = defaultdict(deque)
         self._busy: set[_Connection] = set()
         self._proxies: dict[tuple[str, str, int | None], httpx2.Proxy | None] = {}
@@ -165,14 +165,14 @@ class Connections(httpx2.BaseTransport):
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
-        context = httpx2.create_ssl_context(trust_env=self._trust_env)
+        context = httpx2.create_ssl_context()
         context.set_alpn_protocols(["http/1.1"])
         return context
 
     def _proxy(self, url: httpx2.URL) -> httpx2.Proxy | None:
         """The proxy on the way to a server. The environment is asked for it once."""
         server = url.scheme, url.host, url.port
-        if self._trust_env and server not in self._proxies:
+        if self._use_proxies and server not in self._proxies:
             self._proxies[server] = environment_proxy(url)
         return self._proxies.get(server)
 

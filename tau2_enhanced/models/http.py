@@ -114,7 +114,7 @@ def _received(pieces: Iterable[bytes], began: float) -> Received:
 def connections_for(base_url: str | None) -> Connections:
     """Connections to the server of this address, or to the provider's own."""
     # a proxy of the environment can't reach this machine's own servers
-    return Connections(trust_env=base_url is None or not on_this_machine(base_url))
+    return Connections(use_proxies=base_url is None or not on_this_machine(base_url))
 
 
 @contextmanager

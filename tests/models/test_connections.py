@@ -51,7 +51,7 @@ def through_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[httpx2.Clie
     for name in PROXIES:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
-    with httpx2.Client(transport=Connections(trust_env=True)) as client:
+    with httpx2.Client(transport=Connections(use_proxies=True)) as client:
         yield client
 
 
@@ -318,17 +318,19 @@ def test_a_server_is_trusted_by_the_environments_certificates_alone(
     start: Start,
     certificate: tuple[Path, Path],
     through_environment: httpx2.Client,
+    client: Callable[[str], OpenAIClient],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     server = start(over_tls(certificate, answering()))
     url = server.url.replace("http:", "https:")
-    stranger = httpx2.Client(transport=Connections(trust_env=False))
+    stranger = httpx2.Client(transport=Connections(use_proxies=False))
     with stranger, pytest.raises(httpx2.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
         stranger.get(url)
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
     for _ in range(3):
         assert through_environment.get(url).content == BODY
     assert server.connections == 2
+    assert client(url).complete(ASKED).content == "Hello"
 
 
 def test_an_interrupt_ends_what_is_only_being_connected(
@@ -346,7 +348,7 @@ def test_an_interrupt_ends_what_is_only_being_connected(
         over_tls(certificate, say_nothing)(server, connection)
 
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
-    connections = Connections(trust_env=True)
+    connections = Connections(use_proxies=True)
     asking = httpx2.Client(transport=connections, timeout=10)
     with asking, ThreadPoolExecutor(1) as pool:
         answer = pool.submit(asking.get, start(handshake_late).url.replace("http:", "https:"))
