@@ -64,12 +64,16 @@ class LiteLLMClient:
         self._litellm = _quiet_litellm()
         if provider not in {getattr(known, "value", known) for known in self._litellm.provider_list}:
             raise UserMistake(f"neither this runner nor litellm knows a provider {provider!r}")
-        self._connections = httpx.Client(
-            # an abandoned call keeps its connection, so there is no upper limit; workers set the number
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=max_connections),
-            follow_redirects=True,
-            trust_env=base_url is None or not on_this_machine(base_url),
-        )
+        try:
+            self._connections = httpx.Client(
+                # an abandoned call keeps its connection, so there is no upper limit; workers set the number
+                limits=httpx.Limits(max_connections=None, max_keepalive_connections=max_connections),
+                follow_redirects=True,
+                verify=httpx.create_ssl_context(),
+                trust_env=base_url is None or not on_this_machine(base_url),
+            )
+        except (ImportError, ValueError, httpx.InvalidURL) as error:
+            raise UserMistake(f"the environment's proxy can't be used: {scrub(str(error))}") from None
         self._litellm.client_session = self._connections
         self._litellm.sync_transport = _Shared(self._connections)
         self._litellm.in_memory_llm_clients_cache.flush_cache()

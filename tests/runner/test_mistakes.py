@@ -57,6 +57,20 @@ def test_a_mistake_is_one_line(run_local: RunLocal, flags: list[str], said: str)
     assert list(run.folder.iterdir()) == []
 
 
+@pytest.mark.parametrize("model", ["vllm/m --agent-base-url http://192.0.2.1:8000/v1", "deepseek/m"])
+def test_a_proxy_that_can_not_be_used_is_said_in_a_line(
+    run_local: RunLocal, monkeypatch: pytest.MonkeyPatch, model: str
+) -> None:
+    for name in ("http_proxy", "https_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv("all_proxy", "socks5://127.0.0.1:1")
+    monkeypatch.setenv("DEEPSEEK_API_KEY", "key-1234")
+    run = run_local("--domains", "mock", "--agent-model", *model.split(), "--user-model", "gold")
+    assert run.code == 2
+    assert "the environment's proxy" in run.err.splitlines()[-1]
+
+
 @pytest.mark.parametrize(("flag", "name"), [("--output-dir", "taken"), ("--log-dir", "taken")])
 def test_a_folder_that_is_a_file_is_said_and_leaves_nothing(run_local: RunLocal, flag: str, name: str) -> None:
     Path(name).write_text("mine")

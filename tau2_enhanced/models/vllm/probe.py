@@ -6,7 +6,7 @@ from enum import Enum
 
 import httpx2
 
-from tau2_enhanced.models.resolve import on_this_machine
+from tau2_enhanced.models.http import connections_for
 
 _SICK = (500, 502, 503, 504)
 """vLLM answers 503 when its engine is dead; a server without the page something else."""
@@ -27,7 +27,7 @@ class Probe:
     def __init__(self, base_url: str, timeout_s: float = 5.0) -> None:
         root = base_url.partition("?")[0].rstrip("/").removesuffix("/v1")
         self._health, self._metrics = f"{root}/health", f"{root}/metrics"
-        self._client = httpx2.Client(timeout=timeout_s, trust_env=not on_this_machine(base_url))
+        self._client = httpx2.Client(timeout=timeout_s, transport=connections_for(base_url))
 
     def health(self) -> Health:
         """A server without this page answers too, by saying so."""
