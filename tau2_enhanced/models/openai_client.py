@@ -49,7 +49,7 @@ from tau2_enhanced.models.streaming import StreamedError, is_stream, is_streamed
 
 _PATH = "/chat/completions"
 _OVERFLOW = re.compile(
-    r"context_length_exceeded|context (length|size|window)|maximum model length|"
+    r"context_length_exceeded|context (length|size|window)|maximum (model|prompt) length|input token count.*exceeds|"
     r"(prompt|input) is too long|reduce the length of the (messages|input)",
     re.IGNORECASE,
 )
@@ -59,7 +59,9 @@ _REFUSED = re.compile(
     r"unsupported (parameter|value)|not supported|does not support|unrecognized|unknown", re.IGNORECASE
 )
 _NAMED_IN_TEXT = re.compile(
-    r"(?:unrecognized|unknown|unsupported) (?:request )?(?:argument|parameter)[^:]*: '?(\w+)", re.IGNORECASE
+    r"(?:unrecognized|unknown|unsupported) (?:request )?(?:argument|parameter)[^:]*: '?(\w+)"
+    r"|unknown name \"(\w+)|property '(?:body\.)?(\w+)' is unsupported",
+    re.IGNORECASE,
 )
 _IS_STATUS = re.compile(r"[45]\d\d\Z")
 _NAMED_STATUS = {
@@ -244,7 +246,7 @@ def _failure(error: openai.APIError) -> ModelCallError:
     status, text = error.status_code, f"HTTP {error.status_code}: {first_line(error.message)}"
     if error.message == f"Error code: {status}" and error.body:
         text = f"HTTP {status}: {first_line(str(error.body))}"
-    if status in (401, 403) or error.code == "insufficient_quota":
+    if status in (401, 402, 403) or error.code == "insufficient_quota":
         return AuthenticationFailed(text)
     if status in (408, 409, 429) or status >= 500:
         kind = "rate_limit" if status == 429 else f"http_{status}"
@@ -266,11 +268,13 @@ def _refused_parameter(error: openai.APIStatusError) -> str | None:
     """Which argument the model does not take, where that is what the server says."""
     if error.param and _REFUSED.search(str(error)):
         return error.param
-    named = _NAMED_IN_TEXT.search(str(error))
+    named = _NAMED_IN_TEXT.search(f"{error} {error.body}")
     if named:
-        return named[1]
-    # FastAPI's way: {"detail": [{"loc": ["body", "seed"], "msg": "Extra inputs are not permitted"}]}
-    detail = error.body.get("detail") if isinstance(error.body, dict) else None
+        return named[named.lastindex or 0]
+    # FastAPI's way, Mistral's as the message: {"detail": [{"loc": ["body", "seed"], "msg": "Extra inputs are not …"}]}
+    said = error.body if isinstance(error.body, dict) else {}
+    said = said["message"] if isinstance(said.get("message"), dict) else said
+    detail = said.get("detail")
     first = detail[0] if isinstance(detail, list) and detail and isinstance(detail[0], dict) else {}
     place = first.get("loc") if "not permitted" in str(first.get("msg")) else None
     return str(place[-1]) if place else None

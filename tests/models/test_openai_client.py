@@ -220,8 +220,10 @@ def test_tokens_that_the_server_leaves_out_are_unknown(
     assert connect(server.url).complete(ASKED).usage == expected
 
 
-@pytest.mark.parametrize("status", [401, 403])
-def test_a_refused_key_is_an_authentication_failure(server: ScriptedServer, connect: Connect, status: int) -> None:
+@pytest.mark.parametrize("status", [401, 402, 403])
+def test_a_refused_key_or_an_empty_account_is_an_authentication_failure(
+    server: ScriptedServer, connect: Connect, status: int
+) -> None:
     server.answers(server.error(status, "Incorrect API key provided", code="invalid_api_key"))
     failure = failure_of(connect(server.url))
     assert isinstance(failure, AuthenticationFailed)
@@ -366,10 +368,30 @@ OPENAI_OVERFLOW = {
             },
             id="llama.cpp",
         ),
+        pytest.param(
+            [
+                {
+                    "error": {
+                        "code": 400,
+                        "message": "The input token count (1200000) exceeds the maximum number of tokens allowed "
+                        "(1048576).",
+                        "status": "INVALID_ARGUMENT",
+                    }
+                }
+            ],
+            id="gemini",
+        ),
+        pytest.param(
+            {
+                "code": "Client specified an invalid argument",
+                "error": "This model's maximum prompt length is 131072 but the request contains 537812 tokens.",
+            },
+            id="xai",
+        ),
     ],
 )
 def test_a_conversation_too_long_for_the_model_is_its_own_failure(
-    server: ScriptedServer, connect: Connect, body: dict[str, Any]
+    server: ScriptedServer, connect: Connect, body: dict[str, Any] | list[Any]
 ) -> None:
     server.answers((400, {}, body))
     assert isinstance(failure_of(connect(server.url)), ContextOverflow)
@@ -403,6 +425,11 @@ def test_a_conversation_too_long_for_the_model_is_its_own_failure(
             {"message": "Unrecognized request argument supplied: max_tokens", "param": None, "code": None},
             id="unrecognized argument, named in the text alone",
         ),
+        pytest.param({"message": "property 'max_tokens' is unsupported", "param": None}, id="groq"),
+        pytest.param(
+            {"message": "body.max_tokens: property 'body.max_tokens' is unsupported", "param": "validation_error"},
+            id="cerebras",
+        ),
     ],
 )
 def test_a_refused_parameter_is_named(server: ScriptedServer, connect: Connect, error: dict[str, Any]) -> None:
@@ -410,6 +437,46 @@ def test_a_refused_parameter_is_named(server: ScriptedServer, connect: Connect, 
     failure = failure_of(connect(server.url))
     assert isinstance(failure, RequestRefused)
     assert failure.parameter == "max_tokens"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(
+            {
+                "object": "error",
+                "message": {
+                    "detail": [
+                        {"type": "extra_forbidden", "loc": ["body", "seed"], "msg": "Extra inputs are not permitted"}
+                    ]
+                },
+                "type": "invalid_request_error",
+                "param": None,
+                "code": None,
+            },
+            id="mistral",
+        ),
+        pytest.param(
+            [
+                {
+                    "error": {
+                        "code": 400,
+                        "message": 'Invalid JSON payload received. Unknown name "seed": Cannot find field.',
+                        "status": "INVALID_ARGUMENT",
+                    }
+                }
+            ],
+            id="gemini",
+        ),
+    ],
+)
+def test_a_parameter_refused_in_a_providers_own_way_is_named(
+    server: ScriptedServer, connect: Connect, body: dict[str, Any] | list[Any]
+) -> None:
+    server.answers((422, {}, body))
+    failure = failure_of(connect(server.url))
+    assert isinstance(failure, RequestRefused)
+    assert failure.parameter == "seed"
 
 
 @pytest.mark.parametrize(
