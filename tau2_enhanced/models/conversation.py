@@ -15,8 +15,10 @@ CALL_EXPERT = "call_expert"
 """The tool by which the agent lets an expert take its turn."""
 EXPERT = "expert"
 """Names, on an assistant's message and in its raw data, the expert that wrote it; absent where the agent did."""
-_REASONING = ("reasoning_content", "reasoning", "thinking_blocks", "content_blocks")
+_REASONING = ("reasoning_content", "reasoning", "reasoning_details", "thinking_blocks", "content_blocks")
 """Under which names servers give a model's reasoning, and want it back; the last one is Claude's whole answer."""
+_SIGNED = "extra_content"
+"""Under which name Google's servers sign a tool call. Gemini 3 refuses a conversation whose calls have lost that."""
 
 
 def kept_of(raw: Mapping[str, Any]) -> ChatMessage:
@@ -26,11 +28,22 @@ def kept_of(raw: Mapping[str, Any]) -> ChatMessage:
     return {**kept, EXPERT: raw[EXPERT]} if raw.get(EXPERT) else kept
 
 
+def with_signatures(calls: Sequence[dict[str, Any]], raw: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """An answer's tool calls with what signs them, out of its raw data."""
+    said = (raw.get("message") or {}).get("tool_calls") or ()
+    signatures = {call.get("id"): call[_SIGNED] for call in said if call.get(_SIGNED)}
+    return [{**call, _SIGNED: signatures[call["id"]]} if call["id"] in signatures else call for call in calls]
+
+
 def seen_by(expert: str | None, messages: Sequence[ChatMessage]) -> list[ChatMessage]:
     """The conversation as an expert (None: the agent) may see it: without the reasoning of others."""
     return [_seen(expert, message) if message["role"] == "assistant" else message for message in messages]
 
 
 def _seen(expert: str | None, message: ChatMessage) -> ChatMessage:
-    hidden = {EXPERT} if message.get(EXPERT) == expert else {EXPERT, *_REASONING}
-    return {key: value for key, value in message.items() if key not in hidden}
+    if message.get(EXPERT) == expert:
+        return {key: value for key, value in message.items() if key != EXPERT}
+    seen = {key: value for key, value in message.items() if key != EXPERT and key not in _REASONING}
+    if "tool_calls" in seen:
+        seen["tool_calls"] = [{key: call[key] for key in call if key != _SIGNED} for call in seen["tool_calls"]]
+    return seen

@@ -21,7 +21,7 @@ from dataclasses import replace
 from tau2_enhanced.errors import UserMistake
 from tau2_enhanced.logging import current_context, get_logger
 from tau2_enhanced.models.client import ChatMessage, ToolSchema
-from tau2_enhanced.models.conversation import CALL_EXPERT, EXPERT, kept_of, seen_by
+from tau2_enhanced.models.conversation import CALL_EXPERT, EXPERT, kept_of, seen_by, with_signatures
 from tau2_enhanced.models.failures import BrokenArguments, ContextOverflow, EmptyAnswer, ExpertFailed
 from tau2_enhanced.models.participant import TRIES, Answer, Participant, ToolRequest, total
 from tau2_enhanced.models.prices import Price
@@ -161,7 +161,8 @@ def _refusal(asked: Answer, problem: str) -> list[ChatMessage]:
         for call in asked.tool_calls
     ]
     results = [{"role": "tool", "content": f"Error: {problem}", "tool_call_id": call.id} for call in asked.tool_calls]
-    return [{"role": "assistant", "content": asked.content, "tool_calls": calls, **kept_of(asked.raw)}, *results]
+    signed = with_signatures(calls, asked.raw)
+    return [{"role": "assistant", "content": asked.content, "tool_calls": signed, **kept_of(asked.raw)}, *results]
 
 
 def _price(price: Price | None) -> str:

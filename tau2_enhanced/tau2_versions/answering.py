@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from tau2_enhanced.models.client import ChatMessage, ToolSchema
-from tau2_enhanced.models.conversation import kept_of
+from tau2_enhanced.models.conversation import kept_of, with_signatures
 from tau2_enhanced.models.simulation_models import SimulationModels
 
 if TYPE_CHECKING:
@@ -110,8 +110,9 @@ def to_chat(messages: Iterable[Message]) -> list[ChatMessage]:
             continue
         made: ChatMessage = {"role": message.role, "content": message.content}
         if message.role == "assistant":
+            raw = message.raw_data or {}
             if message.tool_calls:
-                made["tool_calls"] = [
+                calls = [
                     {
                         "id": call.id,
                         "type": "function",
@@ -119,6 +120,7 @@ def to_chat(messages: Iterable[Message]) -> list[ChatMessage]:
                     }
                     for call in message.tool_calls
                 ]
-            made |= kept_of(message.raw_data or {})
+                made["tool_calls"] = with_signatures(calls, raw)
+            made |= kept_of(raw)
         chat.append(made)
     return chat

@@ -248,6 +248,14 @@ def test_reasoning_goes_back_to_whom_it_belongs() -> None:
     assert seen_by("odd", conversation) == [*MESSAGES, *bare]
 
 
+def test_the_signature_of_a_call_goes_back_to_whom_it_belongs() -> None:
+    call = {"id": "c0", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+    signed = {**call, "extra_content": {"google": {"thought_signature": "s=="}}}
+    said = {"role": "assistant", "content": None, "tool_calls": [signed]}
+    assert seen_by(None, [said]) == [said]
+    assert seen_by("wise", [said]) == [{**said, "tool_calls": [call]}]
+
+
 def test_an_expert_sees_neither_the_agents_reasoning_nor_who_wrote_what(
     server: ScriptedServer, scaffold: Scaffold
 ) -> None:
@@ -284,10 +292,13 @@ def test_claudes_blocks_are_sent_to_nobody_else(
 
 
 def test_a_private_exchange_gives_the_agent_its_own_reasoning_back(server: ScriptedServer, scaffold: Scaffold) -> None:
-    call = {"id": "c0", "type": "function", "function": {"name": "call_expert", "arguments": '{"expert": "guru"}'}}
+    function = {"name": "call_expert", "arguments": '{"expert": "guru"}'}
+    signed = {"google": {"thought_signature": "s=="}}
+    call = {"id": "c0", "type": "function", "function": function, "extra_content": signed}
     server.answers(server.message(content=None, tool_calls=[call], reasoning_content="hm"), server.text("Hello"))
     scaffold.turn()
-    assert server.bodies[1]["messages"][2]["reasoning_content"] == "hm"
+    own = server.bodies[1]["messages"][2]
+    assert (own["reasoning_content"], own["tool_calls"][0]["extra_content"]) == ("hm", signed)
 
 
 @pytest.mark.parametrize(

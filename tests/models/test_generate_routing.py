@@ -15,6 +15,7 @@ from tau2_enhanced.models.participant import Participant
 from tau2_enhanced.models.prices import Price, PriceBook
 from tau2_enhanced.models.resolve import ModelSpec
 from tau2_enhanced.models.simulation_models import SimulationModels
+from tests.models.streams import events
 
 if TYPE_CHECKING:
     from tests.models.conftest import ScriptedServer
@@ -175,7 +176,25 @@ def test_an_answer_without_tokens_has_no_usage(server: ScriptedServer, models: S
     assert (answer.content, answer.usage, answer.cost) == ("Hi", None, None)
 
 
-@pytest.mark.parametrize("name", ["reasoning_content", "reasoning"])
+@pytest.mark.parametrize("streamed", [False, True])
+def test_the_signature_of_a_call_goes_back_to_the_model(
+    server: ScriptedServer, models: SimulationModels, messages: Any, streamed: bool
+) -> None:
+    signature = {"google": {"thought_signature": "s=="}}
+    call = {"id": "c0", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+    chunk = {"choices": [{"delta": {"tool_calls": [{"index": 0, **call, "extra_content": signature}]}}]}
+    whole = server.message(content=None, tool_calls=[{**call, "extra_content": signature}])
+    server.answers(server.stream(events(chunk)) if streamed else whole, server.text("Done"))
+    generate = importlib.import_module(MODULES[0]).generate
+    asked = messages.UserMessage(role="user", content="Hi")
+    with tau2_versions.answered_by(models):
+        calling = generate("m", [asked], stream=streamed)
+        seen = messages.ToolMessage(id="c0", role="tool", content="seen", requestor="assistant")
+        generate("m", [asked, calling, seen], stream=False)
+    assert server.bodies[1]["messages"][1]["tool_calls"] == [{**call, "extra_content": signature}]
+
+
+@pytest.mark.parametrize("name", ["reasoning_content", "reasoning", "reasoning_details"])
 def test_reasoning_goes_back_to_the_agent_and_never_to_the_user(
     server: ScriptedServer, models: SimulationModels, registry: Any, messages: Any, name: str
 ) -> None:
