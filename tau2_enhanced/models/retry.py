@@ -63,10 +63,11 @@ class Attempts:
 def backoff_s(failures: int, retry_after_s: float | None) -> float:
     """Seconds to wait after so many failures: doubling from half a second, with jitter, up to a minute.
 
-    What the server asks for is the least, jitter comes on top, so that not all callers return at once.
+    What the server asks for is the least, jitter comes on top, so that not all callers return at once. One that
+    asks for no time at all says nothing of when it will answer.
     """
     wait = min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2.0 ** (failures - 1)) * _jitter.uniform(0.5, 1.0)
-    if retry_after_s is None:
+    if not retry_after_s:
         return wait
     return retry_after_s + _jitter.uniform(0.0, min(1.0, 0.1 + retry_after_s * 0.1))
 

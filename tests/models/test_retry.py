@@ -231,9 +231,10 @@ def test_a_refusal_after_a_transient_failure_ends_the_attempts() -> None:
 def test_the_wait_doubles_with_jitter_up_to_a_minute(failures: int) -> None:
     full = min(60.0, 0.5 * 2 ** (failures - 1))
     assert full / 2 <= backoff_s(failures, None) <= full
+    assert full / 2 <= backoff_s(failures, 0.0) <= full
 
 
-@given(failures=st.integers(1, 100), asked_s=st.floats(0, 3600))
+@given(failures=st.integers(1, 100), asked_s=st.floats(0, 3600, exclude_min=True))
 def test_the_wait_is_never_shorter_than_asked_and_little_longer(failures: int, asked_s: float) -> None:
     assert asked_s <= backoff_s(failures, asked_s) <= asked_s + min(1.0, 0.1 + asked_s * 0.1) + 1e-9
 
