@@ -107,9 +107,28 @@ class OpenAIClient:
             raise UserMistake(f"{self._where} can't be reached: {cause_text(error)}") from None
         except (ValueError, TypeError, KeyError, AttributeError):
             raise UserMistake(f"{self._where} does not answer as an OpenAI-compatible server") from None
-        if names and model not in names and not model.startswith("ft:"):
+        if not names or model in names or model.startswith("ft:"):
+            return
+        # a server of vLLM's lists all that it has, and others that the user runs answer for any name
+        if self.call_type != "openai" or not self._answers_for(model):
             some = ", ".join(sorted(names)[:5]) + (", …" if len(names) > 5 else "")
             raise UserMistake(f"{self._where} has no model {model!r}; it has {some}")
+
+    def _answers_for(self, model: str) -> bool:
+        """Whether a provider knows a model that it does not list: a deployment of Azure's, an alias, a variant.
+
+        It is asked for a single token.
+        """
+        messages = [{"role": "user", "content": "Hi"}]
+        try:
+            self.complete(Request(model, messages, arguments={"max_tokens": 1}, timeout_s=CHECK_TIMEOUT_S))
+        except RequestRefused as refusal:
+            return refusal.parameter == "max_tokens"
+        except TransientFailure as failure:
+            return failure.for_load
+        except ModelCallError:
+            return False
+        return True
 
     def complete(self, request: Request) -> Reply:
         body: dict[str, Any] = {"messages": request.messages, "model": request.model, **request.arguments}

@@ -690,6 +690,30 @@ def test_the_check_says_which_models_there_are(server: ScriptedServer, connect: 
     assert mistake_of(connect(server.url), "nonsense") == f"{server.url} has no model 'nonsense'; it has a, b"
 
 
+@pytest.mark.parametrize(
+    ("status", "error", "is_there"),
+    [
+        (200, {}, True),
+        (400, {"message": "Use 'max_completion_tokens': not supported", "param": "max_tokens"}, True),
+        (429, {"message": "Rate limit reached"}, True),
+        (404, {"message": "The API deployment for this resource does not exist.", "code": "DeploymentNotFound"}, False),
+        (400, {"message": "deployed is not a valid model ID", "code": 400}, False),
+        (500, {"message": "?"}, False),
+    ],
+)
+def test_a_provider_is_asked_for_a_model_that_it_does_not_list(
+    server: ScriptedServer, connect: Connect, status: int, error: dict[str, Any], is_there: bool
+) -> None:
+    client = connect(server.url, call_type="openai")
+    server.answers((200, {}, {"data": [{"id": "gpt-4.1"}]}))
+    server.answers(server.text("Hello") if status == 200 else server.error(status, **error))
+    if is_there:
+        client.check("deployed")
+    else:
+        assert mistake_of(client, "deployed") == f"{server.url} has no model 'deployed'; it has gpt-4.1"
+    assert [request.path for request in server.requests] == ["/v1/models", "/v1/chat/completions"]
+
+
 def test_the_check_shows_only_some_of_many_models(server: ScriptedServer, connect: Connect) -> None:
     server.answers((200, {}, {"data": [{"id": f"model-{index}"} for index in range(9)]}))
     assert mistake_of(connect(server.url)).endswith("model-0, model-1, model-2, model-3, model-4, …")
