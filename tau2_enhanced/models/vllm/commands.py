@@ -62,12 +62,12 @@ def server_commands(
     if not command:
         raise UserMistake("--vllm-command names no command")
     for word in more:
-        if instead := _OURS.get(word.partition("=")[0]):
-            raise UserMistake(f"--vllm-args: {word.partition('=')[0]} is set by {instead}")
+        if instead := _OURS.get(_flag(word)):
+            raise UserMistake(f"--vllm-args: {_flag(word)} is set by {instead}")
     if not 0 < start_port <= 65536 - count:
         raise UserMistake(f"--start-port {start_port}: there are no {count} ports from there on")
     shared = [
-        *([] if any(word.partition("=")[0] == "--host" for word in more) else ["--host", "127.0.0.1"]),
+        *([] if any(_flag(word) == "--host" for word in more) else ["--host", "127.0.0.1"]),
         *(["--enable-auto-tool-choice", "--tool-call-parser", tool_call_parser] if tool_call_parser else []),
         # each answer then says how many tokens of its prompt came from the cache
         "--enable-prompt-tokens-details",
@@ -111,11 +111,15 @@ def _words(flag: str, text: str) -> list[str]:
         raise UserMistake(f"{flag} can't be read: {error}") from None
 
 
+def _flag(word: str) -> str:
+    """The flag that a word is or begins with, as vLLM reads it: underscores are dashes."""
+    return word.partition("=")[0].replace("_", "-")
+
+
 def served_name(model: str, vllm_args: str) -> str:
     """The name by which the servers know the model."""
     words = _words("--vllm-args", vllm_args)
-    for flag, value in pairwise([*words, ""]):
-        name, _, same_word = flag.partition("=")
-        if name == "--served-model-name":
-            return same_word or value
+    for word, value in pairwise([*words, ""]):
+        if _flag(word) == "--served-model-name":
+            return word.partition("=")[2] or value
     return model

@@ -50,6 +50,8 @@ def test_a_command_can_be_typed_as_it_is_shown() -> None:
         ({"gpus": ["0"], "start_port": 65536}, "no 1 ports"),
         ({"gpus": ["0"], "vllm_args": "--port 8000"}, "--port is set by --start-port"),
         ({"gpus": ["0"], "vllm_args": "--api-key=secret"}, "--api-key is set by VLLM_API_KEY"),
+        ({"gpus": ["0"], "vllm_args": "--api_key secret"}, "--api-key is set by VLLM_API_KEY"),
+        ({"gpus": ["0"], "vllm_args": "--tensor_parallel_size=2"}, "is set by --tensor-parallel"),
         ({"gpus": ["0"], "vllm_args": "--seed 'one"}, "--vllm-args can't be read"),
         ({"gpus": ["0"], "vllm_command": " "}, "--vllm-command names no command"),
     ],
@@ -64,3 +66,4 @@ def test_the_name_of_the_model_is_the_one_that_vllm_is_told() -> None:
     assert served_name("/ckpt", "") == served_name("/ckpt", "--seed 1") == "/ckpt"
     assert served_name("/ckpt", "--served-model-name mine other") == "mine"
     assert served_name("/ckpt", "--served-model-name=mine") == "mine"
+    assert served_name("/ckpt", "--served_model_name my_own") == "my_own"
