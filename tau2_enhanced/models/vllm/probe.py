@@ -27,17 +27,27 @@ class Probe:
     def __init__(self, base_url: str, timeout_s: float = 5.0) -> None:
         root = base_url.partition("?")[0].rstrip("/").removesuffix("/v1")
         self._health, self._metrics = f"{root}/health", f"{root}/metrics"
+        self._alive = f"{root}/health/liveliness"
+        self._knows_its_page = False
         self._client = httpx2.Client(timeout=timeout_s, transport=connections_for(base_url))
 
     def health(self) -> Health:
         """A server without this page answers too, by saying so."""
         try:
+            self._choose_page()
             status = self._client.get(self._health).status_code
         except httpx2.TimeoutException:
             return Health.SILENT
         except (httpx2.HTTPError, httpx2.InvalidURL):
             return Health.GONE
         return Health.SICK if status in _SICK else Health.WELL
+
+    def _choose_page(self) -> None:
+        """A proxy of LiteLLM's asks all its models, which costs money, at each `/health`; it has another page."""
+        if not self._knows_its_page:
+            answer = self._client.get(self._alive)
+            self._health = self._alive if answer.status_code == 200 and "alive" in answer.text else self._health
+            self._knows_its_page = True
 
     def is_well(self) -> bool:
         return self.health() is Health.WELL

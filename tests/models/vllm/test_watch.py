@@ -25,6 +25,9 @@ class Pages:
 
     def __init__(self) -> None:
         self.health = 200
+        self.alive = ""
+        """What `/health/liveliness` answers, where there is that page."""
+        self.asked: set[str] = set()
         self.metrics = METRICS
         self.answering = threading.Event()
         self.answering.set()
@@ -33,8 +36,9 @@ class Pages:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 pages.answering.wait()
-                body = pages.metrics.encode() if self.path == "/metrics" else b""
-                self.send_response(pages.health if self.path == "/health" else 200)
+                pages.asked.add(self.path)
+                body = {"/metrics": pages.metrics, "/health/liveliness": pages.alive}.get(self.path, "").encode()
+                self.send_response(200 if body or self.path == "/metrics" else pages.health)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
@@ -93,6 +97,16 @@ def test_a_server_that_is_not_well_is_out_until_it_is(pages: Pages, spread: Spre
         assert eventually(lambda: server.out == "says that it is not well")
         pages.health = 404
         assert eventually(lambda: not server.out)
+
+
+def test_a_proxy_whose_health_costs_money_is_not_asked_for_it(pages: Pages, spread: Spread, tmp_path: Path) -> None:
+    pages.alive = '"I\'m alive!"'
+    server = spread.servers[0]
+    with watch(spread, tmp_path).watching():
+        assert eventually(lambda: server.sample is not None)
+        pages.alive, pages.health = "", 503
+        assert eventually(lambda: bool(server.out))
+        assert "/health" not in pages.asked
 
 
 def test_a_silent_server_is_out_after_a_while(
