@@ -230,11 +230,11 @@ def _output_tokens(usage: Mapping[str, Any]) -> int | None:
 
 
 def _content_text(value: Any) -> str | None:
-    """Text, or the texts of a list of parts. Raises TypeError for anything else."""
+    """Text, or the texts of a list of parts, beside which Mistral puts thoughts. Raises TypeError for anything else."""
     if value is None or isinstance(value, str):
         return value
-    if isinstance(value, list) and all(isinstance(part, dict) and "text" in part for part in value):
-        return "".join(str(part["text"]) for part in value)
+    if isinstance(value, list) and all(isinstance(part, dict) and {"text", "thinking"} & part.keys() for part in value):
+        return "".join(str(part.get("text", "")) for part in value)
     raise TypeError("the content is no text")
 
 

@@ -153,6 +153,12 @@ def test_text_is_read(server: ScriptedServer, connect: Connect) -> None:
     assert reply.raw["message"]["content"] == "Grüße"
 
 
+def test_texts_are_read_out_of_parts_without_the_thoughts_beside_them(server: ScriptedServer, connect: Connect) -> None:
+    thought = {"type": "thinking", "thinking": [{"type": "text", "text": "Hm"}]}
+    server.answers(server.message(content=[thought, {"type": "text", "text": "Hel"}, {"type": "text", "text": "lo"}]))
+    assert connect(server.url).complete(ASKED).content == "Hello"
+
+
 def test_tool_calls_are_read_as_written(server: ScriptedServer, connect: Connect) -> None:
     server.answers(server.calls(("look", '{"at": 1}'), ("broken", '{"at"')))
     reply = connect(server.url).complete(ASKED)
