@@ -228,7 +228,7 @@ def _tcp(url: httpx2.URL, deadline: Deadline) -> httpcore2.NetworkStream:
 
 def _tunnel(stream: httpcore2.NetworkStream, proxy: httpx2.Proxy, url: httpx2.URL, deadline: Deadline) -> None:
     """Let the proxy pass on what it does not understand."""
-    target = f"{url.raw_host.decode()}:{port(url)}"
+    target = url.netloc.decode("ascii") + (f":{port(url)}" if url.port is None else "")
     _write(stream, _request_head(f"CONNECT {target}", {"host": target, **authorization(proxy)}), deadline)
     answer = _read_head(stream, "CONNECT", deadline)
     if answer.status // 100 != 2:

@@ -393,6 +393,28 @@ def test_a_proxy_passes_on_what_is_encrypted(
     assert [head.partition(b"\r\n")[0] for head in heads] == [b"CONNECT 127.0.0.1:%d HTTP/1.1" % address[1]]
 
 
+@pytest.mark.parametrize(
+    ("server", "told"),
+    [
+        ("[2001:db8::1]", b"[2001:db8::1]:443"),
+        ("[2001:db8::1]:8443", b"[2001:db8::1]:8443"),
+        ("user:word@h.example", b"h.example:443"),
+    ],
+)
+def test_a_proxy_is_told_a_host_and_a_port(
+    start: Start, through_environment: httpx2.Client, monkeypatch: pytest.MonkeyPatch, server: str, told: bytes
+) -> None:
+    heads = []
+
+    def refuse(_: RawServer, connection: socket.socket) -> None:
+        heads.append(read_request(connection)[0])
+
+    monkeypatch.setenv("https_proxy", start(refuse).url)
+    with pytest.raises(httpx2.HTTPError):
+        through_environment.get(f"https://{server}/v1")
+    assert heads == [b"CONNECT %b HTTP/1.1\r\nhost: %b" % (told, told)]
+
+
 def test_a_proxy_that_refuses_is_a_failure(
     start: Start, through_environment: httpx2.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
