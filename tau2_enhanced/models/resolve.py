@@ -71,7 +71,7 @@ def parse_model(
     if not isinstance(key, str | None) or not isinstance(base_url, str | None):
         raise UserMistake(f"--{role}-args: api_key and base_url must be texts")
     if not (isinstance(arguments.get("extra_body"), Mapping | None) and _are_headers(arguments.get("extra_headers"))):
-        raise UserMistake(f"--{role}-args: extra_body must be an object, and extra_headers one of texts")
+        raise UserMistake(f"--{role}-args: extra_body must be an object, and extra_headers one of texts in Latin-1")
     if given == REPLAY_PREFIX:
         raise UserMistake(f"{_flag(role, 'model')} {given} names no file: use replay:RESULTS.json")
     if given == GOLD or given.startswith(REPLAY_PREFIX):
@@ -120,7 +120,16 @@ def _split(given: str, base_url: str | None, role: str) -> tuple[str, str]:
 
 
 def _are_headers(value: Any) -> bool:
-    return value is None or (isinstance(value, Mapping) and all(isinstance(text, str) for text in value.values()))
+    if value is None:
+        return True
+    return isinstance(value, Mapping) and all(
+        isinstance(text, str) and _is_latin(name + text) for name, text in value.items()
+    )
+
+
+def _is_latin(text: str) -> bool:
+    """Whether a header can hold it."""
+    return text.isprintable() and all(character <= "\xff" for character in text)
 
 
 def is_path(given: str) -> bool:

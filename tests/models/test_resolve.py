@@ -189,6 +189,13 @@ def test_arguments_of_a_wrong_kind_are_the_users_mistake(arguments: dict[str, An
     mistake("vllm/m", arguments=arguments)
 
 
+@pytest.mark.parametrize("header", [{"X-Title": "τ²"}, {"X-Titlé": "Größe\n"}, {"X\r\nY": "a"}, {"X": 1}])
+def test_a_header_that_can_not_be_sent_is_the_users_mistake(header: dict[str, Any]) -> None:
+    assert "extra_headers" in mistake("vllm/m", arguments={"extra_headers": header}, base_url=URL)
+    sent = parse_model("vllm/m", role="agent", arguments={"extra_headers": {"X-Title": "Größe"}}, base_url=URL)
+    assert sent.arguments["extra_headers"] == {"X-Title": "Größe"}
+
+
 @pytest.mark.parametrize("key", ["odd-key-12\n", "odd-key-12\r\nX-More: 1", "odd-kéy-12", "odd-key-12\0"])
 def test_a_key_that_no_header_can_carry_is_the_users_mistake(key: str) -> None:
     assert "-12" not in mistake("vllm/m", arguments={"api_key": key}, base_url=URL)
