@@ -169,6 +169,6 @@ def url_without_secrets(url: str) -> str:
 
 
 def on_this_machine(url: str) -> bool:
-    """Whether the address is a loopback one."""
+    """Whether the address is a loopback one, or all of this machine's, as servers print theirs."""
     host = urlsplit(url).hostname or ""
-    return host in ("localhost", "::1") or host.startswith("127.")
+    return host in ("localhost", "::1", "0.0.0.0", "::") or host.startswith("127.")

@@ -87,6 +87,8 @@ def test_other_providers_names_are_litellms(given: str) -> None:
         ("openai/m", {"base_url": "https://gateway.example/v1"}, False),
         ("openai/m", {"base_url": "http://localhost:18080/v1"}, True),
         ("anthropic/gold", {"base_url": "http://127.0.0.1:18080"}, True),
+        ("openai/m", {"base_url": "http://0.0.0.0:8000/v1"}, True),
+        ("openai/m", {"base_url": "http://[::]:8000/v1"}, True),
         ("claude-opus-5", {}, False),
         ("gemini/m", {}, False),
     ],
