@@ -224,9 +224,10 @@ def _output_tokens(usage: Mapping[str, Any]) -> int | None:
     """Those of reasoning are part of `completion_tokens`, but beside them at xAI, as the total then tells."""
     answer: int | None = usage.get("completion_tokens")
     reasoning = (usage.get("completion_tokens_details") or {}).get("reasoning_tokens")
-    if answer and reasoning and usage.get("total_tokens") == (usage.get("prompt_tokens") or 0) + answer + reasoning:
-        return answer + int(reasoning)
-    return answer
+    if answer is None or not reasoning:
+        return answer
+    beside = usage.get("total_tokens") == (usage.get("prompt_tokens") or 0) + answer + reasoning
+    return answer + int(reasoning) if beside else answer
 
 
 def _content_text(value: Any) -> str | None:

@@ -201,13 +201,15 @@ def test_tokens_are_read_with_those_written_to_the_cache(server: ScriptedServer,
 
 
 @pytest.mark.parametrize(
-    ("total", "output"), [(1000, 100), (1070, 170), (None, 100)], ids=["as OpenAI", "as xAI", "not said"]
+    ("total", "answer", "output"),
+    [(1000, 100, 100), (1070, 100, 170), (970, 0, 70), (None, 100, 100)],
+    ids=["as OpenAI", "as xAI", "of reasoning alone", "not said"],
 )
 def test_tokens_of_reasoning_count_once_wherever_they_are_counted(
-    server: ScriptedServer, connect: Connect, total: int | None, output: int
+    server: ScriptedServer, connect: Connect, total: int | None, answer: int, output: int
 ) -> None:
     details = {"reasoning_tokens": 70}
-    usage = {"prompt_tokens": 900, "completion_tokens": 100, "total_tokens": total}
+    usage = {"prompt_tokens": 900, "completion_tokens": answer, "total_tokens": total}
     server.answers(server.text(usage={**usage, "completion_tokens_details": details}))
     assert connect(server.url).complete(ASKED).usage.output_tokens == output
 
