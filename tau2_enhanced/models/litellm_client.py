@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 import threading
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextvars import copy_context
@@ -41,6 +42,8 @@ from tau2_enhanced.models.resolve import on_this_machine
 _TOO_LATE = "no answer within the call's time limit"
 _GRACE_S = 0.5
 """How much longer than the limit a call is waited for, so that one that hangs ends by litellm's own limit."""
+_LATE = 0.9
+"""From which part of its limit on a call's timeout is ours: litellm calls a server's 408 and 504 one too."""
 _OVERFLOW = re.compile(r"context (length|size|window)|input token count.*exceeds|too many tokens", re.IGNORECASE)
 _NOT_INSTALLED = re.compile(r"No module named|pip install", re.IGNORECASE)
 _REFUSED = re.compile(
@@ -113,6 +116,7 @@ class LiteLLMClient:
             }
         if request.headers:
             arguments["extra_headers"] = {**(arguments.get("extra_headers") or {}), **request.headers}
+        began = time.monotonic()
         try:
             answer = self._within(
                 request.timeout_s, lambda: self._litellm.completion(**arguments).model_dump(mode="json")
@@ -120,7 +124,8 @@ class LiteLLMClient:
         except ModelCallError:
             raise
         except Exception as error:  # litellm lets through whatever its providers' libraries raise
-            raise _failure(self._litellm, error) from None
+            late = time.monotonic() - began > request.timeout_s * _LATE
+            raise _failure(self._litellm, error, late=late) from None
         try:
             return _read(whole(answer))
         except (ValueError, LookupError, TypeError, AttributeError) as error:
@@ -188,13 +193,13 @@ def _read(answer: Mapping[str, Any]) -> Reply:
     return replace(reply, usage=replace(reply.usage, cache_write_tokens=written)) if written else reply
 
 
-def _failure(litellm: Any, error: Exception) -> ModelCallError:
-    """litellm's exception as ours."""
+def _failure(litellm: Any, error: Exception, *, late: bool) -> ModelCallError:
+    """litellm's exception as ours; `late`: the call's own time limit is over."""
     said = str(error).strip()
     text = scrub(said).partition("\n")[0][:300]
     status = getattr(error, "status_code", None)
     if isinstance(error, litellm.Timeout):
-        return DeadlinePassed(_TOO_LATE)
+        return DeadlinePassed(_TOO_LATE) if late else TransientFailure(text, error_type="http_504")
     if isinstance(error, litellm.ContextWindowExceededError) or (status == 400 and _OVERFLOW.search(said)):
         return ContextOverflow(text)
     if status in (401, 402, 403):

@@ -150,6 +150,15 @@ def test_a_server_in_trouble_says_how_long_to_wait(
     assert (failure.error_type, failure.retry_after_s) == (kind, 7.0)
 
 
+@pytest.mark.parametrize("status", [408, 504])
+@pytest.mark.parametrize("provider", ["deepseek", "openrouter"])
+def test_a_servers_own_timeout_is_no_deadline_of_ours(
+    server: ScriptedServer, connect_litellm: Connect, provider: str, status: int
+) -> None:
+    server.answers(server.error(status, "the upstream is late"))
+    assert isinstance(failure_of(connect_litellm(provider)), TransientFailure)
+
+
 @pytest.mark.parametrize(
     ("response", "kind"),
     [
