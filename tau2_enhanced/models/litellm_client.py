@@ -188,7 +188,12 @@ def _quiet_litellm() -> Any:
 
 
 def _read(answer: Mapping[str, Any]) -> Reply:
+    """An answer as a reply. Raises TransientFailure for half of one, as gateways give it when their provider fails."""
     reply = read_reply(answer)
+    own = reply.raw.get("provider_specific_fields") or {}
+    if own.get("error") or own.get("native_finish_reason") == "abort":
+        said = scrub(str(own.get("error") or "aborted"))[:300]
+        raise TransientFailure(f"the answer broke off: {said}", error_type="connection")
     written = (answer.get("usage") or {}).get("cache_creation_input_tokens")
     return replace(reply, usage=replace(reply.usage, cache_write_tokens=written)) if written else reply
 

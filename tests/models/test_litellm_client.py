@@ -150,6 +150,20 @@ def test_a_server_in_trouble_says_how_long_to_wait(
     assert (failure.error_type, failure.retry_after_s) == (kind, 7.0)
 
 
+@pytest.mark.parametrize(
+    "ended",
+    [{"finish_reason": "error", "error": {"code": 502, "message": "upstream is down"}}, {"finish_reason": "abort"}],
+)
+def test_half_an_answer_is_none(server: ScriptedServer, connect_litellm: Connect, ended: dict[str, Any]) -> None:
+    status, headers, body = server.text("Half of")
+    assert isinstance(body, dict)
+    body["choices"][0] |= ended
+    server.answers((status, headers, body))
+    failure = failure_of(connect_litellm("openrouter"))
+    assert isinstance(failure, TransientFailure)
+    assert failure.error_type == "connection"
+
+
 @pytest.mark.parametrize("status", [408, 504])
 @pytest.mark.parametrize("provider", ["deepseek", "openrouter"])
 def test_a_servers_own_timeout_is_no_deadline_of_ours(
