@@ -28,10 +28,13 @@ def kept_of(raw: Mapping[str, Any]) -> ChatMessage:
     return {**kept, EXPERT: raw[EXPERT]} if raw.get(EXPERT) else kept
 
 
-def with_signatures(calls: Sequence[dict[str, Any]], raw: Mapping[str, Any]) -> list[dict[str, Any]]:
+def with_signatures(calls: Sequence[dict[str, Any]], raw: Mapping[str, Any]) -> Sequence[dict[str, Any]]:
     """An answer's tool calls with what signs them, out of its raw data."""
-    said = (raw.get("message") or {}).get("tool_calls") or ()
-    signatures = {call.get("id"): call[_SIGNED] for call in said if call.get(_SIGNED)}
+    message = raw.get("message")
+    signed = [call for call in (message and message.get("tool_calls")) or () if _SIGNED in call]
+    if not signed:
+        return calls
+    signatures = {call.get("id"): call[_SIGNED] for call in signed}
     return [{**call, _SIGNED: signatures[call["id"]]} if call["id"] in signatures else call for call in calls]
 
 
