@@ -55,6 +55,8 @@ _OVERFLOW = re.compile(
 )
 _TOO_MANY_ASKED = re.compile(r"max_(?:completion_)?tokens\D+too large: (\d+)\D+maximum context length is (\d+)")
 """vLLM's words for a max_tokens that no conversation could leave room for: the user's mistake."""
+_OVER_ALLOWANCE = re.compile(r"request too large", re.IGNORECASE)
+"""OpenAI's words, with status 429, for a request of more tokens than the account may send in a minute."""
 _REFUSED = re.compile(
     r"unsupported (parameter|value)|not supported|does not support|unrecognized|unknown", re.IGNORECASE
 )
@@ -268,6 +270,8 @@ def _failure(error: openai.APIError) -> ModelCallError:
         text = f"HTTP {status}: {first_line(str(error.body))}"
     if status in (401, 402, 403) or error.code == "insufficient_quota":
         return AuthenticationFailed(text)
+    if status == 429 and _OVER_ALLOWANCE.search(text):
+        return CallFailed(text)
     if status in (408, 409, 429) or status >= 500:
         kind = "rate_limit" if status == 429 else f"http_{status}"
         return TransientFailure(text, error_type=kind, retry_after_s=retry_after_s(error.response.headers))

@@ -18,6 +18,7 @@ from tau2_enhanced.errors import UserMistake
 from tau2_enhanced.models.client import Request, RequestedCall, Usage
 from tau2_enhanced.models.failures import (
     AuthenticationFailed,
+    CallFailed,
     ContextOverflow,
     DeadlinePassed,
     ModelCallError,
@@ -262,6 +263,17 @@ def test_a_rate_limit_says_how_long_to_wait(
     failure = failure_of(connect(server.url))
     assert isinstance(failure, TransientFailure)
     assert (failure.error_type, failure.retry_after_s) == ("rate_limit", seconds)
+
+
+def test_a_request_that_no_minutes_limit_allows_is_not_waited_for(server: ScriptedServer, connect: Connect) -> None:
+    said = (
+        "Request too large for gpt-4o in organization org-1 on tokens per min (TPM): Limit 30000, Requested 43000. "
+        "The input or output tokens must be reduced in order to run successfully."
+    )
+    server.answers(server.error(429, said, {"Retry-After": "7"}, type="tokens", code="rate_limit_exceeded"))
+    failure = failure_of(connect(server.url))
+    assert (type(failure), failure.error_type) == (CallFailed, "call_failed")
+    assert said in str(failure)
 
 
 def test_a_time_until_which_to_wait_is_one_by_the_servers_clock(server: ScriptedServer, connect: Connect) -> None:
