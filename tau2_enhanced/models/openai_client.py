@@ -8,7 +8,6 @@ through a conversation and building objects of the answer takes it forty times a
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -20,63 +19,22 @@ import openai
 from tau2_enhanced.errors import UserMistake
 from tau2_enhanced.models.chat_stream import completion_of, holds_token
 from tau2_enhanced.models.client import Reply, Request, RequestedCall, Usage
-from tau2_enhanced.models.failures import (
-    AuthenticationFailed,
-    CallFailed,
-    ContextOverflow,
-    ModelCallError,
-    NotThere,
-    RequestRefused,
-    TransientFailure,
-    retry_after_s,
-)
+from tau2_enhanced.models.failures import ModelCallError, RequestRefused, TransientFailure
 from tau2_enhanced.models.http import (
     CHECK_TIMEOUT_S,
     Endpoint,
     Received,
     cause_text,
-    connection_failure,
     connections_for,
     decoded,
     encoded,
-    first_line,
     into_headers,
     quickly_decoded,
     reading,
 )
+from tau2_enhanced.models.openai_failures import PATH, check_for_error, failure_of, status_error
 from tau2_enhanced.models.resolve import url_without_secrets
 from tau2_enhanced.models.streaming import StreamedError, is_stream, is_streamed, read_stream, refused_as_stream
-
-_PATH = "/chat/completions"
-_OVERFLOW = re.compile(
-    r"context_length_exceeded|context (length|size|window)|maximum (model|prompt) length|input token count.*exceeds|"
-    r"(prompt|input) is too long|reduce the length of the (messages|input)",
-    re.IGNORECASE,
-)
-_TOO_MANY_ASKED = re.compile(r"max_(?:completion_)?tokens\D+too large: (\d+)\D+maximum context length is (\d+)")
-"""vLLM's words for a max_tokens that no conversation could leave room for: the user's mistake."""
-_OVER_ALLOWANCE = re.compile(r"request too large", re.IGNORECASE)
-"""OpenAI's words, with status 429, for a request of more tokens than the account may send in a minute."""
-_REFUSED = re.compile(
-    r"unsupported (parameter|value)|not supported|does not support|unrecognized|unknown", re.IGNORECASE
-)
-_NAMED_IN_TEXT = re.compile(
-    r"(?:unrecognized|unknown|unsupported) (?:request )?(?:argument|parameter)[^:]*: '?(\w+)"
-    r"|unknown name \"(\w+)|property '(?:body\.)?(\w+)' is unsupported",
-    re.IGNORECASE,
-)
-_IS_STATUS = re.compile(r"[45]\d\d\Z")
-_NAMED_STATUS = {
-    "rate_limit": 429,
-    "quota": 429,
-    "overloaded": 503,
-    "authentication": 401,
-    "api_key": 401,
-    "context_length": 400,
-    "invalid_request": 400,
-    "badrequest": 400,
-}
-"""The status of an error inside an answer, by what is in its code or its type where neither is a number."""
 
 
 class OpenAIClient:
@@ -92,7 +50,7 @@ class OpenAIClient:
             max_retries=0,
             http_client=httpx2.Client(transport=self._connections, follow_redirects=True),
         )
-        self._completions = Endpoint(self._client, _PATH, self._connections)
+        self._completions = Endpoint(self._client, PATH, self._connections)
         self._where = url_without_secrets(str(self._client.base_url)).rstrip("/")
 
     def check(self, model: str) -> None:
@@ -146,19 +104,19 @@ class OpenAIClient:
                 received = self._completions.post(encoded(body), headers, request.timeout_s)
                 return self._read(received, streamed=streamed)
         except openai.APIError as error:
-            raise refused_as_stream(_failure(error), request) from None
+            raise refused_as_stream(failure_of(error), request) from None
 
     def _read(self, received: Received, *, streamed: bool) -> Reply:
         if not (streamed and is_stream(received.body)):
             completion = quickly_decoded(received.body)
-            _check_for_error(completion)
+            check_for_error(completion)
             return read_reply(completion if _has_texts_alone(completion) else decoded(received.body))
         stream = read_stream(received, holds_token)
         try:
             completion = completion_of(stream)
         except StreamedError as error:
-            raise _status_error(error.chunk) from None
-        _check_for_error(completion)
+            raise status_error(error.chunk) from None
+        check_for_error(completion)
         return replace(read_reply(completion), ttft_ms=stream.ttft_ms, decode_ms=stream.decode_ms)
 
     def interrupt(self) -> None:
@@ -167,21 +125,6 @@ class OpenAIClient:
 
     def close(self) -> None:
         self._connections.close()
-
-
-def _check_for_error(completion: Mapping[str, Any]) -> None:
-    """Raise what kept the server from answering, where it says so with HTTP 200.
-
-    Gateways such as OpenRouter put their provider's error beside the choices or into one; vLLM and SGLang say that
-    they gave an answer up, as they do when they are ended.
-    """
-    if completion.get("error"):
-        raise _status_error(completion)
-    choice = completion["choices"][0]
-    if choice.get("error"):
-        raise _status_error(choice)
-    if choice.get("finish_reason") == "abort":
-        raise TransientFailure("the server gave its answer up", error_type="connection")
 
 
 def _has_texts_alone(completion: Mapping[str, Any]) -> bool:
@@ -244,61 +187,3 @@ def _content_text(value: Any) -> str | None:
 def _arguments_text(value: Any) -> str:
     """A call's arguments as JSON text; some servers give the object itself, and some nothing for none."""
     return (value if isinstance(value, str) else json.dumps(value or {})) or "{}"
-
-
-def _status_error(chunk: Mapping[str, Any]) -> openai.APIStatusError:
-    """An error inside an answer as the one that the SDK makes of an error's status."""
-    error = chunk.get("error") or chunk
-    error = error if isinstance(error, dict) else {"message": str(error)}
-    code, named = str(error.get("code")), f"{error.get('code')} {error.get('type')}".lower()
-    if _IS_STATUS.match(code):
-        status = int(code)
-    else:
-        status = next((number for name, number in _NAMED_STATUS.items() if name in named), 500)
-    response = httpx2.Response(status, request=httpx2.Request("POST", "http://stream"))
-    return openai.APIStatusError(str(error.get("message") or error), response=response, body=error)
-
-
-def _failure(error: openai.APIError) -> ModelCallError:
-    """The SDK's exception as ours."""
-    if isinstance(error, openai.APIConnectionError):
-        return connection_failure(error)
-    if not isinstance(error, openai.APIStatusError):
-        return TransientFailure(first_line(error.message), error_type="bad_response")
-    status, text = error.status_code, f"HTTP {error.status_code}: {first_line(error.message)}"
-    if error.message == f"Error code: {status}" and error.body:
-        text = f"HTTP {status}: {first_line(str(error.body))}"
-    if status in (401, 402, 403) or error.code == "insufficient_quota":
-        return AuthenticationFailed(text)
-    if status == 429 and _OVER_ALLOWANCE.search(text):
-        return CallFailed(text)
-    if status in (408, 409, 429) or status >= 500:
-        kind = "rate_limit" if status == 429 else f"http_{status}"
-        return TransientFailure(text, error_type=kind, retry_after_s=retry_after_s(error.response.headers))
-    asked_too_much = _TOO_MANY_ASKED.search(text)
-    if asked_too_much and int(asked_too_much[1]) >= int(asked_too_much[2]):
-        return RequestRefused(text)
-    if error.code == "context_length_exceeded" or _OVERFLOW.search(str(error.body) + str(error)):
-        return ContextOverflow(text)
-    if status in (400, 422):
-        return RequestRefused(text, parameter=_refused_parameter(error))
-    if status == 404:
-        hint = " (should the server's address end in /v1?)" if error.request.url.path == _PATH else ""
-        return NotThere(text + hint)
-    return CallFailed(text)
-
-
-def _refused_parameter(error: openai.APIStatusError) -> str | None:
-    """Which argument the model does not take, where that is what the server says."""
-    if error.param and _REFUSED.search(str(error)):
-        return error.param
-    named = _NAMED_IN_TEXT.search(f"{error} {error.body}")
-    if named:
-        return named[named.lastindex or 0]
-    # FastAPI's way, Mistral's as the message: {"detail": [{"loc": ["body", "seed"], "msg": "Extra inputs are not …"}]}
-    said = error.body if isinstance(error.body, dict) else {}
-    said = said["message"] if isinstance(said.get("message"), dict) else said
-    detail = said.get("detail")
-    first = detail[0] if isinstance(detail, list) and detail and isinstance(detail[0], dict) else {}
-    place = first.get("loc") if "not permitted" in str(first.get("msg")) else None
-    return str(place[-1]) if place else None
