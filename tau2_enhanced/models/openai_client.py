@@ -56,7 +56,10 @@ class OpenAIClient:
     def check(self, model: str) -> None:
         try:
             served = self._client.with_options(timeout=CHECK_TIMEOUT_S).models.with_raw_response.list()
-            names = {entry["id"] for entry in json.loads(served.text).get("data", [])}
+            listed = json.loads(served.text)
+            # Together's list stands by itself
+            models = listed if listed and isinstance(listed, list) else listed.get("data", [])
+            names = {entry["id"] for entry in models}
         except openai.APIStatusError as error:
             if error.status_code == 401:
                 raise UserMistake(f"{self._where} refuses the API key (HTTP 401)") from None

@@ -695,6 +695,12 @@ def test_a_served_model_passes_the_check(server: ScriptedServer, connect: Connec
     assert request.headers["authorization"] == "Bearer key-1234"
 
 
+def test_a_list_of_models_may_stand_by_itself(server: ScriptedServer, connect: Connect) -> None:
+    server.answers((200, {}, [{"id": "other"}, {"id": "m"}]), (200, {}, [{"id": "other"}]))
+    connect(server.url).check("m")
+    assert mistake_of(connect(server.url)) == f"{server.url} has no model 'm'; it has other"
+
+
 def test_the_check_names_a_server_that_can_not_be_reached(connect: Connect) -> None:
     url = f"http://127.0.0.1:{free_port()}/v1"
     assert mistake_of(connect(url)).startswith(f"{url} can't be reached: ")
