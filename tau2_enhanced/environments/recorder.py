@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 import json
+import secrets
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -94,6 +95,8 @@ class EnvironmentRecorder:
         self._environment = environment
         self._sink = sink
         self._tracker = tracker
+        self._sim = secrets.token_hex(6)
+        """The simulation's id, where the context names no simulation."""
         self._databases: dict[str, DatabaseState] | None = None
         self._last: Looks | None = None
         self._start: tuple[_Moment, Looks] | None = None
@@ -155,6 +158,8 @@ class EnvironmentRecorder:
     def _moment(self, start_ms: float | None = None) -> _Moment:
         context = replace(current_context())
         context.domain = context.domain or self._environment.domain_name
+        if context.sim is None and context.task is None:
+            context.sim = self._sim
         start_ms = context.clock.ms() if start_ms is None else start_ms
         return _Moment(context, datetime.now(), threading.current_thread().name, start_ms)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tau2_enhanced.analysis import LogAnalyzer
 from tau2_enhanced.environments.logging_environment import LoggingEnvironment
 from tau2_enhanced.logging import StateTracker, task_context
 from tau2_enhanced.logging.audit import State, verify
@@ -233,3 +234,19 @@ def test_a_log_file_alone_is_enough(registry: Any, tmp_path: Path) -> None:
     stream_to(path).close()
     assert verify(path).state is State.INTACT
     assert sum(isinstance(event, ToolExecutionEvent) for event in read_events(path)) == 2
+
+
+def test_each_environment_is_a_simulation_where_no_context_names_one(registry: Any, tmp_path: Path) -> None:
+    path = tmp_path / "custom.jsonl"
+    for _ in range(2):
+        environment: Any = LoggingEnvironment(registry.get_env_constructor("mock")(), log_file=path)
+        for _ in range(3):
+            environment.get_response(call("get_users"))
+    with task_context(task="7", trial=0):
+        environment.get_response(call("get_users"))
+    stream_to(path).close()
+    found = LogAnalyzer(path)
+    assert [row["calls"] for row in found.get_simulation_analysis()["simulations"]] == [3, 3, 1]
+    assert found.get_redundant_calls()["redundant_calls"] == 4
+    assert next(read_events(path)).sim is not None
+    assert [row["task"] for row in found.get_simulation_analysis()["simulations"]] == [None, None, "7"]
