@@ -36,7 +36,8 @@ class LoggingEnvironment:
     Each live call is emitted as a `tool_call`. Where there are `events` to put them into, or a `log_file`, it is
     recorded as a `tool_execution` too, with `state_snapshot`s around it and a `state_change` where it changed a
     database; a `state_tracker` gets the snapshots. With `record_replays`, so are replays and gold actions, with
-    their `phase` and without states. Raises OSError or ValueError where `log_file` can't be used.
+    their `phase` and without states. An `environment` that is watched already is watched from here on by this one
+    alone, which goes on recording where that one did. Raises OSError or ValueError where `log_file` can't be used.
     """
 
     def __init__(
@@ -48,25 +49,32 @@ class LoggingEnvironment:
         state_tracker: StateTracker | None = None,
         record_replays: bool = False,
     ) -> None:
-        self._environment = environment
+        recorders: tuple[EnvironmentRecorder, ...] = ()
+        of_replays: tuple[EnvironmentRecorder, ...] = ()
+        if type(environment) is LoggingEnvironment:
+            # two that watch one would tell each call twice
+            environment._stop_listening()
+            recorders, of_replays = environment._recorders, environment._of_replays
+            environment = environment._environment
+        own = _recorders(environment, log_file, events, state_tracker)
+        self._environment: Environment = environment
         self._answer = environment.get_response
-        self._recorder = _recorder(environment, log_file, events, state_tracker)
-        self._record_replays = record_replays and self._recorder is not None
+        self._recorders: tuple[EnvironmentRecorder, ...] = recorders + own
+        self._of_replays: tuple[EnvironmentRecorder, ...] = of_replays + own if record_replays else of_replays
         self._raised: BaseException | None = None
         self._result_type = ""
         self._call_ids: set[str] = set()
         # tau2 turns a tool's exception into text; to know it, the instance's own steps are listened to
         for name in ("make_tool_call", "sync_tools"):
             setattr(environment, name, self._listen(getattr(environment, name)))
-        if self._record_replays:
+        if self._of_replays:
             # `set_state` calls the instance's own
             environment.get_response = self._replay
 
     def get_response(self, message: ToolCall) -> ToolMessage:
         """tau2's answer to a tool call, recorded with its time, its sizes and its outcome."""
         context = current_context()
-        recorder = self._recorder
-        before = recorder.before() if recorder is not None else None
+        before = [recorder.before() for recorder in self._recorders]
         hashes = self._hash_of_state()
         self._forget()
         with context.waiting(f"tool {message.name}"):
@@ -88,8 +96,8 @@ class LoggingEnvironment:
                 result_size=len((response.content or "").encode("utf-8", "replace")),
             )
         )
-        if recorder is not None:
-            recorder.called(call, self._result(response), before)
+        for recorder, looks in zip(self._recorders, before, strict=True):
+            recorder.called(call, self._result(response), looks)
         if _logger.isEnabledFor(10):
             self._describe(message, response, hashes)
         return response
@@ -97,13 +105,13 @@ class LoggingEnvironment:
     def set_state(self, *args: Any, **kwargs: Any) -> None:
         """tau2's own; what it plays of a message history is a replay."""
         self._environment.set_state(*args, **kwargs)
-        if self._recorder is not None:
-            self._recorder.prepared()
+        for recorder in self._recorders:
+            recorder.prepared()
 
     def make_tool_call(self, tool_name: str, requestor: str = "assistant", **arguments: Any) -> Any:
         """tau2's own; called from outside, it is a gold action."""
         make = functools.partial(self._environment.make_tool_call, tool_name, requestor=requestor, **arguments)
-        if not self._record_replays:
+        if not self._of_replays:
             return make()
         from tau2.data_model.message import ToolCall
 
@@ -133,8 +141,8 @@ class LoggingEnvironment:
             vars(self._environment).pop(name, None)
 
     def _end(self, how: str) -> None:
-        if self._recorder is not None:
-            self._recorder.snapshot(how)
+        for recorder in self._recorders:
+            recorder.snapshot(how)
 
     def _replay(self, message: ToolCall) -> ToolMessage:
         """In the place of the instance's own `get_response`, which `set_state` calls."""
@@ -146,7 +154,6 @@ class LoggingEnvironment:
     @contextmanager
     def _evaluators_call(self, phase: str, message: ToolCall) -> Iterator[list[Result]]:
         """Record what is called inside the block, which puts its result into the list."""
-        assert self._recorder is not None
         clock = current_context().clock
         ended: list[Result] = []
         self._forget()
@@ -156,7 +163,9 @@ class LoggingEnvironment:
         finally:
             took_ms = clock.ms() - start_ms
             call = self._made(message, start_ms, took_ms, phase)
-            self._recorder.called(call, ended[0] if ended else Result(None, "", self._raised, failed=True))
+            result = ended[0] if ended else Result(None, "", self._raised, failed=True)
+            for recorder in self._of_replays:
+                recorder.called(call, result)
 
     def _made(self, message: ToolCall, start_ms: float, took_ms: float, phase: str = "live") -> MadeCall:
         arguments = _JSON.encode(message.arguments)
@@ -229,22 +238,22 @@ class LoggingEnvironment:
 
 _LISTENED = ("make_tool_call", "sync_tools", "get_response")
 _OWN = {
-    *("_environment", "_answer", "_recorder", "_record_replays", "_raised", "_result_type", "_call_ids"),
+    *("_environment", "_answer", "_recorders", "_of_replays", "_raised", "_result_type", "_call_ids"),
     *("get_response", "set_state", "make_tool_call"),
 }
 
 
-def _recorder(
+def _recorders(
     environment: Environment, log_file: Path | str | None, events: EventSink | None, tracker: StateTracker | None
-) -> EnvironmentRecorder | None:
+) -> tuple[EnvironmentRecorder, ...]:
     if log_file is None and events is None and tracker is None:
-        return None
+        return ()
     # what a plain run does not need is not imported for it
     from tau2_enhanced.logging.event_stream import AtOnce, stream_to
 
     if events is None:
         events = stream_to(log_file) if log_file is not None else AtOnce()
-    return EnvironmentRecorder(environment, events, tracker)
+    return (EnvironmentRecorder(environment, events, tracker),)
 
 
 def _short(hashes: tuple[object, ...]) -> str:

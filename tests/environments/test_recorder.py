@@ -11,12 +11,19 @@ import pytest
 
 from tau2_enhanced.analysis import LogAnalyzer
 from tau2_enhanced.environments.logging_environment import LoggingEnvironment
-from tau2_enhanced.logging import StateTracker, task_context
+from tau2_enhanced.logging import StateTracker, configure_logging, task_context
 from tau2_enhanced.logging.audit import State, verify
 from tau2_enhanced.logging.diff import apply
 from tau2_enhanced.logging.event_files import read_events
 from tau2_enhanced.logging.event_stream import EventStream, stream_to
-from tau2_enhanced.logging.events import ExecutionEvent, StateChangeEvent, StateSnapshotEvent, ToolExecutionEvent
+from tau2_enhanced.logging.events import (
+    ExecutionEvent,
+    StateChangeEvent,
+    StateSnapshotEvent,
+    ToolCallEvent,
+    ToolExecutionEvent,
+    parse_line,
+)
 from tau2_enhanced.logging.execution_logger import ExecutionLogger
 from tau2_enhanced.logging.state_hash import state_hash
 
@@ -250,3 +257,21 @@ def test_each_environment_is_a_simulation_where_no_context_names_one(registry: A
     assert found.get_redundant_calls()["redundant_calls"] == 4
     assert next(read_events(path)).sim is not None
     assert [row["task"] for row in found.get_simulation_analysis()["simulations"]] == [None, None, "7"]
+
+
+def test_an_environment_that_is_watched_already_is_not_told_twice(registry: Any, tmp_path: Path) -> None:
+    paths = [tmp_path / "domains.jsonl", tmp_path / "own.jsonl"]
+    environment: Any = registry.get_env_constructor("mock_enhanced")()
+    for path in paths:
+        environment = LoggingEnvironment(environment, log_file=path)
+    with configure_logging(["mock"], run_id="r", log_dir=tmp_path), task_context(domain="mock", task="1") as context:
+        environment.get_response(call("get_users"))
+        environment.get_response(call("create_task", user_id="nobody", title="x"))
+    of_log = (parse_line(line) for line in (tmp_path / "eval_mock.log").read_text(encoding="utf-8").splitlines())
+    told = [event for event in of_log if isinstance(event, ToolCallEvent)]
+    assert context.called_ms == pytest.approx(sum(event.duration_ms or 0 for event in told), abs=0.01)
+    assert len(told) == 2
+    for path in paths:
+        stream_to(path).close()
+        read, refused = (event for event in read_events(path) if isinstance(event, ToolExecutionEvent))
+        assert (read.result_type, refused.error_type) == ("list", "ValueError")
