@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 
 from tau2_enhanced.analysis.executions.executions import Executions
+from tau2_enhanced.analysis.executions.outcomes import simulation_rows
 from tau2_enhanced.analysis.executions.statistics import finite, share
 from tau2_enhanced.analysis.executions.values import sorted_counts, summary
 
@@ -31,7 +32,7 @@ def context_reductions(found: Executions) -> dict[str, Any]:
         "reduction_ratio": _ratio(events),
         "simulations_with_reductions": share(
             events["simulation"].drop_nulls().n_unique(),
-            pl.concat([events["simulation"], found.calls["simulation"]]).drop_nulls().n_unique(),
+            pl.concat([events["simulation"], simulation_rows(found)["simulation"]]).drop_nulls().n_unique(),
         ),
     }
 
