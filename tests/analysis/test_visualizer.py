@@ -38,6 +38,7 @@ from tau2_enhanced.logging.events import (
     ToolExecutionEvent,
     to_json,
 )
+from tau2_enhanced.logging.execution_logger import ExecutionLogger
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -165,6 +166,21 @@ def test_any_names_and_any_number_of_tools_are_drawn(tmp_path: Path) -> None:
     path.write_text("".join(to_json(event) + "\n" for event in calls))
     drawn = LogVisualizer(path, tmp_path).draw_all()
     assert {path.stem for path in drawn.paths} == PICTURES - {"tools_state_changes"}
+
+
+def test_half_a_character_in_arguments_is_reported_as_its_escape(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    with ExecutionLogger(path) as logger:
+        for title in ("cut \ud83d", "cut \ud83d", "whole"):
+            logger.log_tool_execution(
+                "put", True, 0.1, {"title": title, "\ud83d": 1}, sim="s", state_changed=False, validation_errors=[title]
+            )
+    analysis, *_ = LogVisualizer(path, tmp_path).write_report(figures=False)
+    found = json.loads(analysis.read_text(encoding="utf-8"))["tools"]
+    [repeated] = found["redundant_calls"]["most_repeated"]
+    assert json.loads(repeated["arguments"]) == {"title": "cut \ud83d", "\ud83d": 1}
+    assert found["arguments"]["patterns"] == [{"tool": "put", "arguments": ["title", "\\ud83d"], "count": 3}]
+    assert found["arguments"]["validation_errors"] == {"cut \\ud83d": 2, "whole": 1}
 
 
 def test_a_timeline_has_messages_calls_and_changes_at_their_times() -> None:

@@ -12,6 +12,7 @@ import polars as pl
 from tau2_enhanced.analysis.executions.executions import Executions
 from tau2_enhanced.analysis.executions.statistics import share
 from tau2_enhanced.analysis.executions.values import MOST, TOOL, histogram, sorted_counts, summary, summary_columns
+from tau2_enhanced.analysis.line_pattern import escaped
 
 _SCORE_BINS = 10
 
@@ -50,7 +51,7 @@ def argument_analysis(found: Executions) -> dict[str, Any]:
 
 def argument_names(calls: pl.DataFrame) -> pl.Expr:
     """The names of the arguments that a call was given, sorted, as one text."""
-    known = {text: ", ".join(sorted(read_object(text))) for text in calls["args_types"].drop_nulls().unique()}
+    known = {text: escaped(", ".join(sorted(read_object(text)))) for text in calls["args_types"].drop_nulls().unique()}
     return pl.col("args_types").replace_strict(known, default=None, return_dtype=pl.String()).alias("names")
 
 

@@ -6,6 +6,9 @@ import json
 
 import polars as pl
 
+from tau2_enhanced.analysis.line_pattern import escaped
+from tau2_enhanced.logging.plain import canonical
+
 _CALL = ["simulation", "requestor", "tool_name", "arguments"]
 _SAME = [*_CALL, "changes"]
 
@@ -40,6 +43,6 @@ def _canonical(texts: pl.Series) -> dict[str | None, str | None]:
 
 def _ordered(text: str) -> str:
     try:
-        return json.dumps(json.loads(text), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return escaped(canonical(json.loads(text)))
     except ValueError:
         return text

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, cast
 import polars as pl
 
 from tau2_enhanced.analysis.executions.statistics import PERCENTILES
+from tau2_enhanced.analysis.line_pattern import escaped
 
 TOOL = pl.col("tool_name").fill_null("?").alias("tool")
 """A call's tool; `?` where the event names none."""
@@ -97,11 +98,16 @@ def span_of(times: pl.Series) -> Span:
 
 
 def plain_json(value: Any) -> Any:
-    """A result as `json.dumps(…, allow_nan=False)` takes it: numbers without an end are None, times are texts."""
+    """A result as `json.dumps(…, allow_nan=False)` takes it: numbers without an end are None, times are texts.
+
+    Its texts can be written as UTF-8: half a character is its escape, `\\ud83d`.
+    """
     if isinstance(value, Mapping):
-        return {str(name): plain_json(inner) for name, inner in value.items()}
+        return {escaped(str(name)): plain_json(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
         return [plain_json(inner) for inner in value]
+    if isinstance(value, str):
+        return escaped(value)
     if isinstance(value, float):
         return value if isfinite(value) else None
     return value.isoformat() if isinstance(value, date) else value
