@@ -17,7 +17,7 @@ from pydantic_core import to_json
 from tau2_enhanced.environments.lazy_copy import watch
 from tau2_enhanced.environments.touched import WatchedCopy
 from tau2_enhanced.logging.diff import Change, diff
-from tau2_enhanced.logging.plain import JSON, plain, pointer
+from tau2_enhanced.logging.plain import JSON, compact, plain, pointer
 from tau2_enhanced.logging.state_hash import hash_of_weight, weight
 
 if TYPE_CHECKING:
@@ -158,7 +158,10 @@ def _is_member(place: Place) -> bool:
 
 
 def _text(value: Any) -> bytes:
-    return to_json(value, serialize_unknown=True)
+    try:
+        return to_json(value, serialize_unknown=True)
+    except ValueError:  # half a character, which models write at times, or a value that holds itself
+        return compact(plain(value)).encode("utf-8", "surrogatepass")
 
 
 def _fields_of(database: Any) -> Mapping[str, Any]:

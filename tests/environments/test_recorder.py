@@ -275,3 +275,17 @@ def test_an_environment_that_is_watched_already_is_not_told_twice(registry: Any,
         stream_to(path).close()
         read, refused = (event for event in read_events(path) if isinstance(event, ToolExecutionEvent))
         assert (read.result_type, refused.error_type) == ("list", "ValueError")
+
+
+@pytest.mark.parametrize("domain", ["mock", "mock_enhanced"])
+def test_half_a_character_in_a_database_ends_no_simulation(registry: Any, tmp_path: Path, domain: str) -> None:
+    path = tmp_path / "custom.jsonl"
+    environment: Any = LoggingEnvironment(registry.get_env_constructor(domain)(), log_file=path)
+    for title in ("cut \ud83d", "whole"):
+        assert not environment.get_response(call("create_task", user_id="user_1", title=title)).error
+    stream_to(path).close()
+    first, second = (event for event in read_events(path) if isinstance(event, StateChangeEvent))
+    assert first.state_diff[0]["new"]["title"] == "cut \ud83d"
+    assert [change["path"] for change in second.state_diff] == ["/tasks/task_3", "/users/user_1/tasks/2"]
+    assert first.post_state_hash == second.pre_state_hash
+    assert [row["calls"] for row in LogAnalyzer(path).get_simulation_analysis()["simulations"]] == [2]
