@@ -40,6 +40,9 @@ class Collected:
     def __init__(self) -> None:
         self.logs: list[Log] = []
 
+    def flush(self) -> None:
+        pass
+
     def put(self, log: Log, domain: str | None = None) -> None:
         self.logs.append(log)
 

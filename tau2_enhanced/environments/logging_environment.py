@@ -35,9 +35,12 @@ class LoggingEnvironment:
 
     Each live call is emitted as a `tool_call`. Where there are `events` to put them into, or a `log_file`, it is
     recorded as a `tool_execution` too, with `state_snapshot`s around it and a `state_change` where it changed a
-    database; a `state_tracker` gets the snapshots. With `record_replays`, so are replays and gold actions, with
-    their `phase` and without states. An `environment` that is watched already is watched from here on by this one
-    alone, which goes on recording where that one did. Raises OSError or ValueError where `log_file` can't be used.
+    database; a `state_tracker` gets the snapshots. A thread of its own writes the file, which `flush` waits for.
+    With `record_replays`, replays and gold actions are recorded too, with their `phase` and without states. An
+    `environment` that is watched already is watched from here on by this one alone, which goes on recording where
+    that one did. Raises OSError or ValueError where `log_file` can't be used.
+
+    Recording a call costs what it touched of an enhanced domain's databases, and two looks at all of any other's.
     """
 
     def __init__(
@@ -119,6 +122,11 @@ class LoggingEnvironment:
             result = make()
             ended.append(Result(self._environment.to_json_str(result), self._result_type))
         return result
+
+    def flush(self) -> None:
+        """Return when what was recorded so far can be read in its file, and the state tracker has its snapshots."""
+        for recorder in self._recorders:
+            recorder.flush()
 
     @contextmanager
     def to_its_end(self) -> Iterator[None]:

@@ -137,6 +137,10 @@ class EnvironmentRecorder:
         )
         self._sink.put(call.log, call.moment.context.domain)
 
+    def flush(self) -> None:
+        """Return when everything recorded so far has been logged, and the tracker has its snapshots."""
+        self._sink.flush()
+
     def snapshot(self, trigger: str) -> None:
         """Record a snapshot that belongs to no tool call."""
         self._put_snapshot(trigger, self._moment(), self.before())

@@ -34,6 +34,9 @@ class EventSink(Protocol):
     def put(self, log: Log, domain: str | None = None) -> None:
         """Have it logged where the domain's events go; soon, and after all that was put before."""
 
+    def flush(self) -> None:
+        """Return when everything put so far has been logged."""
+
 
 class AtOnce:
     """A sink without a thread or a file, for whoever wants the states alone."""
@@ -43,6 +46,9 @@ class AtOnce:
 
     def put(self, log: Log, domain: str | None = None) -> None:
         log(self._logger)
+
+    def flush(self) -> None:
+        pass
 
 
 class EventStream:

@@ -289,3 +289,15 @@ def test_half_a_character_in_a_database_ends_no_simulation(registry: Any, tmp_pa
     assert [change["path"] for change in second.state_diff] == ["/tasks/task_3", "/users/user_1/tasks/2"]
     assert first.post_state_hash == second.pre_state_hash
     assert [row["calls"] for row in LogAnalyzer(path).get_simulation_analysis()["simulations"]] == [2]
+
+
+def test_what_was_recorded_can_be_read_once_it_is_flushed(registry: Any, tmp_path: Path) -> None:
+    path, tracker = tmp_path / "custom.jsonl", StateTracker()
+    constructor = registry.get_env_constructor("retail")
+    environment: Any = LoggingEnvironment(constructor(), log_file=path, state_tracker=tracker)
+    for _ in range(5):
+        environment.get_response(call("list_all_product_types"))
+    environment.flush()
+    assert len(tracker.snapshots) == 11
+    assert LogAnalyzer(path).get_basic_statistics()["total_tool_calls"] == 5
+    stream_to(path).close()
