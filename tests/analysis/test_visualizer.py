@@ -225,6 +225,18 @@ def test_a_timeline_without_a_conversation_has_calls_and_changes(log: str) -> No
             drawn.timeline(name)
 
 
+def test_a_timeline_without_a_conversation_has_the_changes_of_both_databases(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    with ExecutionLogger(path) as logger:
+        logger.log_tool_execution("resume", True, 0.1, sim="s", tool_call_id="c", state_changed=True)
+        for state in ("database", "user_database"):
+            logger.log_state_change("resume", {state: 0}, {state: 1}, state_type=state, sim="s", tool_call_id="c")
+    found = read_executions(path)
+    timeline = simulation_timeline.select_calls(found.calls, found.state_changes)
+    assert timeline is not None
+    assert [row.change for row in timeline.rows] == ["database: 0 → 1; user_database: 0 → 1"]
+
+
 def test_the_report_of_a_real_run(run_local: RunLocal, capsys: pytest.CaptureFixture[str]) -> None:
     run = run_local("--domains", "mock", "--task-ids", "create_task_1", "update_task_1")
     assert (

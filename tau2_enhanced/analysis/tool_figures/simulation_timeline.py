@@ -91,7 +91,9 @@ def select_calls(calls: pl.DataFrame, changes: pl.DataFrame) -> SimulationTimeli
     ended = calls.drop_nulls("timestamp")
     if not ended.height:
         return None
-    told = dict(changes.drop_nulls("tool_call_id").select("tool_call_id", "change_summary").iter_rows())
+    # a call may change the agent's database and the user's
+    summaries = pl.col("change_summary").str.join("; ")
+    told = dict(changes.drop_nulls("tool_call_id").group_by("tool_call_id").agg(summaries).iter_rows())
     took_ms = ended["duration_ms"].fill_null(0.0).to_list()
     ends: list[datetime] = ended["timestamp"].to_list()
     first = min(end - timedelta(milliseconds=ms) for end, ms in zip(ends, took_ms, strict=True))
