@@ -11,5 +11,5 @@ EVENT_COLOURS = {
 }
 """One colour for each event type, of Okabe and Ito's palette. Other types are grey."""
 OTHER_COLOUR = "#999999"
-VERDICT_COLOURS = {"passed": "#8FCFB9", "failed": "#D55E00", "no verdict": "#FFFFFF"}
+OUTCOME_COLOURS = {"passed": "#8FCFB9", "failed": "#D55E00", "no verdict": "#FFFFFF", "unfinished": "#EAD9A2"}
 """As far apart in lightness as in hue, so that they are told apart in grey too."""

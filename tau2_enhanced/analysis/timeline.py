@@ -7,13 +7,15 @@ from typing import NamedTuple
 
 import polars as pl
 
-from tau2_enhanced.analysis.simulations import SIMULATION, simulations
+from tau2_enhanced.analysis.simulations import SIMULATION, VERDICTS, simulations
 from tau2_enhanced.analysis.stops import Stop, stops
 from tau2_enhanced.analysis.table import MODEL_CALLS, EventTable
 
 CALLS = (*MODEL_CALLS, "tool_call")
 UNFINISHED = "unfinished"
-_OUTCOME = pl.when(pl.col("begun") & ~pl.col("ended")).then(pl.lit(UNFINISHED)).otherwise("verdict").alias("outcome")
+OUTCOMES = (*VERDICTS, UNFINISHED)
+OUTCOME = pl.when(pl.col("begun") & ~pl.col("ended")).then(pl.lit(UNFINISHED)).otherwise("verdict").alias("outcome")
+"""What simulations came to: a verdict, or UNFINISHED where one never ended: killed, or still running."""
 _CALL_COLUMNS = {
     "kind": pl.String(),
     "simulation": pl.String(),
@@ -35,7 +37,7 @@ class Timeline(NamedTuple):
     simulations: pl.DataFrame
     """Each attempt at a task's trial, as `simulations` has it, where it is known when it began.
 
-    `outcome` is its verdict, or UNFINISHED where it never ended: killed, or still running.
+    `outcome` is as OUTCOME says.
     """
     stops: Sequence[Stop]
     """When no runner ran."""
@@ -66,7 +68,7 @@ def timeline(table: EventTable, found: pl.DataFrame | None = None) -> Timeline:
         run,
         len(runs),
         pl.concat(calls) if calls else pl.DataFrame(schema=_CALL_COLUMNS),
-        found.filter(chosen).with_columns(_OUTCOME),
+        found.filter(chosen).with_columns(OUTCOME),
         stops(table).get(run, ()),
         table.partial,
     )

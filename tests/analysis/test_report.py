@@ -119,7 +119,7 @@ def test_the_columns_of_a_small_run() -> None:
         "domain": {"texts": ["retail"], "at": 0},
         "task": {"texts": ["1", "2"], "at": [0, 1]},
         "trial": 0,
-        "verdict": {"texts": ["passed", "no verdict"], "at": [0, 1]},
+        "outcome": {"texts": ["passed", "no verdict"], "at": [0, 1]},
         "agent_model": {"texts": ["m", "n"], "at": [0, 1]},
         "ended_by": {"texts": ["user_stop", "timeout"], "at": [0, 1]},
         "reward": [1, None],
@@ -164,11 +164,19 @@ def test_the_head_says_what_the_run_came_to() -> None:
     top = head(table, found, summarise(table, {}, found))
     facts = {fact.name: (fact.value, fact.note) for fact in top.facts}
     assert (top.runs, top.domains, top.models) == (["R"], ["retail"], [("agent", "m, n")])
-    assert top.verdicts == {"passed": 1, "no verdict": 1}
+    assert top.outcomes == {"passed": 1, "no verdict": 1}
     assert facts["passed"] == ("100.0 %", "1 of 1 with a verdict")
     assert facts["wall time"] == ("18.5 ms", "18.0 ms of simulations")
     assert facts["cost USD"] == ("–", "agent –")
     assert facts["errors"] == ("3", "llm_call timeout 1 · 2 more kinds")
+
+
+def test_what_never_ended_is_no_verdict_that_is_missing() -> None:
+    table = table_of([*two_simulations(), TaskStartEvent(**of("3", 30.0)), LLMCallEvent(**of("3", 31.0), model="m")])
+    found = simulations(table)
+    top = head(table, found, summarise(table, {}, found))
+    assert top.outcomes == {"passed": 1, "no verdict": 1, "unfinished": 1}
+    assert data_of(table)["simulations"]["outcome"]["texts"] == ["passed", "no verdict", "unfinished"]
 
 
 def test_a_stop_of_the_run_is_said_and_left_out() -> None:

@@ -15,7 +15,7 @@ from tau2_enhanced.analysis.report import write_reports
 from tau2_enhanced.analysis.simulations import simulations
 from tau2_enhanced.analysis.summary import summarise
 from tau2_enhanced.analysis.table import Choice, EventTable, to_table
-from tau2_enhanced.logging.events import LLMCallEvent, TaskCompleteEvent
+from tau2_enhanced.logging.events import ExecutionEvent, LLMCallEvent, TaskCompleteEvent, TaskStartEvent
 
 pytestmark = pytest.mark.skipif(chromium() is None, reason="no chromium on PATH, and CHROME names none")
 
@@ -122,7 +122,7 @@ def test_a_click_or_a_key_on_a_heading_sorts(show: Show, thirty: EventTable) -> 
 def test_filters_leave_what_matches(show: Show, thirty: EventTable) -> None:
     page = show(thirty)
     verdicts = simulations(thirty)["verdict"].to_list()
-    choose = "document.querySelector('#filters [name=verdict]').focus()"
+    choose = "document.querySelector('#filters [name=outcome]').focus()"
     page.run(choose)
     page.press("f")  # as a reader's keyboard does: the option that begins so
     assert page.text("#count") == f"{verdicts.count('failed')} of 30 simulations"
@@ -233,12 +233,45 @@ def test_of_2000_simulations_only_the_rows_in_sight_are_in_the_page(show: Show) 
         const zooms = Array.from({ length: 30 }, () => timed(() => { view.zoom(1.25); gantt.paint(); }));
         const pans = Array.from({ length: 30 }, () => timed(() => { view.pan(view.span / 30); gantt.paint(); }));
         const form = document.querySelector('#filters');
-        form.elements.verdict.value = 'failed';
+        form.elements.outcome.value = 'failed';
         const filter = timed(() => form.dispatchEvent(new Event('input')));
         return { zoom_ms: Math.max(...zooms), pan_ms: Math.max(...pans), filter_ms: filter };
     })()""")
     print(took)  # for those who run it with -s: what the longest of them took, in ms
     assert "of 2,000 simulations" in page.text("#count")
+
+
+def test_what_never_ended_is_told_from_what_has_no_verdict(show: Show) -> None:
+    lines = Lines()
+    events: list[ExecutionEvent] = []
+    for name in ("1", "2"):
+        common: dict[str, Any] = {"run": "R", "sim": name, "domain": "mock", "task": name, "thread": f"worker-{name}"}
+        events += [TaskStartEvent(**common, start_ms=0.0), LLMCallEvent(**common, start_ms=0.0, duration_ms=5000.0)]
+    events.append(TaskCompleteEvent(**common, start_ms=0.0, duration_ms=5000.0, error_type="timeout"))
+    read_events(events, lines)
+    page = show(to_table(lines))
+    assert column(page, 2) == ["…unfinished", "–no verdict"]
+    assert page.text("#outcomes p") == "–1 no verdict…1 unfinished"
+    assert "…unfinished" in page.text("#legend")
+    unfinished, no_verdict = lane_colours(page, 2)
+    assert unfinished != no_verdict
+    page.run("document.querySelector('#filters [name=outcome]').focus()")
+    page.press("u")
+    assert page.text("#count") == "1 of 2 simulations"
+
+
+def lane_colours(page: Page, lanes: int) -> list[str]:
+    """The colour that the head of a simulation has most of, in each row of the timeline."""
+    return page.run(  # type: ignore[no-any-return]  # texts
+        "(() => { const { canvas } = report.gantt; const { width, height } = canvas;"
+        " const { data } = canvas.getContext('2d').getImageData(0, 0, width, height);"
+        " const most = (lane) => { const counts = {};"
+        " for (let y = report.gantt.y(lane) + 4; y < report.gantt.y(lane) + 11; y++)"
+        " for (let x = 300; x < 500; x++) { const at = 4 * (y * width + x);"
+        " const colour = data.slice(at, at + 3).join(); counts[colour] = (counts[colour] ?? 0) + 1; }"
+        " return Object.entries(counts).sort((one, other) => other[1] - one[1])[0][0]; };"
+        f" return Array.from({{ length: {lanes} }}, (_, lane) => most(lane)); }})()"
+    )
 
 
 def test_names_from_a_log_are_never_html(show: Show) -> None:

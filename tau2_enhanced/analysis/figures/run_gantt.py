@@ -12,7 +12,7 @@ from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from tau2_enhanced.analysis.colours import VERDICT_COLOURS
+from tau2_enhanced.analysis.colours import OUTCOME_COLOURS
 from tau2_enhanced.analysis.figures.intervals import merged
 from tau2_enhanced.analysis.figures.style import (
     FAINT,
@@ -23,10 +23,8 @@ from tau2_enhanced.analysis.figures.style import (
     label,
     new_figure,
 )
-from tau2_enhanced.analysis.simulations import VERDICTS
-from tau2_enhanced.analysis.timeline import UNFINISHED, Timeline
+from tau2_enhanced.analysis.timeline import OUTCOMES, UNFINISHED, Timeline
 
-_COLOURS = {**VERDICT_COLOURS, UNFINISHED: "#EAD9A2"}
 _HATCHES = {"no verdict": WAIT_HATCH, UNFINISHED: "...."}
 _MOST_BARS = 4000
 _FINEST = 3000
@@ -76,7 +74,7 @@ def select(timeline: Timeline) -> RunGantt | None:
         )
     in_s = [(pl.col(f"{name}_ms") / 1000).alias(f"{name}_s") for name in ("start", "end")]
     bars = [Bar(*row) for row in known.select("thread", "outcome", *in_s, "domain", "task").rows()]
-    ordered = {outcome: counts[outcome] for outcome in (*VERDICTS, UNFINISHED) if outcome in counts}
+    ordered = {outcome: counts[outcome] for outcome in OUTCOMES if outcome in counts}
     return RunGantt(threads, bars, ordered, timeline.simulations.height - sum(counts.values()))
 
 
@@ -110,7 +108,7 @@ def draw(selected: RunGantt, source: str) -> Figure:
     for outcome in selected.counts:
         own = [_rectangle(bar.start_s, bar.end_s, places[bar.thread]) for bar in bars if bar.outcome == outcome]
         outline = 0.5 if len(threads) <= _MOST_NAMED_ROWS else 0.2
-        colour, hatch = _COLOURS[outcome], _hatch(outcome, len(bars))
+        colour, hatch = OUTCOME_COLOURS[outcome], _hatch(outcome, len(bars))
         axes.add_collection(PolyCollection(own, facecolor=colour, edgecolor=FAINT, linewidth=outline, hatch=hatch))
     _name_bars(axes, bars, places, span, short)
     every = -(-len(threads) // _MOST_NAMED_ROWS)
@@ -148,7 +146,7 @@ def _name_bars(axes: Axes, bars: list[Bar], places: dict[str, int], span: float,
         if name is not None:
             middle = (bar.start_s + bar.end_s) / 2
             shade = "white" if bar.outcome == "failed" else INK
-            box = {"boxstyle": "square,pad=0.1", "facecolor": _COLOURS[bar.outcome], "edgecolor": "none"}
+            box = {"boxstyle": "square,pad=0.1", "facecolor": OUTCOME_COLOURS[bar.outcome], "edgecolor": "none"}
             axes.text(
                 middle, places[bar.thread], name, ha="center", va="center_baseline", size=7, color=shade,
                 bbox=box if bar.outcome in _HATCHES else None,
@@ -166,7 +164,7 @@ def _name(bar: Bar, short: Mapping[str, str], most: int) -> str | None:
 
 
 def _patch(outcome: str, count: int, bars: int) -> Patch:
-    colour, hatch = _COLOURS[outcome], _hatch(outcome, bars)
+    colour, hatch = OUTCOME_COLOURS[outcome], _hatch(outcome, bars)
     return Patch(facecolor=colour, edgecolor=FAINT, linewidth=0.5, hatch=hatch, label=f"{outcome} {count:,}")
 
 

@@ -13,7 +13,7 @@ from tau2_enhanced.analysis.report.lanes import lanes
 from tau2_enhanced.analysis.report.tables import Table, tables
 from tau2_enhanced.analysis.simulations import SIMULATION
 from tau2_enhanced.analysis.table import MODEL_CALLS, EventTable
-from tau2_enhanced.analysis.timeline import CALLS
+from tau2_enhanced.analysis.timeline import CALLS, OUTCOME
 
 MOST_CALLS = 80_000
 """Of how many calls a report tells; beyond it those of the fastest simulations are left out."""
@@ -119,7 +119,9 @@ def _kept(found: pl.DataFrame, counts: pl.DataFrame, most_calls: int) -> pl.Data
 
 def _simulations(found: pl.DataFrame, kept: pl.DataFrame, rows: list[int | None]) -> pl.DataFrame:
     return found.select(
-        *("run", "domain", "task", "trial", "verdict", "agent_model"),
+        *("run", "domain", "task", "trial"),
+        OUTCOME,
+        "agent_model",
         pl.coalesce("error_type", "termination_reason").alias("ended_by"),
         pl.when(pl.col("reward").is_finite()).then("reward").alias("reward"),
         whole(pl.col("start_ms"), _US_OF_MS).alias("start_us"),

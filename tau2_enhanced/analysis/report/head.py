@@ -10,8 +10,8 @@ import polars as pl
 
 from tau2_enhanced.analysis.report.texts import UNKNOWN, count_text, duration_text, share_text, usd_text
 from tau2_enhanced.analysis.series import ROLES
-from tau2_enhanced.analysis.simulations import VERDICTS
 from tau2_enhanced.analysis.table import EventTable
+from tau2_enhanced.analysis.timeline import OUTCOME, OUTCOMES
 from tau2_enhanced.analysis.wall_time import why_unknown
 
 
@@ -33,8 +33,8 @@ class Head(NamedTuple):
     domains: list[str]
     models: list[tuple[str, str]]
     """Each role and its models."""
-    verdicts: dict[str, int]
-    """How many simulations passed, failed and have no verdict; attempts that were repeated are left out."""
+    outcomes: dict[str, int]
+    """How many simulations passed, failed, have no verdict and never ended, without repeated attempts."""
     facts: list[Fact]
     warnings: list[str]
     """What may make the numbers incomplete."""
@@ -44,8 +44,8 @@ def head(table: EventTable, found: pl.DataFrame, summary: Mapping[str, Any]) -> 
     """The head of a report; `found` are the table's simulations."""
     times = [frame["timestamp"] for frame in table.frames.values()]
     counting = found.filter("counts")
-    counts = dict(counting.group_by("verdict").len().iter_rows())
-    verdicts = {verdict: counts[verdict] for verdict in VERDICTS if verdict in counts}
+    counts = dict(counting.group_by(OUTCOME).len().iter_rows())
+    outcomes = {outcome: counts[outcome] for outcome in OUTCOMES if outcome in counts}
     results = summary.get("results", [])
     domains = dict.fromkeys([*counting["domain"].drop_nulls().to_list(), *(found["domain"] for found in results)])
     return Head(
@@ -54,8 +54,8 @@ def head(table: EventTable, found: pl.DataFrame, summary: Mapping[str, Any]) -> 
         ended=max((moment for series in times if isinstance(moment := series.max(), datetime)), default=None),
         domains=sorted(domains),
         models=_models(summary),
-        verdicts=verdicts,
-        facts=[*_pass_rates(results, verdicts), *_totals(summary)],
+        outcomes=outcomes,
+        facts=[*_pass_rates(results, outcomes), *_totals(summary)],
         warnings=list(_warnings(summary)),
     )
 
@@ -77,16 +77,16 @@ def _in_order(role: str) -> int:
     return order.index(role) if role in order else len(order)
 
 
-def _pass_rates(results: Sequence[Mapping[str, Any]], verdicts: Mapping[str, int]) -> Iterator[Fact]:
+def _pass_rates(results: Sequence[Mapping[str, Any]], outcomes: Mapping[str, int]) -> Iterator[Fact]:
     for found in results:
         share = found["pass_hat_k"]["1"]
         limits = "" if share["low"] is None else f"95 %: {100 * share['low']:.1f} – {100 * share['high']:.1f} · "
         coverage = f"coverage {count_text(found['finished'])}/{count_text(found['planned'])}"
         yield Fact(f"pass^1 {found['domain']}", share_text(share["value"]), f"{limits}{coverage}")
-    judged = verdicts.get("passed", 0) + verdicts.get("failed", 0)
+    judged = outcomes.get("passed", 0) + outcomes.get("failed", 0)
     if not results and judged:
-        note = f"{count_text(verdicts.get('passed', 0))} of {count_text(judged)} with a verdict"
-        yield Fact("passed", share_text(verdicts.get("passed", 0) / judged), note)
+        note = f"{count_text(outcomes.get('passed', 0))} of {count_text(judged)} with a verdict"
+        yield Fact("passed", share_text(outcomes.get("passed", 0) / judged), note)
 
 
 def _totals(summary: Mapping[str, Any]) -> Iterator[Fact]:

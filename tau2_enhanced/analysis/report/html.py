@@ -12,7 +12,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from tau2_enhanced.analysis.colours import EVENT_COLOURS, OTHER_COLOUR, VERDICT_COLOURS
+from tau2_enhanced.analysis.colours import EVENT_COLOURS, OTHER_COLOUR, OUTCOME_COLOURS
 
 _SCRIPTS = (
     "format.js", "data.js", "state.js", "tables.js", "simulations.js",
@@ -46,7 +46,7 @@ def embedded(data: Mapping[str, Any]) -> str:
 
 
 def _colours() -> str:
-    named = {**EVENT_COLOURS, "other": OTHER_COLOUR, **VERDICT_COLOURS}
+    named = {**EVENT_COLOURS, "other": OTHER_COLOUR, **OUTCOME_COLOURS}
     return ":root {" + " ".join(f"--{name.replace(' ', '-')}: {colour};" for name, colour in named.items()) + "}\n"
 
 

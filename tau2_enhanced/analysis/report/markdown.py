@@ -31,8 +31,8 @@ def _head(head: Head) -> Iterator[str]:
         yield ""
     for role, models in head.models:
         yield f"- {role}: {escaped(models)}"
-    if head.verdicts:
-        yield f"- simulations: {', '.join(f'{count_text(n)} {verdict}' for verdict, n in head.verdicts.items())}"
+    if head.outcomes:
+        yield f"- simulations: {', '.join(f'{count_text(n)} {outcome}' for outcome, n in head.outcomes.items())}"
     for fact in head.facts:
         yield f"- {escaped(fact.name)}: **{escaped(fact.value)}**" + (f" ({escaped(fact.note)})" if fact.note else "")
     for warning in head.warnings:

@@ -21,7 +21,7 @@ function prepared(canvas) {
 // The page's colours as they are now: they change with the reader's light or dark mode.
 function palette() {
   const style = getComputedStyle(document.documentElement);
-  const names = ["ink", "soft", "rule", "paper", "track", "passed", "failed", "other", "mark", ...Object.keys(CALL_NAMES)];
+  const names = ["ink", "soft", "rule", "paper", "track", "passed", "failed", "unfinished", "other", "mark", ...Object.keys(CALL_NAMES)];
   const colours = Object.fromEntries(names.map((name) => [name, style.getPropertyValue(`--${name}`).trim()]));
   return { ...colours, font: "system-ui, sans-serif" };
 }
@@ -33,5 +33,14 @@ function hatching(context, colour) {
   pen.strokeStyle = colour;
   pen.lineWidth = 1;
   for (const shift of [-6, 0, 6]) line(pen, shift - 1, 7, shift + 7, -1);
+  return context.createPattern(tile, "repeat");
+}
+
+function dotting(context) {
+  const tile = document.createElement("canvas");
+  tile.width = tile.height = 6;
+  const pen = tile.getContext("2d");
+  pen.fillStyle = "#666666";
+  for (const at of [1, 4]) pen.fillRect(at, at, 1.3, 1.3);
   return context.createPattern(tile, "repeat");
 }

@@ -9,7 +9,7 @@ const CALL_NAMES = {
   evaluator: "judge",
   tool_call: "tool",
 };
-const VERDICT_MARKS = { passed: "✓", failed: "✗", "no verdict": "–" };
+const OUTCOME_MARKS = { passed: "✓", failed: "✗", "no verdict": "–", unfinished: "…" };
 
 function unpacked(table, name) {
   const column = table[name];
@@ -27,7 +27,7 @@ function columnsOf(table, names) {
 const SIMULATIONS = {
   n: DATA.simulations.n,
   ...columnsOf(DATA.simulations, [
-    "run", "domain", "task", "trial", "verdict", "agent_model", "ended_by", "reward", "start_us", "span_us",
+    "run", "domain", "task", "trial", "outcome", "agent_model", "ended_by", "reward", "start_us", "span_us",
     "duration_us", "steps", "llm_calls", "tool_calls", "tool_errors", "retries", "input_tokens", "cached_tokens",
     "output_tokens", "cost_usd", "counts", "lane", "calls",
   ]),

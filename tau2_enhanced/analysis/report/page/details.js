@@ -29,9 +29,9 @@ function pair([name, value]) {
 
 function simulationFacts(simulation) {
   const of = (name) => SIMULATIONS[name][simulation];
-  const verdict = make("span", {}, verdictMark(of("verdict")), of("verdict"));
+  const outcome = make("span", {}, outcomeMark(of("outcome")), of("outcome"));
   const facts = [
-    ["result", verdict],
+    ["result", outcome],
     ["reward", known(of("reward")) ? String(of("reward")) : null],
     ["ended by", endedBy(simulation)],
     ["took", durationText(of("duration_us"))],

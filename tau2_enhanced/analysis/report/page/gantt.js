@@ -83,6 +83,7 @@ class Gantt {
     this.context = prepared(this.canvas);
     this.colours = palette();
     this.hatch = hatching(this.context, this.colours.soft);
+    this.dots = dotting(this.context);
     const first = Math.max(0, Math.floor(this.view.top / this.rowPx));
     const last = Math.min(LANES.length, Math.ceil((this.view.top + this.height - AXIS_PX) / this.rowPx));
     this.axis();
@@ -174,49 +175,57 @@ class Gantt {
   }
 
   far(simulation, box) {
-    this.verdict(simulation, box);
+    this.outcome(simulation, box);
     if (box.width < 15 || box.height < 11) return;
-    const verdict = SIMULATIONS.verdict[simulation];
+    const outcome = SIMULATIONS.outcome[simulation];
     const task = SIMULATIONS.task[simulation] ?? "";
-    const long = `${VERDICT_MARKS[verdict]} ${task}`;
-    const text = this.fits(long, box.width - 6) ? long : VERDICT_MARKS[verdict];
+    const long = `${OUTCOME_MARKS[outcome]} ${task}`;
+    const text = this.fits(long, box.width - 6) ? long : OUTCOME_MARKS[outcome];
     const { width } = this.context.measureText(text);
-    this.verdictText(verdict, text, box.x + (box.width - width) / 2, width, box);
+    this.outcomeText(outcome, text, box.x + (box.width - width) / 2, width, box);
   }
 
-  // Words on a verdict's colour; on hatching they stand on paper.
-  verdictText(verdict, text, x, width, box) {
+  // Words on an outcome's colour; on a pattern they stand on what is beneath it.
+  outcomeText(outcome, text, x, width, box) {
     const { context, colours } = this;
-    if (verdict === "no verdict") {
-      context.fillStyle = colours.paper;
+    if (this.pattern(outcome)) {
+      context.fillStyle = this.ground(outcome);
       context.fillRect(x - 3, box.y + 1, width + 6, box.height - 2);
     }
-    context.fillStyle = { passed: "#1d2b26", failed: "#ffffff" }[verdict] ?? colours.ink;
+    context.fillStyle = { passed: "#1d2b26", failed: "#ffffff", unfinished: "#1d2b26" }[outcome] ?? colours.ink;
     context.textAlign = "left";
     context.textBaseline = "middle";
     context.fillText(text, x, box.y + box.height / 2 + 0.5);
   }
 
-  verdict(simulation, box) {
+  outcome(simulation, box) {
     const { context, colours } = this;
-    const verdict = SIMULATIONS.verdict[simulation];
-    context.fillStyle = verdict === "no verdict" ? colours.paper : colours[verdict];
+    const outcome = SIMULATIONS.outcome[simulation];
+    context.fillStyle = this.ground(outcome);
     context.fillRect(box.x, box.y, box.width, box.height);
-    if (verdict !== "no verdict") return;
-    context.fillStyle = this.hatch;
+    if (!this.pattern(outcome)) return;
+    context.fillStyle = this.pattern(outcome);
     context.fillRect(box.x, box.y, box.width, box.height);
     if (box.width < 3 || box.height < 5) return;
     context.strokeStyle = colours.soft;
     context.strokeRect(box.x + 0.5, box.y + 0.5, box.width - 1, box.height - 1);
   }
 
-  // A simulation from near: its verdict and task above, its calls below.
+  ground(outcome) {
+    return outcome === "no verdict" ? this.colours.paper : this.colours[outcome];
+  }
+
+  pattern(outcome) {
+    return { "no verdict": this.hatch, unfinished: this.dots }[outcome];
+  }
+
+  // A simulation from near: its outcome and task above, its calls below.
   near(simulation, box) {
     const { context, colours } = this;
     const headPx = box.height >= 23 ? 11 : 3;
     context.fillStyle = colours.track;
     context.fillRect(box.x, box.y, box.width, box.height);
-    this.verdict(simulation, { ...box, height: headPx });
+    this.outcome(simulation, { ...box, height: headPx });
     if (headPx > 3) this.heading(simulation, { ...box, height: headPx });
     const band = { ...box, y: box.y + headPx + 1, height: box.height - headPx - 1 };
     if (!SIMULATIONS.calls[simulation]) return;
@@ -227,11 +236,11 @@ class Gantt {
   heading(simulation, box) {
     const left = Math.max(box.x, GUTTER_PX);
     const room = box.x + box.width - left - 8;
-    const verdict = SIMULATIONS.verdict[simulation];
-    const names = [titleOf(simulation), `task ${SIMULATIONS.task[simulation]}`, ""].map((name) => `${VERDICT_MARKS[verdict]} ${name}`);
+    const outcome = SIMULATIONS.outcome[simulation];
+    const names = [titleOf(simulation), `task ${SIMULATIONS.task[simulation]}`, ""].map((name) => `${OUTCOME_MARKS[outcome]} ${name}`);
     this.context.font = `10px ${this.colours.font}`;
     const name = names.find((one) => this.context.measureText(one).width < room);
-    if (name) this.verdictText(verdict, name, left + 4, this.context.measureText(name).width, box);
+    if (name) this.outcomeText(outcome, name, left + 4, this.context.measureText(name).width, box);
   }
 
   call(call, band) {

@@ -172,7 +172,7 @@ function showTip(event, found) {
 
 function simulationTip(simulation) {
   const of = (name) => SIMULATIONS[name][simulation];
-  const title = make("strong", {}, verdictMark(of("verdict")), titleOf(simulation));
+  const title = make("strong", {}, outcomeMark(of("outcome")), titleOf(simulation));
   return [title, simulationFacts(simulation).concat([["calls", `${countText(of("llm_calls"))} agent, ${countText(of("tool_calls"))} tool`]])];
 }
 
@@ -193,6 +193,6 @@ function callTip(simulation, call) {
     ["called by", of("requestor")],
     ["error", of("error") && make("b", { class: "failure" }, `✗ ${of("error")}`)],
     ["step", known(of("step")) ? countText(of("step")) : null],
-    ["of", make("span", {}, verdictMark(SIMULATIONS.verdict[simulation]), titleOf(simulation))],
+    ["of", make("span", {}, outcomeMark(SIMULATIONS.outcome[simulation]), titleOf(simulation))],
   ]];
 }

@@ -1,41 +1,41 @@
 // The page from top to bottom.
 
 function showHead() {
-  const { runs, began, ended, domains, models, verdicts, facts, warnings } = DATA.head;
+  const { runs, began, ended, domains, models, outcomes, facts, warnings } = DATA.head;
   byId("runs").textContent = runs.join(" · ") || "Results";
   const day = began && ended && (began.slice(0, 10) === ended.slice(0, 10) ? ended.slice(11) : ended);
   byId("when").textContent = [began && `${began} to ${day}`, domains.join(", ")].filter(known).join(" · ");
   byId("models").append(...models.map(pair));
   byId("facts").append(...facts.map(factBox));
   byId("warnings").append(...warnings.map((warning) => make("li", {}, warning)));
-  showVerdicts(verdicts);
+  showOutcomes(outcomes);
 }
 
 function factBox({ name, value, note }) {
   return make("div", {}, make("dt", {}, name), make("dd", { class: "value" }, value), make("dd", { class: "note" }, note));
 }
 
-function showVerdicts(verdicts) {
-  const found = Object.entries(verdicts);
+function showOutcomes(outcomes) {
+  const found = Object.entries(outcomes);
   const bar = make("div", { class: "stack", "aria-hidden": "true" });
   const words = make("p");
-  for (const [verdict, count] of found) {
-    const part = make("i", { class: verdict.replace(" ", "-") });
+  for (const [outcome, count] of found) {
+    const part = make("i", { class: outcome.replace(" ", "-") });
     part.style.flexGrow = count;
     bar.append(part);
-    words.append(make("span", {}, verdictMark(verdict), `${countText(count)} ${verdict}`));
+    words.append(make("span", {}, outcomeMark(outcome), `${countText(count)} ${outcome}`));
   }
-  if (found.length) byId("verdicts").append(words, bar);
+  if (found.length) byId("outcomes").append(words, bar);
 }
 
 function showLegend() {
   const kinds = Object.keys(CALL_NAMES).filter((kind) => CALLS.kind.includes(kind));
   const calls = kinds.map((kind) => make("li", {}, swatch(`var(--${kind})`), CALL_NAMES[kind]));
-  const verdicts = Object.keys(DATA.head.verdicts).map((verdict) => make("li", {}, verdictMark(verdict), verdict));
+  const outcomes = Object.keys(OUTCOME_MARKS).filter((outcome) => SIMULATIONS.outcome.includes(outcome)).map((outcome) => make("li", {}, outcomeMark(outcome), outcome));
   const more = [];
   if (CALLS.retry_wait_us.some(known)) more.push(make("li", {}, swatch(null, true), "waiting to retry"));
   if (CALLS.error.some(known)) more.push(make("li", {}, make("b", { class: "failure" }, "✗"), " failed call"));
-  byId("legend").append(...verdicts, make("li", { class: "soft" }, "zoomed in:"), ...calls, ...more);
+  byId("legend").append(...outcomes, make("li", { class: "soft" }, "zoomed in:"), ...calls, ...more);
 }
 
 function startTimeline() {

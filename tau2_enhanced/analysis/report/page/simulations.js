@@ -7,7 +7,7 @@ const SIMULATION_COLUMNS = [
   column("domain", "text", 10, (s) => SIMULATIONS.domain[s]),
   column("task", "text", 30, (s) => SIMULATIONS.task[s]),
   column("trial", "count", 5.5, (s) => SIMULATIONS.trial[s]),
-  column("result", "verdict", 16, (s) => SIMULATIONS.verdict[s]),
+  column("result", "outcome", 16, (s) => SIMULATIONS.outcome[s]),
   column("reward", "number", 6.5, (s) => SIMULATIONS.reward[s]),
   column("ended by", "text", 15, endedBy),
   column("s", "number", 7, (s) => (SIMULATIONS.duration_us[s] === null ? null : SIMULATIONS.duration_us[s] / 1e6)),
@@ -136,7 +136,7 @@ function space(rows) {
 }
 
 function simulationCell(kind, value) {
-  if (kind === "verdict") return make("td", { class: "text" }, verdictMark(value), value);
+  if (kind === "outcome") return make("td", { class: "text" }, outcomeMark(value), value);
   if (kind === "count") return make("td", { class: "number" }, countText(value));
   if (kind === "few") return make("td", { class: "number" }, value ? countText(value) : "");
   if (kind === "usd") return make("td", { class: "number" }, usdText(value));
@@ -144,9 +144,9 @@ function simulationCell(kind, value) {
   return textCell(value);
 }
 
-function verdictMark(verdict) {
-  const mark = make("i", { class: `verdict ${verdict.replace(" ", "-")}`, "aria-hidden": "true" });
-  mark.textContent = VERDICT_MARKS[verdict];
+function outcomeMark(outcome) {
+  const mark = make("i", { class: `outcome ${outcome.replace(" ", "-")}`, "aria-hidden": "true" });
+  mark.textContent = OUTCOME_MARKS[outcome];
   return mark;
 }
 

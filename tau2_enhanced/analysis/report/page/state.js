@@ -1,11 +1,11 @@
 // Which simulations are meant and which one is selected; whoever shows them is told of changes.
 
-const FILTERED_BY = ["domain", "verdict", "agent_model", "run"];
+const FILTERED_BY = ["domain", "outcome", "agent_model", "run"];
 const state = { matches: new Uint8Array(SIMULATIONS.n).fill(1), count: SIMULATIONS.n, selected: -1 };
 const listeners = { filter: [], selection: [] };
 
 const SEARCHED = Array.from({ length: SIMULATIONS.n }, (_, simulation) =>
-  ["run", "domain", "task", "verdict", "ended_by", "agent_model"]
+  ["run", "domain", "task", "outcome", "ended_by", "agent_model"]
     .map((name) => SIMULATIONS[name][simulation] ?? "")
     .join("\n")
     .toLowerCase(),

@@ -1,6 +1,6 @@
 // Tables that a click on a heading sorts.
 
-const TEXT_KINDS = new Set(["text", "label", "verdict"]);
+const TEXT_KINDS = new Set(["text", "label", "outcome"]);
 // Words of labels, and the colours that they share with events.
 const LABEL_COLOURS = {
   model: "llm_call", agent: "llm_call", expert: "expert_call", "user simulator": "user_sim", user: "user_sim",
