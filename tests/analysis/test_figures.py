@@ -417,6 +417,17 @@ def test_the_runs_gantt_has_a_row_for_each_worker(table_of: TableOf) -> None:
     assert selected.without_thread == 1
 
 
+def test_a_worker_is_not_idle_while_no_runner_ran(table_of: TableOf) -> None:
+    resumed = RunStartEvent(timestamp=datetime(2026, 3, 14), run="R", thread="MainThread", start_ms=8e3, resumed=True)
+    events = [*ended("1", 0.0, 2e3, 1.0), *ended("2", 0.0, 3e3, 1.0, thread="worker-2"), *ended("3", 9e3, 1e3, 1.0)]
+    selected = run_gantt.select(timeline(table_of(*events, resumed)))
+    assert selected is not None
+    figure = run_gantt.draw(selected, "run R")
+    tracks = [path.get_extents() for path in figure.axes[0].collections[0].get_paths()]
+    assert [(track.x0, track.x1) for track in tracks] == 2 * [(0.0, 3.0), (8.0, 10.0)]
+    assert any("grey: idle, a gap: no runner ran" in text for text in texts(figure))
+
+
 @pytest.mark.parametrize(("domain", "named"), [("retail", {"1", "2"}), ("airline", {"retail 1", "airline 2"})])
 def test_bars_of_the_runs_gantt_name_the_domain_where_there_are_several(
     table_of: TableOf, domain: str, named: set[str]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import polars as pl
@@ -23,6 +23,7 @@ from tau2_enhanced.analysis.figures.style import (
     label,
     new_figure,
 )
+from tau2_enhanced.analysis.stops import Stop
 from tau2_enhanced.analysis.timeline import OUTCOMES, UNFINISHED, Timeline
 
 _HATCHES = {"no verdict": WAIT_HATCH, UNFINISHED: "...."}
@@ -58,6 +59,8 @@ class RunGantt(NamedTuple):
     """Simulations by outcome."""
     without_thread: int
     """Simulations whose worker is unknown; they have no bar."""
+    stops: Sequence[Stop] = ()
+    """When no runner ran."""
 
 
 def select(timeline: Timeline) -> RunGantt | None:
@@ -75,7 +78,7 @@ def select(timeline: Timeline) -> RunGantt | None:
     in_s = [(pl.col(f"{name}_ms") / 1000).alias(f"{name}_s") for name in ("start", "end")]
     bars = [Bar(*row) for row in known.select("thread", "outcome", *in_s, "domain", "task").rows()]
     ordered = {outcome: counts[outcome] for outcome in OUTCOMES if outcome in counts}
-    return RunGantt(threads, bars, ordered, timeline.simulations.height - sum(counts.values()))
+    return RunGantt(threads, bars, ordered, timeline.simulations.height - sum(counts.values()), timeline.stops)
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
@@ -83,16 +86,17 @@ def _natural(name: str) -> list[tuple[int, str]]:
 
 
 def draw(selected: RunGantt, source: str) -> Figure:
-    """A row for each worker; the grey track shows through where it had nothing to do."""
+    """A row for each worker; the grey track shows through where it had nothing to do, and ends where no runner ran."""
     threads, bars = selected.threads, selected.bars
     without = f", {selected.without_thread:,} without a worker left out" if selected.without_thread else ""
     short = _short_names({bar.domain for bar in bars if bar.domain is not None})
     domains = ", ".join(f"{label(domain)} ({label(letters)})" for domain, letters in short.items())
     of_domains = f" of {domains}" if domains else ""
     named = f" · in bars: tasks{of_domains}" if len(threads) <= _MOST_NAMED_ROWS else ""
+    stopped = ", a gap: no runner ran" if selected.stops else ""
     caption = (
         f"n = {counted(sum(selected.counts.values()), 'simulation')}{without} on {counted(len(threads), 'worker')}"
-        f" · grey: idle{named} · {source}"
+        f" · grey: idle{stopped}{named} · {source}"
     )
     height_in = 1.35 + min(0.24 * max(len(threads), 3), 8.0)
     legend = [_patch(outcome, count, len(bars)) for outcome, count in selected.counts.items()]
@@ -103,7 +107,10 @@ def draw(selected: RunGantt, source: str) -> Figure:
         first = 0.0
     span = last - first or 0.001
     places = {thread: place for place, thread in enumerate(threads)}
-    tracks = [_rectangle(first, first + span, place) for place in places.values()]
+    stops = [min(max(first, ms / 1000), first + span) for stop in selected.stops for ms in stop]
+    edges = [first, *stops, first + span]
+    ran = [(start, end) for start, end in zip(edges[::2], edges[1::2], strict=True) if start < end]
+    tracks = [_rectangle(start, end, place) for place in places.values() for start, end in ran]
     axes.add_collection(PolyCollection(tracks, facecolor=TRACK, linewidth=0))
     for outcome in selected.counts:
         own = [_rectangle(bar.start_s, bar.end_s, places[bar.thread]) for bar in bars if bar.outcome == outcome]
