@@ -125,7 +125,7 @@ def test_what_pictures_show_by_hand(log: str) -> None:
     slow = bottlenecks.select(analysis)
     assert slow is not None
     assert {tool: (ms, calls) for tool, ms, _, _, calls in slow.tools} == {"look": (1000.0, 5), "cancel": (1000.0, 1)}
-    assert slow.slowest[0][:2] == ("cancel · retail 1", 1000.0)
+    assert slow.slowest[0][:2] == ("cancel · retail 1 #0", 1000.0)
 
     given = argument_heatmap.select(analysis)
     assert given is not None

@@ -44,8 +44,11 @@ def select(analysis: Mapping[str, Any]) -> Bottlenecks | None:
 
 
 def _which(call: Mapping[str, Any]) -> str:
+    if call["task"] is None:
+        return str(call["tool"])
     task = " ".join(str(call[name]) for name in ("domain", "task") if call[name] is not None)
-    return f"{call['tool']} · {task}" if call["task"] is not None else str(call["tool"])
+    trial = "" if call["trial"] is None else f" #{call['trial']}"
+    return f"{call['tool']} · {task}{trial}"
 
 
 def draw(selected: Bottlenecks, source: str) -> Figure:
