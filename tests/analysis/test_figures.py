@@ -29,7 +29,7 @@ from tau2_enhanced.analysis.figures import (
 )
 from tau2_enhanced.analysis.figures.boxes import MOST_ROWS, Box
 from tau2_enhanced.analysis.figures.intervals import merged
-from tau2_enhanced.analysis.figures.style import duration_text, label, short_number
+from tau2_enhanced.analysis.figures.style import duration_text, label, new_figure, short_number
 from tau2_enhanced.analysis.figures.task_gantt import Bar
 from tau2_enhanced.analysis.sources import read_table
 from tau2_enhanced.analysis.table import EventTable
@@ -415,6 +415,12 @@ def test_the_runs_gantt_has_a_row_for_each_worker(table_of: TableOf) -> None:
     ]
     assert list(selected.counts.items()) == [("passed", 1), ("failed", 1), ("no verdict", 1), ("unfinished", 1)]
     assert selected.without_thread == 1
+
+
+def test_a_caption_never_parts_a_number_from_its_sign() -> None:
+    for length in range(100, 130):
+        figure = new_figure("title", f"{'x' * length} 95 % intervals", 2.0)
+        assert any("95 %" in text for text in texts(figure))
 
 
 def test_a_worker_is_not_idle_while_no_runner_ran(table_of: TableOf) -> None:

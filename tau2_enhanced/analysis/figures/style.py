@@ -75,7 +75,9 @@ def look() -> AbstractContextManager[None]:
 
 def new_figure(title: str, caption: str, height_in: float, legend: Sequence[Artist] = ()) -> Figure:
     """An empty figure with title and legend above and its caption below; what stands between is laid out by itself."""
-    lines = textwrap.wrap(caption, _CAPTION_CHARACTERS)
+    # a number and its sign stay on one line: textwrap does not break at a no-break space
+    joined = textwrap.wrap(caption.replace(" %", "\u00a0%"), _CAPTION_CHARACTERS)
+    lines = [line.replace("\u00a0", " ") for line in joined]
     above, below = (0.6 if legend else 0.36) / height_in, (0.1 + 0.15 * len(lines)) / height_in
     layout = ConstrainedLayoutEngine(rect=(0.005, below, 0.985, 1 - above - below), h_pad=0.06, w_pad=0.06)
     figure = Figure(figsize=(WIDTH_IN, height_in), layout=layout)
