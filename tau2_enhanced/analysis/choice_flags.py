@@ -17,10 +17,13 @@ def add_choice_flags(parser: argparse.ArgumentParser, without: Collection[str] =
     """`--run`, `--domain`, `--task`, `--trial`, `--type`, `--since` and `--until`, but those in `without`."""
     for name, kind in _KINDS.items():
         if name not in without:
-            parser.add_argument(f"--{name}", nargs="+", type=kind, metavar=name.upper(), help=f"these {name}s alone")
+            parser.add_argument(f"--{name}", nargs="+", type=kind, metavar=name.upper(), help=f"only these {name}s")
     for name, which in (("since", "then or later"), ("until", "before")):
         parser.add_argument(
-            f"--{name}", type=_moment, metavar="TIME", help=f"simulations that ended {which}, like 2026-03-14T09:26"
+            f"--{name}",
+            type=_moment,
+            metavar="TIME",
+            help=f"only simulations that ended {which}, like 2026-03-14T09:26",
         )
 
 

@@ -31,31 +31,42 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Print where the time, the tokens and the money went, and write `summary.json`; the exit code."""
     parser = Parser(
         prog="analyze_timing_from_tau2_log.py",
-        description="Where the time, the tokens and the money of a run went.",
+        description="Show where the time, the tokens and the money of a run went.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     parser.add_argument(
         "--log_file", "--log-file", "--log_dir", "--log-dir", nargs="+", metavar="LOG", default=[],
-        dest="logs", action="extend", help="logs, JSONL events, results files, folders or patterns; .gz too",
+        dest="logs", action="extend", help="logs, JSONL events, tau2 results files, folders or patterns; also .gz",
     )  # fmt: skip
     parser.add_argument(
-        "--results", nargs="+", metavar="FILE", default=[], action="extend", help="tau2's results files, of any runner"
+        "--results",
+        nargs="+",
+        metavar="FILE",
+        default=[],
+        action="extend",
+        help="tau2 results files of any runner, for pass^k, costs and accuracy of tool calls",
     )
     parser.add_argument(
         "--compare", nargs="+", metavar="RUN", default=[], action="extend",
-        help="two runs or more, the baseline first: a log, results file, folder or pattern each, or NAME=PATH",
+        help="compare runs, the baseline first; each a log, results file, folder or pattern, or NAME=PATH",
     )  # fmt: skip
     parser.add_argument(
         "--output_dir", "--output-dir", type=Path, default=Path("analysis_results"), metavar="DIR",
         help="where files are written (default: analysis_results)",
     )  # fmt: skip
-    parser.add_argument("--tasks", nargs="+", metavar="TASK", help="for the Gantt chart: ID or DOMAIN:ID")
+    parser.add_argument("--tasks", nargs="+", metavar="TASK", help="simulations to show in task_gantt: ID or DOMAIN:ID")
     parser.add_argument("--no-figures", action="store_true", help="tables, summary.json and reports without pictures")
-    parser.add_argument("--slo", nargs="+", metavar="NAME:MS", default=[], help="goodput, like llm_call:5000 ttft:500")
+    parser.add_argument(
+        "--slo",
+        nargs="+",
+        metavar="NAME:MS",
+        default=[],
+        help="share of calls within a limit (goodput), like llm_call:5000 ttft:500",
+    )
     parser.add_argument("--export", choices=("parquet", "csv"), help="write all events to events.parquet or events.csv")
-    parser.add_argument("--trace", action="store_true", help="write trace.json too, for Perfetto and speedscope")
+    parser.add_argument("--trace", action="store_true", help="also write trace.json, for Perfetto and speedscope")
     add_choice_flags(parser)
     options = parser.parse_args(arguments)
     if not options.logs and not options.results and not options.compare:

@@ -1,4 +1,4 @@
-"""What recorded tool calls tell: tools, errors and their causes, state changes, flow, arguments, trends."""
+"""Tables of the recorded tool calls: success and times, causes of errors, state changes, flow, arguments, trends."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ def main(arguments: Sequence[str]) -> int:
     parser = CommandParser("analyze", str(__doc__))
     parser.add_argument(
         "paths", nargs="*", metavar="PATH",
-        help="files of events, enhanced logs, logs, results files of tau2, folders, or runs by their ids "
-        "(default: the run that began last)",
+        help="event files, enhanced logs, logs, tau2 results files, folders, or run ids "
+        "(default: the newest run)",
     )  # fmt: skip
     parser.add_outputs()
-    parser.add_argument("--json", action="store_true", help="all numbers, as JSON")
+    parser.add_argument("--json", action="store_true", help="print all numbers as JSON")
     options = parser.parse_args(arguments)
     paths = run_paths(options.paths, options.outputs)
     from tau2_enhanced.analysis.analyzer import LogAnalyzer

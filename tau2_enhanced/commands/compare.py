@@ -1,4 +1,4 @@
-"""Two runs or more side by side: pass^1, times, costs, tokens and tasks whose verdicts changed, with intervals."""
+"""Compare runs with a baseline: pass^1, times, costs and tokens, with intervals, and tasks whose verdicts changed."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ def main(arguments: Sequence[str]) -> int:
     parser = CommandParser("compare", str(__doc__))
     parser.add_argument(
         "runs", nargs="+", metavar="RUN",
-        help="a run's id or folder, a log, a results file or a pattern, or NAME=RUN; the baseline first",
+        help="a run id, a run's folder, a log, a results file or a pattern, or NAME=RUN to name it; the baseline first",
     )  # fmt: skip
     parser.add_outputs()
     parser.add_argument(
         "--output_dir", "--output-dir", type=Path, default=Path("analysis_results"), metavar="DIR",
         help="where files are written (default: analysis_results)",
     )  # fmt: skip
-    parser.add_argument("--no-figures", action="store_true", help="tables, compare.json and compare.md alone")
+    parser.add_argument(
+        "--no-figures", action="store_true", help="no pictures: only tables, compare.json and compare.md"
+    )
     parser.add_argument("--json", action="store_true", help="print the numbers as JSON, and write no files")
     from tau2_enhanced.analysis.choice_flags import add_choice_flags, choice_of
 

@@ -1,4 +1,4 @@
-"""All of it to read and to hand on: report.html, which needs no network, report.md, pictures and numbers."""
+"""Write what analyze prints, and the times, as files: report.html (works offline), report.md, pictures, JSON."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ def main(arguments: Sequence[str]) -> int:
     parser = CommandParser("report", str(__doc__))
     parser.add_argument(
         "paths", nargs="*", metavar="PATH",
-        help="files of events, enhanced logs, logs, results files of tau2, folders, or runs by their ids "
-        "(default: the run that began last)",
+        help="event files, enhanced logs, logs, tau2 results files, folders, or run ids "
+        "(default: the newest run)",
     )  # fmt: skip
     parser.add_outputs()
     parser.add_argument(
@@ -23,9 +23,9 @@ def main(arguments: Sequence[str]) -> int:
     )  # fmt: skip
     parser.add_argument(
         "--simulation", metavar="SIMULATION",
-        help="whose timeline is drawn: an id or DOMAIN:TASK[:TRIAL] (default: the longest that failed)",
+        help="draw the timeline of this one: an id or DOMAIN:TASK[:TRIAL] (default: the longest that failed)",
     )  # fmt: skip
-    parser.add_argument("--no-figures", action="store_true", help="no pictures: tables and numbers alone")
+    parser.add_argument("--no-figures", action="store_true", help="tables and numbers without pictures")
     options = parser.parse_args(arguments)
     paths = run_paths(options.paths, options.outputs)
     from tau2_enhanced.analysis.terminal import saying

@@ -1,4 +1,4 @@
-"""The stand-in alone: an endpoint at which any τ² harness can be tried without a key."""
+"""Run the stand-in model by itself: an endpoint for trying any τ² harness without a key."""
 
 from __future__ import annotations
 
@@ -14,12 +14,18 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--port", type=int, default=18080, help="default: 18080")
     played = parser.add_mutually_exclusive_group()
     played.add_argument(
-        "--domains", nargs="+", default=_DOMAINS, metavar="DOMAIN", help=f"whose gold actions: {' '.join(_DOMAINS)}"
+        "--domains",
+        nargs="+",
+        default=_DOMAINS,
+        metavar="DOMAIN",
+        help=f"play the gold actions of these (default: {' '.join(_DOMAINS)})",
     )
     played.add_argument(
-        "--replay", nargs="+", metavar="FILE", help="answer as recorded in results files of tau2, of each domain one"
+        "--replay", nargs="+", metavar="FILE", help="answer as recorded in tau2 results files, one for each domain"
     )
-    parser.add_argument("--task-ids", nargs="+", metavar="ID", help="DOMAIN:ID, or ID with one domain (default: all)")
+    parser.add_argument(
+        "--task-ids", nargs="+", metavar="ID", help="tasks by DOMAIN:ID, or by ID if there is one domain (default: all)"
+    )
     from tau2_enhanced.models.stand_in.server import add_flags, faults_of, pace_of
 
     add_flags(parser)

@@ -1,4 +1,4 @@
-"""A simulation, turn by turn: what was said, called, answered and changed, times, cost and verdict."""
+"""Show a simulation turn by turn: messages, tool calls, answers, changes, times and cost, and its verdict."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ def main(arguments: Sequence[str]) -> int:
     parser = CommandParser("show", str(__doc__))
     parser.add_argument(
         "simulation", nargs="?", metavar="SIMULATION",
-        help="its id, DOMAIN:TASK or DOMAIN:TASK:TRIAL, or how one of these begins; … in it stands for anything "
-        "(default: list them all)",
+        help="DOMAIN:TASK, DOMAIN:TASK:TRIAL or its id, or the beginning of one; … in it stands for any text "
+        "(default: list all)",
     )  # fmt: skip
     parser.add_argument(
         "--from", dest="source", metavar="PATH",
-        help="a results file of tau2, a run's folder, record or id (default: the run that began last)",
+        help="a tau2 results file, or a run's folder, record or id (default: the newest run)",
     )  # fmt: skip
     parser.add_outputs("--output-dir")
-    parser.add_argument("--logs", nargs="+", type=Path, metavar="PATH", help="logs or files of events with its times")
-    parser.add_argument("--full", action="store_true", help="leave nothing out of arguments, answers and changes")
-    parser.add_argument("--json", action="store_true", help="as JSON")
-    parser.add_argument("--no-pager", action="store_true", help="print what is longer than the screen at once")
+    parser.add_argument("--logs", nargs="+", type=Path, metavar="PATH", help="logs or event files with its times")
+    parser.add_argument("--full", action="store_true", help="do not shorten arguments, answers and changes")
+    parser.add_argument("--json", action="store_true", help="print it as JSON")
+    parser.add_argument("--no-pager", action="store_true", help="print directly, even what is longer than the screen")
     options = parser.parse_args(arguments)
     from tau2_enhanced.analysis.trajectory.listed import choose, list_simulations
 

@@ -1,4 +1,4 @@
-"""What a run is doing now, from another terminal, or was doing when it broke off."""
+"""Show, from another terminal, what a run is doing, or was doing when it broke off."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _PIPE_WIDTH = 170
 
 def main(arguments: Sequence[str]) -> int:
     parser = CommandParser("status", str(__doc__))
-    parser.add_argument("run_id", nargs="?", metavar="RUN_ID", help="default: the run that began last")
+    parser.add_argument("run_id", nargs="?", metavar="RUN_ID", help="default: the newest run")
     parser.add_outputs("--output-dir")
-    parser.add_argument("--json", action="store_true", help="as JSON")
+    parser.add_argument("--json", action="store_true", help="print it as JSON")
     options = parser.parse_args(arguments)
     from tau2_enhanced.runner.status import as_json, describe_state, read_status, status_table
 

@@ -11,7 +11,7 @@ from tau2_enhanced.errors import UserMistake
 
 _RUN_FLAGS = {
     "--redact": "replace sensitive data in the events (results stay as they are)",
-    "--record-replays": "record what the evaluator plays too, as phase replay or gold",
+    "--record-replays": "also record what the evaluator replays, as phase replay or gold",
 }
 """Ours, beside all of tau2's."""
 
@@ -40,7 +40,7 @@ def main(command: str, arguments: Sequence[str]) -> int:
         tau2s_main()
         return 0
     if {"-h", "--help"} & set(arguments):
-        print("beside tau2's own flags, for enhanced domains:")
+        print("besides tau2's own flags, for enhanced domains:")
         print("".join(f"  {flag:18} {meaning}\n" for flag, meaning in _RUN_FLAGS.items()))
     from tau2_enhanced.tau2_run import recorded
 

@@ -1,4 +1,4 @@
-"""Whether files of events are as they were written; exit code 1 where something was changed or lines were dropped."""
+"""Check that event files are as they were written; exit code 1 if lines were changed or dropped."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from tau2_enhanced.errors import UserMistake
 
 def main(arguments: Sequence[str]) -> int:
     parser = CommandParser("verify", str(__doc__))
-    parser.add_argument("files", nargs="+", metavar="FILE", help="a file of events, or a run's id or folder")
+    parser.add_argument("files", nargs="+", metavar="FILE", help="an event file, or a run's id or folder")
     parser.add_outputs()
-    parser.add_argument("--head", metavar="DIGEST", help="the last digest, where it was kept elsewhere (one FILE)")
-    parser.add_argument("--json", action="store_true", help="as JSON, a line for each file")
+    parser.add_argument(
+        "--head", metavar="DIGEST", help="the last digest of the (single) FILE, as you noted it elsewhere"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON, a line for each file")
     options = parser.parse_args(arguments)
     files = [file for path in run_paths(options.files, options.outputs) for file in _files_of(Path(path))]
     if options.head and len(files) > 1:

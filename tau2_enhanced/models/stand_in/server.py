@@ -176,15 +176,27 @@ async def serve(stand_in: StandIn, port: int, until: Awaitable[object], announce
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """The flags that `pace_of` and `faults_of` read, and `--no-calls`, which a player is told."""
     parser.add_argument(
-        "--latency", type=_range, default=(0.0, 0.0), metavar="A[:B]", help="seconds until an answer's first token"
+        "--latency",
+        type=_range,
+        default=(0.0, 0.0),
+        metavar="A[:B]",
+        help="seconds until an answer's first token, or a range",
     )
-    parser.add_argument("--tokens-per-second", type=_rate, metavar="N", help="after the first token")
-    parser.add_argument("--fail-every", type=_every, default=0, metavar="N", help="answer each Nth request by HTTP 500")
-    parser.add_argument("--hang-every", type=_every, default=0, metavar="N", help="never answer each Nth request")
     parser.add_argument(
-        "--break-every", type=_every, default=0, metavar="N", help="break the call in each Nth answer that has one"
+        "--tokens-per-second", type=_rate, metavar="N", help="speed after the first token (default: no limit)"
     )
-    parser.add_argument("--no-calls", action="store_true", help="only talk, as a model that fails every task")
+    parser.add_argument(
+        "--fail-every", type=_every, default=0, metavar="N", help="answer every Nth request with HTTP 500"
+    )
+    parser.add_argument("--hang-every", type=_every, default=0, metavar="N", help="leave every Nth request unanswered")
+    parser.add_argument(
+        "--break-every",
+        type=_every,
+        default=0,
+        metavar="N",
+        help="garble the tool call in every Nth answer that has one",
+    )
+    parser.add_argument("--no-calls", action="store_true", help="only talk, like a model that fails every task")
 
 
 def pace_of(options: argparse.Namespace) -> Pace:
