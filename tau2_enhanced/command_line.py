@@ -33,7 +33,9 @@ def exit_code(program: str, work: Callable[[], int]) -> int:
         return error.exit_code
     except ModuleNotFoundError as error:
         # most likely the system's Python, for want of an activated environment
-        say(f"{program}: {error} (in {sys.executable}): activate the environment with what requirements.txt names")
+        say(
+            f"{program}: {error} (in {sys.executable}): activate the environment in which requirements.txt is installed"
+        )
         return 2
     except KeyboardInterrupt:
         say(f"{program}: interrupted")

@@ -134,7 +134,7 @@ def test_a_domain_that_is_not_supported_is_named(domain: str) -> None:
     with pytest.raises(UserMistake) as mistake:
         tau2_versions.check_domain(registry, domain)
     assert str(mistake.value) == (
-        f"{domain} is not supported: its environments need a retrieval and a task of their own "
+        f"{domain} is not supported: its environments need a retrieval and the task, which the runner does not give "
         "(use mock, mock_enhanced)"
     )
 

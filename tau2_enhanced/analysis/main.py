@@ -72,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not options.logs and not options.results and not options.compare:
         parser.error("name logs with --log_file or --log-dir, results with --results, or runs with --compare")
     if "" in (*options.logs, *options.results, *options.compare):
-        parser.error("an empty name is no log: a variable that is not set?")
+        parser.error("a log's name is empty: is a variable not set?")
     return exit_code(parser.prog, lambda: _run(options))
 
 
@@ -87,7 +87,7 @@ def _compare(options: argparse.Namespace) -> int:
     not_with_it = ("logs", "results", "tasks", "slo", "export", "trace", "type")
     if unused := [name for name in not_with_it if getattr(options, name)]:
         flags = ", ".join("--log_file" if name == "logs" else f"--{name}" for name in unused)
-        raise UserMistake(f"--compare names its runs itself and goes without {flags}")
+        raise UserMistake(f"--compare takes its runs itself and can't be combined with {flags}")
     compare_runs(options.compare, choice_of(options), options.output_dir, figures=not options.no_figures)
     return 0
 

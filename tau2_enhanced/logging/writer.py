@@ -181,7 +181,7 @@ class LogWriter(logging.Handler):
     def _bring_to_disk(self) -> None:
         try:
             if self._files.make_again():
-                _say("the log's files were removed: it goes on in new ones")
+                _say("the log files were removed: logging continues in new ones")
         except OSError as error:
             self._complain_of(error)
         self._files.flush(self._complain_of)

@@ -128,7 +128,7 @@ class AdaptiveLimit:
         refused_since_s = max(began_s, self._answered_s) if self.reduced else math.inf
         if max(now_s, self._paused_until_s) >= refused_since_s + patience.refused_s:
             pause = f", for {self.pause_s:.0f} s more" if self.pause_s else ""
-            raise ServerBusy(f"{self.name} refuses all calls{pause}: longer than this one may wait")
+            raise ServerBusy(f"{self.name} refuses all calls{pause}, longer than this call may wait")
         if now_s >= began_s + patience.whole_s:
             raise ServerBusy(f"{self.name} had no turn for this call within {patience.whole_s:.0f} s")
         until_s = min(refused_since_s + patience.refused_s, began_s + patience.whole_s)
@@ -159,7 +159,7 @@ class AdaptiveLimit:
             self._limit = max(1, int(self._refused_at * _FACTOR))
             self._successes = 0
         if was_full:
-            _logger.warning("%s refuses calls for load: from here on %d at once", self.name, self._limit)
+            _logger.warning("%s refuses calls under load: from here on %d at once", self.name, self._limit)
 
     def _rise(self) -> None:
         self._answered_s = self._now_s()

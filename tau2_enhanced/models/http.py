@@ -125,7 +125,7 @@ def reading(where: str, what: str) -> Iterator[None]:
     except httpx2.HTTPError as error:
         raise connection_failure(error) from None
     except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise TransientFailure(f"{where} answered no {what}: {error!r}", error_type="bad_response") from None
+        raise TransientFailure(f"{where} sent no valid {what}: {error!r}", error_type="bad_response") from None
 
 
 def connection_failure(error: Exception) -> ModelCallError:

@@ -286,7 +286,7 @@ def read_arguments(call: RequestedCall) -> dict[str, Any]:
     except (ValueError, RecursionError):
         arguments = None
     if not isinstance(arguments, dict):
-        raise BrokenArguments(f"the arguments of {call.name} are no JSON object: {call.arguments[:200]!r}")
+        raise BrokenArguments(f"the arguments of {call.name} are not a JSON object: {call.arguments[:200]!r}")
     return arguments
 
 

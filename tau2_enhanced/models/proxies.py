@@ -23,7 +23,9 @@ def environment_proxy(url: httpx2.URL) -> httpx2.Proxy | None:
     except (ValueError, httpx2.InvalidURL):
         proxy = None
     if proxy is None or proxy.url.scheme not in PORTS:
-        raise UserMistake(f"the environment's proxy for {url.scheme} is none that is reached by http:// or https://")
+        raise UserMistake(
+            f"the environment's proxy for {url.scheme} can't be used: only http:// and https:// proxies are supported"
+        )
     return proxy
 
 

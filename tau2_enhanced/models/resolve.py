@@ -73,11 +73,11 @@ def parse_model(
     if not (isinstance(arguments.get("extra_body"), Mapping | None) and _are_headers(arguments.get("extra_headers"))):
         raise UserMistake(f"--{role}-args: extra_body must be an object, and extra_headers one of texts in Latin-1")
     if given == REPLAY_PREFIX:
-        raise UserMistake(f"{_flag(role, 'model')} {given} names no file: use replay:RESULTS.json")
+        raise UserMistake(f"{_flag(role, 'model')} {given} names no results file: use replay:RESULTS.json")
     if given == GOLD or given.startswith(REPLAY_PREFIX):
         if base_url is not None or key is not None:
             unused = _flag(role, "base-url") if base_url is not None else f"api_key in --{role}-args"
-            whose = f"name the model that is meant with {_flag(role, 'model')}"
+            whose = f"name its model with {_flag(role, 'model')}"
             raise UserMistake(f"{given} asks no server, so {unused} would not be used: {whose}")
         provider, name = (GOLD, GOLD) if given == GOLD else (REPLAY, given.removeprefix(REPLAY_PREFIX))
         return ModelSpec(given, provider, name, arguments=arguments)

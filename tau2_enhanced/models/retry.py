@@ -120,7 +120,7 @@ def complete_with_retries(
             current_context().last_error = failure.error_type
             paused_s = PAUSES.total_s() - paused_s
             if isinstance(failure, DeadlinePassed) and paused_s:
-                _logger.warning("%s: this process did not run for %.0f s, asking again", request.model, paused_s)
+                _logger.warning("%s: this process was suspended for %.0f s, asking again", request.model, paused_s)
                 time_of_task.waited_ms += now_ms() - attempts.start_ms - paused_s * 1000
                 _check(time_of_task, attempts, now_ms)
                 continue

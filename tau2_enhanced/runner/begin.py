@@ -78,11 +78,11 @@ def _prepare(command: CommandLine) -> tuple[RunOptions, RunFolder, Configuration
                 return RunOptions(**{**earlier.options, **given}), folder, earlier
             except TypeError:
                 raise UserMistake(f"{folder.config} was written by another version of this runner") from None
-        print(f"there is no run {folder.run_id} in {output_dir} to go on with: it begins now", file=sys.stderr)
+        print(f"there is no run {folder.run_id} in {output_dir} to resume: starting it now", file=sys.stderr)
         return RunOptions(**{**default, **given}), folder, None
     folder = RunFolder(output_dir, _checked_id(run_id or new_run_id()))
     if folder.started:
-        raise UserMistake(f"run {folder.run_id} exists already: go on with it by --resume {folder.run_id}")
+        raise UserMistake(f"run {folder.run_id} already exists: continue it with --resume {folder.run_id}")
     return RunOptions(**{**default, **given}), folder, None
 
 

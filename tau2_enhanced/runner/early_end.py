@@ -12,14 +12,14 @@ def look_for_the_end(outcome: Outcome, record: Record, stop: Stop, *, max_cost_u
     """Ask for a stop where that much is spent or can't be known, or where a server will answer no other call either."""
     if max_cost_usd is not None:
         if outcome.cost_usd() is None:
-            stop.request("--max-cost can't be kept: a server does not say what a call used")
+            stop.request("--max-cost can't be enforced: a server does not report how many tokens a call used")
         elif record.spent_usd >= max_cost_usd:
             stop.request(f"--max-cost {max_cost_usd:g} USD is reached")
     if outcome.error_type == AuthenticationFailed.error_type:
         stop.request(f"a server refuses further calls: {outcome.error}")
     if outcome.error_type == NotThere.error_type:
-        stop.request(f"a server does not know what it is asked for: {outcome.error}")
+        stop.request(f"a server does not know the model or the address asked for: {outcome.error}")
     if outcome.error_type == UNREACHABLE:
-        stop.request(f"a server can't be reached, and was waited for: {outcome.error}")
+        stop.request(f"a server can't be reached, even after waiting: {outcome.error}")
     if outcome.error_type == ServerBusy.error_type:
-        stop.request(f"a server wants to be left alone: {outcome.error}")
+        stop.request(f"a server keeps refusing calls under load: {outcome.error}")

@@ -61,7 +61,7 @@ def finish(started: StartedRun, registry: Registry, policies: Mapping[str, str],
     logging.getLogger().addHandler(logging.NullHandler())
     _show(summary, options)
     if unwritten:
-        again = f", {len(record.unwritten)} simulations that ended run again" if record.unwritten else ""
+        again = f", {len(record.unwritten)} finished simulations will run again" if record.unwritten else ""
         print(f"run_local.py: {scrub(unwritten)}; what is in the record is safe: --resume{again}", file=sys.stderr)
     exit_code: int = summary["exit_code"]
     return exit_code

@@ -57,7 +57,7 @@ class RunFolder:
             raise UserMistake(f"run {self.run_id} is being run by another process")
         if self.started and not resumed:
             self.release()
-            raise UserMistake(f"run {self.run_id} has been begun by another process")
+            raise UserMistake(f"run {self.run_id} was just started by another process")
 
     def make_again(self) -> None:
         """Make and hold a folder that was removed while it was held. Raises OSError, also where others hold it now."""

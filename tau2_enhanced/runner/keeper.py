@@ -73,7 +73,7 @@ class Keeper:
         except OSError as error:
             if error.errno not in _FULL or not self._folder.reserve.exists():
                 raise
-            self._stop_because("the disk is full: what runs now goes into what was set aside for it")
+            self._stop_because("the disk is full: running simulations are saved in the space reserved for them")
             self._folder.reserve.unlink()
             self._record.flush()
 
@@ -81,7 +81,7 @@ class Keeper:
         self._folder.make_again()
         self._record.restore()
         self._configuration.write(self._folder)
-        _logger.error("%s was removed: it was made again, with all that had finished", self._folder.path)
+        _logger.error("%s was removed: it was made again, with everything finished so far", self._folder.path)
 
     def _stop_because(self, reason: str) -> None:
         if not self._stop.reason:

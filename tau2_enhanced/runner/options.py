@@ -152,7 +152,7 @@ class RunOptions:
             parse_price(text)
         for name in ("judge_args", "judge_base_url"):
             if getattr(self, name) and self.judge_model is None:
-                raise UserMistake(f"{flag_of(name)} is for a judge that is named: name one with --judge-model")
+                raise UserMistake(f"{flag_of(name)} needs a judge: name one with --judge-model")
         if self.record_replays and not self.enhanced:
             raise UserMistake("--record-replays goes with --enhanced")
         if (self.context_limit is None) != (self.context_strategy == "none"):

@@ -24,7 +24,7 @@ _SCAFFOLD = {
     "context": "the agent's conversations were cut to fit: this is a custom scaffold, not tau2's own agent",
 }
 _REDACTED = "sensitive data is replaced in events and logs; results and record hold the conversations as they were"
-_GOLD_BESIDE = "gold played a part beside the agent: this reward can't be compared with published scores"
+_GOLD_BESIDE = "gold played the user, an expert or the judge: this reward can't be compared with published scores"
 
 
 def print_report(summary: Mapping[str, Any], console: Console) -> None:
@@ -76,7 +76,7 @@ def _spent(summary: Mapping[str, Any], console: Console) -> None:
     spent, cost = summary["spent_usd"], summary["cost_usd"]
     if spent - (cost or 0.0) >= _LEAST_USD:
         money = words.money(spent, at_least=cost is None)
-        console.print(f"spent in all, repeated attempts included: {money}", highlight=False)
+        console.print(f"spent in all, including repeated attempts: {money}", highlight=False)
 
 
 class _Column(NamedTuple):

@@ -147,7 +147,7 @@ def run(command: CommandLine) -> int:
         for spec in backends.unpriced:
             backends.prices.name_unpriced(spec.provider, spec.name)
         if record.repaired_bytes:
-            _logger.warning("the record's last line was torn: %d bytes were cut off", record.repaired_bytes)
+            _logger.warning("the record's last line was incomplete: its %d bytes were removed", record.repaired_bytes)
         with stopping(stop):
             _execute(started, bench, backends, display, stop)
             policies = {domain: prompt.policy for domain, prompt in prompts.items()}
@@ -222,7 +222,7 @@ def _has_verdict(outcome: Outcome) -> bool:
 
 def _warn_of_gold_user(specs: Mapping[str, ModelSpec]) -> None:
     if specs["user"].provider == GOLD and not specs["agent"].runs_here:
-        print("gold as user says its part and stops: it does not answer what a model asks", file=sys.stderr)
+        print("gold as user says its part and stops: it does not answer the agent's questions", file=sys.stderr)
 
 
 def _print_plan(

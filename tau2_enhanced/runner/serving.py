@@ -98,7 +98,7 @@ def plan_serving(options: RunOptions, said: Container[str]) -> Serving | None:
 def _check_nothing_is_started(options: RunOptions, said: Container[str]) -> None:
     if "serve" in said:
         other = "--skip-server-start" if options.skip_server_start else "--agent-base-url"
-        raise UserMistake(f"--serve starts servers, {other} is for some that run already: leave one out")
+        raise UserMistake(f"--serve starts servers, {other} is for servers already running: use one of them")
     unused = ", ".join(flag_of(name) for name in _OF_SERVERS if name in said)
     if unused:
         why = "those at --agent-base-url run already" if options.agent_base_url else "see --serve"
@@ -110,7 +110,7 @@ def start_servers(serving: Serving, options: RunOptions, log_dir: Path) -> Serve
     program = serving.commands[0].arguments[0]
     if shutil.which(program) is None:
         install = "pip install 'vllm>=0.11', or " if program == "vllm" else ""
-        raise UserMistake(f"{program} is not to be found: {install}see --vllm-command")
+        raise UserMistake(f"{program} was not found: {install}see --vllm-command")
     for command in serving.commands:
         _say(f"starting {command}")
     return ServerProcesses(serving.commands, log_dir, stagger_delay_s=options.stagger_delay)

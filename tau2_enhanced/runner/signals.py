@@ -68,12 +68,12 @@ def stopping(stop: Stop) -> Iterator[None]:
             return
         stop.request("interrupted")
         if number == signal.SIGTERM:
-            _logger.warning("terminated: running simulations have %.0f s to end", _TERM_LIMIT_S)
+            _logger.warning("terminated: running simulations have %.0f s to finish", _TERM_LIMIT_S)
             timer = threading.Timer(_TERM_LIMIT_S, stop.at_once.set)
             timer.daemon = True
             timer.start()
         else:
-            _logger.warning("interrupted: running simulations end first, ^C again stops at once")
+            _logger.warning("interrupted: waiting for running simulations to finish, ^C again stops at once")
 
     before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

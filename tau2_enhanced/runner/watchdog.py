@@ -75,7 +75,7 @@ class Watchdog:
             try:
                 self._look()
             except Exception:  # whatever is wrong with one look, the next ones are needed
-                _logger.exception("the watchdog stumbled")
+                _logger.exception("error in the watchdog")
 
     def _look(self) -> None:
         now = time.monotonic()
@@ -96,7 +96,9 @@ class Watchdog:
         paused_s, self._paused_s = PAUSES.total_s() - self._paused_s, PAUSES.total_s()
         if not paused_s:
             return
-        _logger.warning("this process did not run for %.0f s; no simulation is charged with that", paused_s)
+        _logger.warning(
+            "this process was suspended for %.0f s; that time is not counted against any simulation", paused_s
+        )
         for context in contexts:
             # a task is not stuck because everything was
             context.last_event_ms = min(context.clock.ms(), context.last_event_ms + paused_s * 1000)

@@ -30,7 +30,7 @@ _GENERATE_OF = {
 }
 Generate = Callable[..., "AssistantMessage"]
 """tau2's call of a model."""
-_UNSUPPORTED = {"banking_knowledge": "its environments need a retrieval and a task of their own"}
+_UNSUPPORTED = {"banking_knowledge": "its environments need a retrieval and the task, which the runner does not give"}
 
 
 _loaded: Registry | None = None

@@ -73,6 +73,6 @@ def log_folder_removed(scene: Scene) -> Row:
     first = scene.start()
     first.until_announced(EARLY)
     shutil.rmtree(scene.logs)
-    row = scene.ended("log folder removed", "the log's files were removed")
+    row = scene.ended("log folder removed", "the log files were removed")
     assert (scene.logs / "eval_mock.log").read_text().count("type=task_complete") > EARLY
     return row

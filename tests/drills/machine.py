@@ -22,7 +22,7 @@ def runner_paused(scene: Scene) -> Row:
     first.process.send_signal(signal.SIGSTOP)
     sleep(scene.fault_s)
     first.process.send_signal(signal.SIGCONT)
-    row = scene.ended("runner paused", "this process did not run for")
+    row = scene.ended("runner paused", "this process was suspended for")
     assert "stalled" not in first.err
     return row
 

@@ -109,7 +109,7 @@ def test_a_run_ends_well_at_a_server_that_takes_few_calls_at_once(run_local: Run
     assert run.summary["passed"] == 17
     calls = [e for name in ("mock", "retail") for e in run.events(name) if isinstance(e, LLMCallEvent | UserSimEvent)]
     assert sum((call.attempts or 0) - 1 for call in calls) == len(server.refused)
-    assert "refuses calls for load: from here on" in run.err
+    assert "refuses calls under load: from here on" in run.err
     # in the beginning all twelve come at once; later a height is tried now and then
     late = [before for before in server.refused if before > server.answered / 3]
     assert len(late) < server.answered / 10, (len(server.refused), len(late), server.answered)
@@ -122,8 +122,8 @@ def test_a_run_does_not_wait_for_a_server_that_wants_to_be_left_alone_until_tomo
     flags = ("--domains", "retail", "--num-tasks", "60", "--max-concurrency", "4", "--user-model", "gold")
     run = run_local(*flags, "--agent-model", "vllm/gold", "--agent-base-url", server.url)
     assert run.code == 1
-    assert "a server wants to be left alone: " in " ".join(run.out.split())
-    assert "refuses all calls, for 86400 s more: longer than this one may wait" in run.err
+    assert "a server keeps refusing calls under load: " in " ".join(run.out.split())
+    assert "refuses all calls, for 86400 s more, longer than this call may wait" in run.err
     assert (run.summary["finished"], run.summary["passed"]) == (0, 0)
     assert len(server.refused) <= 4
     calls = [event for event in run.events("retail") if isinstance(event, LLMCallEvent)]

@@ -129,7 +129,7 @@ def test_an_address_that_the_server_does_not_know_ends_the_run_soon(run_local: R
     flags = ("--domains", "retail", "--num-tasks", "60", "--max-concurrency", "2")
     run = run_local(*flags, *gold_at(stand_in().removesuffix("/v1")))
     assert run.code == 1
-    assert "a server does not know what it is asked for: HTTP 404" in " ".join(run.out.split())
+    assert "a server does not know the model or the address asked for: HTTP 404" in " ".join(run.out.split())
     assert "should the server's address end in /v1?" in " ".join(run.out.split())
     assert len(run.record) < 10
 

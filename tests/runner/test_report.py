@@ -97,6 +97,6 @@ def test_every_role_that_cost_something_has_a_column_and_all_together_too(
 def test_what_repeated_attempts_cost_is_said(run_local: RunLocal) -> None:
     known = summary_of(run_local, costing("mock", agent=0.1, user=0.2), spent_usd=0.3)
     assert "spent" not in printed(known, 80)
-    assert "spent in all, repeated attempts included: $1.30\n" in printed({**known, "spent_usd": 1.3}, 80)
+    assert "spent in all, including repeated attempts: $1.30\n" in printed({**known, "spent_usd": 1.3}, 80)
     in_part = {**known, "cost_usd": None, "spent_usd": 0.1}
-    assert "spent in all, repeated attempts included: ≥ $0.1000\n" in printed(in_part, 80)
+    assert "spent in all, including repeated attempts: ≥ $0.1000\n" in printed(in_part, 80)

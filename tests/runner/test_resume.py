@@ -63,7 +63,7 @@ def test_a_torn_last_line_is_repaired_and_said(run_local: RunLocal) -> None:
     record.write_bytes(record.read_bytes()[:-100])
     again = run_local("--resume")
     assert again.code == 0
-    assert "the record's last line was torn" in again.err
+    assert "the record's last line was incomplete" in again.err
     assert again.summary["finished"] == MOCK_TASKS
     assert len(again.record) == MOCK_TASKS
 
@@ -140,7 +140,7 @@ def test_resume_without_a_record_starts_the_run(run_local: RunLocal) -> None:
     run = run_local("--resume", "R", "--domains", "mock", "--num-tasks", "1")
     assert run.code == 0
     assert len(run.record) == 1
-    assert "there is no run R in outputs to go on with: it begins now" in run.err
+    assert "there is no run R in outputs to resume: starting it now" in run.err
 
 
 def test_a_runs_id_is_not_taken_twice(run_local: RunLocal) -> None:

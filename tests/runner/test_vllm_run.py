@@ -233,7 +233,7 @@ def test_a_vllm_that_is_not_installed_is_one_line(
     flags = ["--domains", "mock", "--agent-model", "m", "--user-model", "gold", "--serve", "--num-servers", "1"]
     run = run_local(*flags)
     assert run.code == 2
-    assert run.err == "run_local.py: vllm is not to be found: pip install 'vllm>=0.11', or see --vllm-command\n"
+    assert run.err == "run_local.py: vllm was not found: pip install 'vllm>=0.11', or see --vllm-command\n"
     assert not (run.folder / "outputs" / "R").exists()
 
 
@@ -282,8 +282,8 @@ def test_gpus_are_counted_as_who_named_them_counts(
         ([*RUNNING, "--vllm-args", "--max-model-len 9"], "--vllm-args: no servers are started for vllm/m (those at"),
         ([*RUNNING, "--skip-server-start", "--num-servers", "2", "--start-port", "7"], "--num-servers, --start-port:"),
         ([*RUNNING, "--tool-call-parser", "hermes"], "--tool-call-parser: no servers are started"),
-        ([*RUNNING, "--serve"], "--agent-base-url is for some that run already: leave one out"),
-        ([*RUNNING, "--serve", "--skip-server-start"], "--skip-server-start is for some that run already: leave one"),
+        ([*RUNNING, "--serve"], "--agent-base-url is for servers already running: use one of them"),
+        ([*RUNNING, "--serve", "--skip-server-start"], "--skip-server-start is for servers already running: use one"),
         (["--agent-model", "m/M", "--serve", "--user-model", "gold"], "no GPU is found"),
         (["--agent-model", "m/M", "--serve", "--gpu-ids", "0", "--vllm-args=--port 1"], "is set by --start-port"),
         (["--agent-model", "m/M", "--serve", "--gpu-ids", "0,1", "--tensor-parallel", "4"], "there are 2"),

@@ -50,7 +50,7 @@ class Executions:
             return
         if not duration_series(with_tool_calls(self.table)):
             raise UserMistake(
-                "neither tool calls nor timed events in these logs: run with --enhanced or --log-level PROFILE"
+                "these logs have neither tool calls nor timed events: run with --enhanced or --log-level PROFILE"
             )
 
     @cached_property

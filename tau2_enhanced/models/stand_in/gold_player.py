@@ -44,7 +44,9 @@ class GoldPlayer:
                 return asked
         except (LookupError, TypeError):
             pass
-        raise NotRecognised(f"no play for this request: {HEADER} must name a known domain and task, and the role")
+        raise NotRecognised(
+            f"can't tell the task of this request: {HEADER} must name a known domain and task, and the role"
+        )
 
 
 def _tokens(play: Play, role: str, conversation: Sequence[ChatMessage], turn: Turn, request_size: int) -> Tokens:
