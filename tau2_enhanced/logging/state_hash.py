@@ -10,7 +10,7 @@ hash it is no proof (an `audit` is).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from hashlib import sha256
 
 from tau2_enhanced.logging.plain import JSON, canonical
@@ -25,23 +25,11 @@ def state_hash(state: JSON) -> str:
     return hash_of_weight(weight(state))
 
 
-def rehash(
-    known: str, collection: str, *, removed: Mapping[Key, JSON] | None = None, added: Mapping[Key, JSON] | None = None
-) -> str:
-    """The hash after entries of one collection went and others came; a changed entry does both.
-
-    The collection must hold entries before and after: an empty one is an entry itself.
-    """
-    total = int(known, 16)
-    total -= sum(_hash((collection, key), value) for key, value in (removed or {}).items())
-    total += sum(_hash((collection, key), value) for key, value in (added or {}).items())
-    return hash_of_weight(total)
-
-
 def weight(state: JSON) -> int:
     """What a state, or an object with some of its members and entries, adds to the hash of all.
 
-    As in `rehash`, the hash of a whole is the sum of its parts' only where none of its collections is empty.
+    A whole's weight is the sum of its parts' only where none of its collections is empty: an empty one is an entry
+    itself.
     """
     return sum(_hash(place, value) for place, value in _entries(state)) % _MODULUS
 
