@@ -16,6 +16,8 @@ from typing import NamedTuple
 
 TOLERANCE = 1e-6
 """How far a reward may be from 1 and still be a success, as tau2 counts it."""
+CONFIDENCE = 0.95
+"""Of every interval."""
 _SAMPLES = 2000
 
 
@@ -59,28 +61,28 @@ def clustered_standard_error(tasks: Iterable[Trials]) -> float | None:
     return _estimate(judged, [1] * len(judged)).standard_error if judged else None
 
 
-def wilson_interval(successes: float, trials: float, confidence: float = 0.95) -> Interval | None:
+def wilson_interval(successes: float, trials: float) -> Interval | None:
     """Wilson's score interval of a share (Wilson 1927); None without trials."""
-    return _wilson(successes / trials, trials, confidence) if trials else None
+    return _wilson(successes / trials, trials) if trials else None
 
 
-def pass_1_interval(tasks: Iterable[Trials], confidence: float = 0.95) -> Interval | None:
+def pass_1_interval(tasks: Iterable[Trials]) -> Interval | None:
     """Wilson's interval of pass^1, in which all tasks weigh the same, however many verdicts each has.
 
     It is that for the effective number of trials: as many independent ones as the clustered ones are worth, whose
     plain standard error equals the clustered one. Where that is 0 or unknown, it is the number of tasks.
     """
     judged = [task for task in tasks if task.verdicts]
-    return _clustered_interval(judged, [1] * len(judged), confidence)
+    return _clustered_interval(judged, [1] * len(judged))
 
 
-def pooled_interval(clusters: Iterable[Trials], confidence: float = 0.95) -> Interval | None:
+def pooled_interval(clusters: Iterable[Trials]) -> Interval | None:
     """The same of the share of all trials, in which all trials weigh the same, whichever cluster they are of."""
     judged = [cluster for cluster in clusters if cluster.verdicts]
-    return _clustered_interval(judged, [cluster.verdicts for cluster in judged], confidence)
+    return _clustered_interval(judged, [cluster.verdicts for cluster in judged])
 
 
-def bootstrap_interval(tasks: Sequence[Trials], k: int, confidence: float = 0.95, seed: int = 0) -> Interval | None:
+def bootstrap_interval(tasks: Sequence[Trials], k: int) -> Interval | None:
     """Percentile interval of pass^k over resampled tasks; None where no task has k verdicts.
 
     Tasks that are all alike can't be resampled to others: theirs is Wilson's interval for as many trials as tasks.
@@ -89,11 +91,11 @@ def bootstrap_interval(tasks: Sequence[Trials], k: int, confidence: float = 0.95
     if not shares:
         return None
     if len(set(shares)) == 1:
-        return _wilson(shares[0], len(shares), confidence)
-    source = random.Random(seed)
+        return _wilson(shares[0], len(shares))
+    source = random.Random(0)
     means = sorted(sum(source.choices(shares, k=len(shares))) / len(shares) for _ in range(_SAMPLES))
-    tail = (1 - confidence) / 2
-    return Interval(means[int(tail * (_SAMPLES - 1))], means[-1 - int(tail * (_SAMPLES - 1))])
+    tail = int((1 - CONFIDENCE) / 2 * (_SAMPLES - 1))
+    return Interval(means[tail], means[-1 - tail])
 
 
 def _share(task: Trials, k: int) -> float:
@@ -120,16 +122,16 @@ def _estimate(clusters: Sequence[Trials], weights: Sequence[int]) -> _Estimate:
     return _Estimate(mean, error, most)
 
 
-def _clustered_interval(clusters: Sequence[Trials], weights: Sequence[int], confidence: float) -> Interval | None:
+def _clustered_interval(clusters: Sequence[Trials], weights: Sequence[int]) -> Interval | None:
     if not clusters:
         return None
     share, error, most = _estimate(clusters, weights)
     effective = share * (1 - share) / error**2 if error else float(len(clusters))
-    return _wilson(share, min(effective, most), confidence)
+    return _wilson(share, min(effective, most))
 
 
-def _wilson(share: float, trials: float, confidence: float) -> Interval:
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
+def _wilson(share: float, trials: float) -> Interval:
+    z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
     middle = (share + z * z / (2 * trials)) / (1 + z * z / trials)
     half = z / (1 + z * z / trials) * sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
     # rounding must not leave out a share of 0 or 1

@@ -14,10 +14,10 @@ import polars as pl
 
 from tau2_enhanced.analysis.compare.changes import changes
 from tau2_enhanced.analysis.compare.measures import MEASURES, Measure
-from tau2_enhanced.analysis.compare.paired import CONFIDENCE, Difference, mean_difference, share_difference
+from tau2_enhanced.analysis.compare.paired import Difference, mean_difference, share_difference
 from tau2_enhanced.analysis.compare.runs import TASK, Run
 from tau2_enhanced.analysis.compare.sentences import sentence
-from tau2_enhanced.analysis.pass_k import Trials, clustered_standard_error, pass_1_interval, pass_hat_k
+from tau2_enhanced.analysis.pass_k import CONFIDENCE, Trials, clustered_standard_error, pass_1_interval, pass_hat_k
 from tau2_enhanced.errors import UserMistake
 
 _IN_ORDER = ("domain", pl.col("task").cast(pl.Int64, strict=False), "task")

@@ -11,7 +11,8 @@ from math import copysign, inf, sqrt
 from statistics import NormalDist, fmean, stdev
 from typing import NamedTuple
 
-CONFIDENCE = 0.95
+from tau2_enhanced.analysis.pass_k import CONFIDENCE
+
 _HALVINGS = 60
 _NOISE = 1e-12
 """What differs by less than this part of the largest value differs by rounding alone."""
@@ -35,7 +36,7 @@ class Difference(NamedTuple):
         return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
 
 
-def mean_difference(baseline: Sequence[float], other: Sequence[float], confidence: float = CONFIDENCE) -> Difference:
+def mean_difference(baseline: Sequence[float], other: Sequence[float]) -> Difference:
     """The mean difference with Student's interval for paired values; one value for each task, at least one task.
 
     Student's and not a bootstrap: in `benchmarks/interval_coverage.py`, with skewed costs, it holds the truth about
@@ -50,13 +51,11 @@ def mean_difference(baseline: Sequence[float], other: Sequence[float], confidenc
         return Difference(tasks, *means, estimate, None, None)
     from scipy.special import stdtrit
 
-    half = float(stdtrit(tasks - 1, (1 + confidence) / 2)) * error
+    half = float(stdtrit(tasks - 1, (1 + CONFIDENCE) / 2)) * error
     return Difference(tasks, *means, estimate, estimate - half, estimate + half)
 
 
-def share_difference(
-    baseline: Sequence[float], other: Sequence[float], most_pairs: float | None = None, confidence: float = CONFIDENCE
-) -> Difference:
+def share_difference(baseline: Sequence[float], other: Sequence[float], most_pairs: float | None = None) -> Difference:
     """The difference of two mean shares (each task's between 0 and 1) with Tango's interval, at least one task.
 
     With one trial a task this is Tango's interval of paired proportions. With several, a task counts as gained
@@ -73,17 +72,17 @@ def share_difference(
     pairs = float(tasks)
     if variance > _NOISE:
         pairs = min(tasks * (gained + lost - estimate**2) / variance, max(most_pairs or 0.0, tasks))
-    low, high = tango_interval(gained * pairs, lost * pairs, pairs, confidence)
+    low, high = tango_interval(gained * pairs, lost * pairs, pairs)
     return Difference(tasks, fmean(baseline), fmean(other), estimate, low, high)
 
 
-def tango_interval(gained: float, lost: float, pairs: float, confidence: float = CONFIDENCE) -> tuple[float, float]:
+def tango_interval(gained: float, lost: float, pairs: float) -> tuple[float, float]:
     """Tango's score interval of (gained - lost) / pairs (Tango 1998, Statistics in Medicine 17, 891-908).
 
     The ends are the differences whose score statistic is the normal quantile; with nothing gained or lost they
     are ∓ z² / (pairs + z²). The numbers need not be whole.
     """
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
     estimate = (gained - lost) / pairs
 
     def score(difference: float) -> float:

@@ -10,6 +10,7 @@ from tau2_enhanced.analysis.executions.executions import Executions
 from tau2_enhanced.analysis.executions.outcomes import simulation_rows
 from tau2_enhanced.analysis.executions.statistics import bootstrap_mean, clustered_share, share
 from tau2_enhanced.analysis.executions.values import CALLS, ENDED, ERRORS, TOOL, known_sum, span_of, summary
+from tau2_enhanced.analysis.pass_k import CONFIDENCE
 
 _CLUSTER = pl.coalesce("simulation", pl.format("call {}", pl.int_range(pl.len())))
 """The simulation of a call; a call that names none stands alone."""
@@ -60,7 +61,7 @@ def confidence_intervals(found: Executions) -> dict[str, Any]:
     calls = found.calls.with_columns(_CLUSTER.alias("cluster"), TOOL)
     tools = calls.group_by("tool").agg(ERRORS, ENDED).sort("tool")
     return {
-        "confidence": 0.95,
+        "confidence": CONFIDENCE,
         "success_rate": clustered_share(
             (ended - errors, ended) for errors, ended in _by_cluster(calls).select("errors", "ended").iter_rows()
         ),

@@ -9,9 +9,8 @@ from collections.abc import Iterable, Sequence
 from math import isfinite, log2
 from typing import Any
 
-from tau2_enhanced.analysis.pass_k import Trials, pooled_interval, wilson_interval
+from tau2_enhanced.analysis.pass_k import CONFIDENCE, Trials, pooled_interval, wilson_interval
 
-CONFIDENCE = 0.95
 PERCENTILES = (50, 90, 95, 99)
 _RESAMPLES = 1000
 _DRAWS = 5_000_000
@@ -22,7 +21,7 @@ _SLOPE_POINTS = 1000
 
 def share(part: int, whole: int) -> dict[str, Any]:
     """A share with Wilson's 95 % interval (Wilson 1927): `value`, `low`, `high`, `n`; None without trials."""
-    interval = wilson_interval(part, whole, CONFIDENCE)
+    interval = wilson_interval(part, whole)
     return {
         "value": part / whole if whole else None,
         "low": interval.low if interval else None,
@@ -38,7 +37,7 @@ def clustered_share(clusters: Iterable[tuple[int, int]]) -> dict[str, Any]:
     (https://arxiv.org/abs/2411.00640, and `pooled_interval`).
     """
     trials = [Trials(successes, count) for successes, count in clusters if count]
-    interval = pooled_interval(trials, CONFIDENCE)
+    interval = pooled_interval(trials)
     whole = sum(trial.verdicts for trial in trials)
     return {
         "value": sum(trial.successes for trial in trials) / whole if whole else None,
@@ -49,7 +48,7 @@ def clustered_share(clusters: Iterable[tuple[int, int]]) -> dict[str, Any]:
     }
 
 
-def bootstrap_mean(clusters: Sequence[tuple[float, int]], seed: int = 0) -> dict[str, Any]:
+def bootstrap_mean(clusters: Sequence[tuple[float, int]]) -> dict[str, Any]:
     """The mean over all values with the percentile interval of a bootstrap over clusters (Efron 1979).
 
     Each cluster is the sum of its values and their number. Whole clusters are drawn, since values of one
@@ -65,7 +64,7 @@ def bootstrap_mean(clusters: Sequence[tuple[float, int]], seed: int = 0) -> dict
         return found
     found["value"] = float(totals.sum() / n)
     if len(clusters) > 1:
-        draws = np.random.default_rng(seed)
+        draws = np.random.default_rng(0)
         resamples = max(min(_RESAMPLES, _DRAWS // len(clusters)), _FEWEST_RESAMPLES)
         means = np.empty(resamples)
         for resample in range(resamples):
@@ -151,21 +150,21 @@ def mann_kendall(times: Sequence[float], values: Sequence[float]) -> dict[str, A
     }
 
 
-def correct(rows: Sequence[dict[str, Any]], p_value: str = "p_value", level: float = 1 - CONFIDENCE) -> None:
+def correct(rows: Sequence[dict[str, Any]]) -> None:
     """Add `q_value` and `significant` to rows that were tested together: one in twenty would be found by chance.
 
     q-values are p-values corrected for the false discovery rate (Benjamini and Hochberg 1995).
     """
-    tested = [row for row in rows if row[p_value] is not None]
+    tested = [row for row in rows if row["p_value"] is not None]
     corrected: Iterable[float] = []
     if tested:
         from scipy import stats
 
-        corrected = stats.false_discovery_control([row[p_value] for row in tested])
+        corrected = stats.false_discovery_control([row["p_value"] for row in tested])
     for row in rows:
         row["q_value"], row["significant"] = None, None
     for row, q_value in zip(tested, corrected, strict=True):
-        row["q_value"], row["significant"] = float(q_value), bool(q_value <= level)
+        row["q_value"], row["significant"] = float(q_value), bool(q_value <= 1 - CONFIDENCE)
 
 
 def finite(value: Any) -> float | None:
