@@ -11,6 +11,7 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from tau2_enhanced.domain_names import SUFFIX, is_enhanced, plain_domain
 from tau2_enhanced.environments.domain_environments import over_shared_databases
 from tau2_enhanced.environments.logging_environment import LoggingEnvironment
 from tau2_enhanced.logging.recording import current_recording
@@ -18,9 +19,6 @@ from tau2_enhanced.logging.recording import current_recording
 if TYPE_CHECKING:
     from tau2.environment.environment import Environment
     from tau2.registry import Registry
-
-SUFFIX = "_enhanced"
-"""What the name of an enhanced domain ends in."""
 
 GetEnvironment = Callable[..., "Environment"]
 GetTasks = Callable[..., Any]
@@ -47,7 +45,7 @@ class EnhancedDomainRegistry:
                 get_task_splits=registry.get_task_splits_loader(name),
             )
             for name in registry.get_domains()
-            if not name.endswith(SUFFIX) and name in registry.get_task_sets()
+            if not is_enhanced(name) and name in registry.get_task_sets()
         }
 
     def register_enhanced_domain(
@@ -58,7 +56,7 @@ class EnhancedDomainRegistry:
         get_task_splits: Callable[[], Mapping[str, list[str]]] | None = None,
     ) -> GetEnvironment:
         """Register one as `DOMAIN_NAME_enhanced`; what makes its environments. Of two of a name, the last counts."""
-        name = domain_name.removesuffix(SUFFIX) + SUFFIX
+        name = plain_domain(domain_name) + SUFFIX
         registry = self._registry
         known = registry._domains.get(name)
         if isinstance(known, EnhancedEnvironments) and known.original is original_get_environment:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tau2_enhanced import tau2_versions
-from tau2_enhanced.domain_registration import SUFFIX
+from tau2_enhanced.domain_names import is_enhanced, plain_domain
 from tau2_enhanced.errors import UserMistake
 from tau2_enhanced.logging import Clock, TaskContext, current_context, emit, task_context
 from tau2_enhanced.logging.event_stream import EventStream, recording
@@ -55,7 +55,7 @@ def recorded(*, redact: bool = False, record_replays: bool = False) -> Iterator[
     def watched(run_tasks: tau2_versions.RunTasks) -> tau2_versions.RunTasks:
         def recorded_tasks(*args: Any, **options: Any) -> Results:
             save_to = options.get("save_to")
-            if args or save_to is None or not str(options.get("domain")).endswith(SUFFIX):
+            if args or save_to is None or not is_enhanced(str(options.get("domain"))):
                 return run_tasks(*args, **options)
             path = events_file(Path(save_to))
             try:
@@ -77,7 +77,7 @@ class _Batch:
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self._options = options
-        self._domain = str(options["domain"]).removesuffix(SUFFIX)
+        self._domain = plain_domain(str(options["domain"]))
         self._run = Path(options["save_to"]).stem
         self._clock = Clock()
         self._trials = tau2_versions.trials_by_seed(options.get("seed", 300), options.get("num_trials", 1))

@@ -26,6 +26,7 @@ from tau2_enhanced.analysis.tool_figures.simulation_timeline import SimulationTi
 from tau2_enhanced.analysis.trajectory.listed import Listed, choose, list_simulations, plain_name
 from tau2_enhanced.analysis.trajectory.logged import logged_events
 from tau2_enhanced.analysis.trajectory.trajectory import trajectory
+from tau2_enhanced.domain_names import SUFFIX
 from tau2_enhanced.errors import UserMistake
 
 _TIMELINE = "simulation_timeline"
@@ -178,7 +179,7 @@ class LogVisualizer:
 
 def _called(name: str) -> pl.Expr:
     """Whether a call is of a simulation whose id begins so, or whose DOMAIN:TASK or DOMAIN:TASK:TRIAL this is."""
-    task = pl.concat_str(pl.col("domain").str.strip_suffix("_enhanced"), "task", separator=":")
+    task = pl.concat_str(pl.col("domain").str.strip_suffix(SUFFIX), "task", separator=":")
     trial = pl.concat_str(task, pl.col("trial").cast(pl.String), separator=":")
     asked = plain_name(name)
     return pl.col("simulation").str.starts_with(name) | (task == asked) | (trial == asked)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from tau2_enhanced.command_line import Parser
+from tau2_enhanced.domain_names import is_enhanced, plain_domain
 
 PROGRAM = "run_local.py"
 
@@ -55,9 +56,9 @@ def parse_command_line(arguments: Sequence[str] | None = None) -> CommandLine:
     resume = given.pop("resume", False)
     if "domains" in given:
         names = [name for text in given["domains"] for name in text.split(",") if name]
-        if any(name.endswith("_enhanced") for name in names):
+        if any(map(is_enhanced, names)):
             given.setdefault("enhanced", True)
-        given["domains"] = list(dict.fromkeys(name.removesuffix("_enhanced") for name in names))
+        given["domains"] = list(dict.fromkeys(map(plain_domain, names)))
         if not given["domains"]:
             parser.error("--domains: give at least one domain")
     if "gpu_ids" in given:

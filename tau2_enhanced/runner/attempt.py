@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from tau2_enhanced import tau2_versions
-from tau2_enhanced.domain_registration import SUFFIX
+from tau2_enhanced.domain_names import SUFFIX
 from tau2_enhanced.environments.logging_environment import LoggingEnvironment
 from tau2_enhanced.logging import TaskContext, current_context
 from tau2_enhanced.logging.recording import recording_here

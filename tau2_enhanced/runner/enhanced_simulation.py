@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from tau2_enhanced import tau2_versions
-from tau2_enhanced.domain_registration import SUFFIX
+from tau2_enhanced.domain_names import plain_domain
 from tau2_enhanced.errors import UserMistake
 from tau2_enhanced.logging import Clock, TaskContext, task_context
 from tau2_enhanced.logging.bridge import quiet_tau2
@@ -175,7 +175,7 @@ def _planned(
 ) -> tuple[RunOptions, Plan]:
     """What is to be run, and the options as a recording changes them. Raises UserMistake."""
     [domain] = options.domains
-    plain = domain.removesuffix(SUFFIX)
+    plain = plain_domain(domain)
     domain = plain if plain in registry.get_domains() else domain
     chosen = list(load_tasks(registry, domain, options.task_split) if tasks is None else tasks)
     for task in chosen:

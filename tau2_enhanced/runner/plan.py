@@ -8,6 +8,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from tau2_enhanced import tau2_versions
+from tau2_enhanced.domain_names import plain_domain
 from tau2_enhanced.errors import UserMistake
 from tau2_enhanced.runner.jobs import Job, JobKey, derive_seed
 from tau2_enhanced.runner.options import RunOptions
@@ -106,9 +107,9 @@ def chosen_ids(domains: Sequence[str], task_ids: Sequence[str] | None) -> dict[s
     chosen: dict[str, list[str]] = {}
     for text in task_ids:
         # a task's own id may hold a colon: only a chosen domain's name counts as a prefix
-        domain, colon, task_id = text.partition(":")
-        if colon and domain.removesuffix("_enhanced") in domains:
-            chosen.setdefault(domain.removesuffix("_enhanced"), []).append(task_id)
+        named, colon, task_id = text.partition(":")
+        if colon and (domain := plain_domain(named)) in domains:
+            chosen.setdefault(domain, []).append(task_id)
         elif len(domains) == 1:
             chosen.setdefault(domains[0], []).append(text)
         else:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from tau2_enhanced.deferred_imports import deferred
-from tau2_enhanced.domain_registration import SUFFIX
+from tau2_enhanced.domain_names import plain_domain
 from tau2_enhanced.environments.domain_environments import over_shared_databases
 from tau2_enhanced.errors import UserMistake
 from tau2_enhanced.tau2_versions.answering import keep_users_answers, route_generate
@@ -101,9 +101,9 @@ def check_domain(registry: Registry, domain: str) -> None:
     known = [
         name
         for name in registry.get_domains()
-        if name in registry.get_task_sets() and name.removesuffix(SUFFIX) not in _UNSUPPORTED
+        if name in registry.get_task_sets() and plain_domain(name) not in _UNSUPPORTED
     ]
-    if (reason := _UNSUPPORTED.get(domain.removesuffix(SUFFIX))) is not None:
+    if (reason := _UNSUPPORTED.get(plain_domain(domain))) is not None:
         raise UserMistake(f"{domain} is not supported: {reason} (use {', '.join(known)})")
     if domain not in known:
         raise UserMistake(f"unknown domain {domain!r}: tau2 has {', '.join(known)}")

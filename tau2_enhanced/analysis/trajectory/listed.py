@@ -13,6 +13,7 @@ from typing import Any
 from tau2_enhanced.analysis.inputs import opened
 from tau2_enhanced.analysis.json_events import load_json
 from tau2_enhanced.analysis.results_file import ResultsFile, Simulation, results_of
+from tau2_enhanced.domain_names import SUFFIX, plain_domain
 from tau2_enhanced.errors import UserMistake
 
 _CONVERSATION = b',"simulation":'
@@ -103,7 +104,7 @@ def is_called(asked: str, names: Iterable[str]) -> bool:
 
 def plain_name(named: str) -> str:
     """The name with a domain's own name in the place of its enhanced form's."""
-    return re.sub(r"^(\w+)_enhanced:", r"\1:", named)
+    return re.sub(rf"^(\w+){SUFFIX}:", r"\1:", named)
 
 
 _NAMED = 4
@@ -111,7 +112,7 @@ _NAMED = 4
 
 
 def _names(one: Listed) -> tuple[str, ...]:
-    domain = one.domain.removesuffix("_enhanced")
+    domain = plain_domain(one.domain)
     return (
         one.sim or "",
         f"{domain}:{one.task}:{one.trial}",
