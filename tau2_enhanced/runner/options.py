@@ -13,9 +13,8 @@ from tau2_enhanced.errors import UserMistake
 from tau2_enhanced.models.prices import parse_price
 from tau2_enhanced.models.resolve import GOLD, REPLAY_PREFIX, url_without_secrets
 from tau2_enhanced.models.secret_arguments import NOT_KEPT, without_secrets
+from tau2_enhanced.runner.loops import FEWEST
 from tau2_enhanced.tau2_versions import DEFAULT_MODEL
-
-_FEWEST_IN_A_LOOP = 3
 
 
 def _free(**options: Any) -> Any:
@@ -137,8 +136,8 @@ class RunOptions:
                 raise UserMistake(f"{flag_of(name)} must be at least {least}, not {getattr(self, name)}")
         if self.num_tasks is not None and self.num_tasks < 1:
             raise UserMistake(f"--num-tasks must be at least 1, not {self.num_tasks}")
-        if self.stop_loops is not None and self.stop_loops < _FEWEST_IN_A_LOOP:
-            raise UserMistake(f"--stop-loops must be at least {_FEWEST_IN_A_LOOP}, not {self.stop_loops}")
+        if self.stop_loops is not None and self.stop_loops < FEWEST:
+            raise UserMistake(f"--stop-loops must be at least {FEWEST}, not {self.stop_loops}")
         if not self.stagger_delay >= 0:
             raise UserMistake(f"--stagger-delay must be at least 0 seconds, not {self.stagger_delay:g}")
         for name in ("llm_timeout", "heartbeat", "stall_after", "server_timeout"):
