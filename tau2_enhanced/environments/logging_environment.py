@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import json
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -101,7 +102,7 @@ class LoggingEnvironment:
         )
         for recorder, looks in zip(self._recorders, before, strict=True):
             recorder.called(call, self._result(response), looks)
-        if _logger.isEnabledFor(10):
+        if _logger.isEnabledFor(logging.DEBUG):
             self._describe(message, response, hashes)
         return response
 
@@ -225,7 +226,7 @@ class LoggingEnvironment:
 
     def _hash_of_state(self) -> tuple[object, ...]:
         """The agent's and the user's database, in words; hashing is slow and done at DEBUG alone."""
-        if not _logger.isEnabledFor(10):
+        if not _logger.isEnabledFor(logging.DEBUG):
             return ()
         return (self._environment.get_db_hash(), self._environment.get_user_db_hash())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -203,7 +204,7 @@ class Participant:
         except ModelCallError as failure:
             error_type = failure.error_type
             dropped = isinstance(failure, RequestRefused) and failure.parameter in request.arguments
-            _logger.log(10 if dropped else 40, "%s %s: %s", self.role, self.spec.name, failure)
+            _logger.log(logging.DEBUG if dropped else logging.ERROR, "%s %s: %s", self.role, self.spec.name, failure)
             raise
         finally:
             context.called_ms += attempts.retry_wait_ms + attempts.duration_ms

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -93,7 +94,7 @@ class SimulationModels:
         )
         if window is not None:
             window.learn(messages, tools, answer.usage.input_tokens)
-        if _logger.isEnabledFor(10):
+        if _logger.isEnabledFor(logging.DEBUG):
             _logger.debug("answer of the %s: %s", role, json.dumps(answer.raw, ensure_ascii=False))
         return answer
 
@@ -115,7 +116,7 @@ class SimulationModels:
 
     def _show(self, role: str, messages: Sequence[ChatMessage], tools: Sequence[ToolSchema]) -> None:
         """The prompt at DEBUG, each message once."""
-        if not _logger.isEnabledFor(10):
+        if not _logger.isEnabledFor(logging.DEBUG):
             return
         shown = self._shown.get(role, 0) if role != "judge" else 0
         if not shown and tools:
