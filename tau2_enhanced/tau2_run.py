@@ -20,24 +20,13 @@ from tau2_enhanced.domain_names import is_enhanced, plain_domain
 from tau2_enhanced.errors import UserMistake
 from tau2_enhanced.logging import Clock, TaskContext, current_context, emit, task_context
 from tau2_enhanced.logging.event_stream import EventStream, recording
-from tau2_enhanced.logging.events import (
-    EvaluatorEvent,
-    LLMCallEvent,
-    ModelCallEvent,
-    RunCompleteEvent,
-    RunStartEvent,
-    TaskCompleteEvent,
-    TaskStartEvent,
-    UserSimEvent,
-)
+from tau2_enhanced.logging.events import RunCompleteEvent, RunStartEvent, TaskCompleteEvent, TaskStartEvent
 from tau2_enhanced.logging.execution_logger import ExecutionLogger
-from tau2_enhanced.models.participant import total
+from tau2_enhanced.models.participant import EVENT_OF_ROLE, total
 
 if TYPE_CHECKING:
     from tau2.data_model.message import AssistantMessage
     from tau2.data_model.simulation import Results, SimulationRun
-
-_EVENTS: dict[str, type[ModelCallEvent]] = {"agent": LLMCallEvent, "user": UserSimEvent, "judge": EvaluatorEvent}
 
 
 def events_file(results: Path) -> Path:
@@ -176,7 +165,7 @@ def _timed(role: str, generate: tau2_versions.Generate) -> tau2_versions.Generat
         context = current_context()
         if context.sim is None:
             return generate(model, *args, **options)
-        event = _EVENTS[role](model=model, call_type=model.partition("/")[0] if "/" in model else None)
+        event = EVENT_OF_ROLE[role](model=model, call_type=model.partition("/")[0] if "/" in model else None)
         start_ms = context.clock.ms()
         try:
             with context.waiting(f"{role} {model}"):

@@ -31,11 +31,12 @@ N = TypeVar("N", int, float)
 TRIES = 3
 """How often a model may answer one question with nothing usable before that is its failure."""
 
-_EVENTS: Mapping[str, Callable[..., ModelCallEvent]] = {
+EVENT_OF_ROLE: Mapping[str, type[ModelCallEvent]] = {
     "agent": LLMCallEvent,
     "user": UserSimEvent,
     "judge": EvaluatorEvent,
 }
+"""What a call of the model in each of tau2's roles is recorded as."""
 _RENAMED = {"max_tokens": "max_completion_tokens"}
 _BROKEN_OFF = {
     "length": "the limit of tokens cut the answer off",
@@ -128,7 +129,9 @@ class Participant:
         self._refused: set[str] = set()
         self._said_no_usage = False
         self.expert = expert
-        self._event = _EVENTS[role] if expert is None else partial(ExpertCallEvent, expert=expert)
+        self._event: Callable[..., ModelCallEvent] = (
+            EVENT_OF_ROLE[role] if expert is None else partial(ExpertCallEvent, expert=expert)
+        )
         self._waiting = f"{role} {spec.name}"
 
     def answer(
