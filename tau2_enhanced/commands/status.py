@@ -17,11 +17,11 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_outputs("--output-dir")
     parser.add_argument("--json", action="store_true", help="print it as JSON")
     options = parser.parse_args(arguments)
-    from tau2_enhanced.runner.status import as_json, describe_state, read_status, status_table
+    from tau2_enhanced.runner.status import describe_state, read_status, status_table, to_json
 
     found, alive = read_status(options.outputs, options.run_id)
     if options.json:
-        print(json.dumps(as_json(found, alive=alive), ensure_ascii=False))
+        print(json.dumps({**to_json(found), "alive": alive}, ensure_ascii=False))
         return 0
     print(describe_state(found, alive=alive))
     if found.running:

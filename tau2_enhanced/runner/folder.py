@@ -32,6 +32,7 @@ class RunFolder:
         self.status = self.own / "status.json"
         self.reserve = self.own / "reserve"
         self.events = self.own / "events"
+        self.lock = self.own / "lock"
         self._held: IO[str] | None = None
         self._new = False
 
@@ -44,12 +45,24 @@ class RunFolder:
         """Whether there is something to resume from."""
         return self.config.exists() or self.record.exists()
 
+    @property
+    def is_held(self) -> bool:
+        """Whether a process holds the folder."""
+        try:
+            with self.lock.open("r", encoding="utf-8") as lock:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False
+
     def hold(self, *, resumed: bool) -> None:
         """Make the folder and keep every other run out of it. Raises UserMistake where that can't be."""
         try:
             self._new = not self.path.exists()
             self.own.mkdir(parents=True, exist_ok=True)
-            self._held = (self.own / "lock").open("w", encoding="utf-8")
+            self._held = self.lock.open("w", encoding="utf-8")
         except OSError as error:
             raise UserMistake(f"{self.own} can't be written: {error.strerror}") from None
         if not _locked(self._held):
@@ -62,7 +75,7 @@ class RunFolder:
     def make_again(self) -> None:
         """Make and hold a folder that was removed while it was held. Raises OSError, also where others hold it now."""
         self.own.mkdir(parents=True, exist_ok=True)
-        held = (self.own / "lock").open("w", encoding="utf-8")
+        held = self.lock.open("w", encoding="utf-8")
         if self.started or not _locked(held):
             held.close()
             raise OSError(errno.EBUSY, "another run has begun in its place", str(self.own))

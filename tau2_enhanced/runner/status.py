@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import time
 from collections.abc import Sequence
@@ -67,8 +66,8 @@ class RunStatus:
 
 def write_status(status: RunStatus) -> None:
     """Replace the status file. It is no record: what it says is worth nothing after the next write."""
-    made = {name: value for name, value in asdict(status).items() if name != "path"}
-    write_atomically(status.path, [json.dumps(scrub_values(made), ensure_ascii=False)], lasting=False)
+    document = json.dumps(scrub_values(to_json(status)), ensure_ascii=False)
+    write_atomically(status.path, [document], lasting=False)
 
 
 def read_status(output_dir: Path, run_id: str | None) -> tuple[RunStatus, bool]:
@@ -85,20 +84,9 @@ def read_status(output_dir: Path, run_id: str | None) -> tuple[RunStatus, bool]:
     data = read_json(folder.status)
     try:
         tasks = [TaskStatus(**task) for task in data.pop("running")]
-        return RunStatus(path=folder.status, running=tasks, **data), _is_held(folder)
+        return RunStatus(path=folder.status, running=tasks, **data), folder.is_held
     except (TypeError, KeyError, AttributeError):
         raise UserMistake(f"{folder.status} is no status of a run") from None
-
-
-def _is_held(folder: RunFolder) -> bool:
-    try:
-        with (folder.own / "lock").open("r", encoding="utf-8") as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False
 
 
 def describe_state(status: RunStatus, *, alive: bool, now: float | None = None) -> str:
@@ -121,9 +109,9 @@ def describe_state(status: RunStatus, *, alive: bool, now: float | None = None) 
     return f"run {status.run_id} {how}: {ended}{go_on}"
 
 
-def as_json(status: RunStatus, *, alive: bool) -> dict[str, Any]:
-    """The status as plain JSON values."""
-    return {name: value for name, value in asdict(status).items() if name != "path"} | {"alive": alive}
+def to_json(status: RunStatus) -> dict[str, Any]:
+    """The status as plain JSON values: what its file holds."""
+    return {name: value for name, value in asdict(status).items() if name != "path"}
 
 
 def status_table(status: RunStatus, width: int) -> Table:

@@ -23,12 +23,11 @@ class Count:
     """Some cost is unknown, so `cost_usd` is the least."""
 
     def add(self, outcome: Outcome) -> None:
-        cost = outcome.cost_usd()
         self.ended += 1
         self.verdicts += outcome.status is Status.VERDICT
         self.passed += outcome.passed
-        self.cost_usd += sum(used["cost_usd"] or 0.0 for used in outcome.used.values())
-        self.unpriced = self.unpriced or cost is None
+        self.cost_usd += outcome.known_cost_usd
+        self.unpriced = self.unpriced or outcome.cost_usd() is None
 
     @property
     def pass_rate(self) -> float | None:
