@@ -8,58 +8,37 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
 
 from tau2_enhanced.logging import get_logger
 from tau2_enhanced.runner.pool import Stop
 
+_ENDING = (signal.SIGINT, signal.SIGTERM)
 _TERM_LIMIT_S = 10.0
 
 _logger = get_logger(__name__)
 
 
-@contextmanager
-def dumping(dump: Callable[[], None]) -> Iterator[None]:
+def dumping(dump: Callable[[], None]) -> AbstractContextManager[None]:
     """Inside the block, SIGUSR1 calls `dump`. Only the main thread can do so."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGUSR1, lambda *_: dump())
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGUSR1, before)
+    return _handled(lambda *_: dump(), signal.SIGUSR1)
 
 
-@contextmanager
-def interruptible() -> Iterator[None]:
+def interruptible() -> AbstractContextManager[None]:
     """Inside the block, ^C and SIGTERM raise KeyboardInterrupt, once. Only the main thread can do so."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    signals = (signal.SIGINT, signal.SIGTERM)
 
     def interrupt(_: int, __: FrameType | None) -> None:
         # what is cleaned up now must not be interrupted too
-        for number in signals:
+        for number in _ENDING:
             signal.signal(number, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, interrupt) for number in signals}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    return _handled(interrupt, *_ENDING)
 
 
-@contextmanager
-def stopping(stop: Stop) -> Iterator[None]:
+def stopping(stop: Stop) -> AbstractContextManager[None]:
     """Inside the block, signals are turned into requests to `stop`. Only the main thread can do so."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
 
     def interrupt(number: int, _: FrameType | None) -> None:
         stop.interrupts += 1
@@ -75,9 +54,18 @@ def stopping(stop: Stop) -> Iterator[None]:
         else:
             _logger.warning("interrupted: waiting for running simulations to finish, ^C again stops at once")
 
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    return _handled(interrupt, *_ENDING)
+
+
+@contextmanager
+def _handled(handler: Callable[[int, FrameType | None], None], *signals: signal.Signals) -> Iterator[None]:
+    """Inside the block the handler gets these signals; outside the main thread it gets none."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, handler) for number in signals}
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, earlier in before.items():
+            signal.signal(number, earlier)
