@@ -28,7 +28,7 @@ from tau2_enhanced.models.failures import (
     NotThere,
     RequestRefused,
     TransientFailure,
-    retry_after_s,
+    transient_failure,
 )
 from tau2_enhanced.models.http import (
     CHECK_TIMEOUT_S,
@@ -161,9 +161,8 @@ def _failure(error: anthropic.APIError) -> ModelCallError:
     text = f"HTTP {status}: {first_line(said)}"
     if status in (401, 402, 403) or _NO_MONEY_CODES.search(error.error_code or ""):
         return AuthenticationFailed(text)
-    if status in (408, 409, 429) or status >= 500:
-        kind = "rate_limit" if status == 429 else f"http_{status}"
-        return TransientFailure(text, error_type=kind, retry_after_s=retry_after_s(error.response.headers))
+    if transient := transient_failure(status, text, error.response.headers):
+        return transient
     if status == 413 or _OVERFLOW.search(said):
         return ContextOverflow(text)
     if status == 400 and _NO_MONEY.search(said):

@@ -145,6 +145,14 @@ class JudgeFailed(CallFailed):
     error_type = "judge_failed"
 
 
+def transient_failure(status: int, text: str, headers: Mapping[str, str]) -> TransientFailure | None:
+    """What an answer of this HTTP status means where the call may succeed when tried again; None where it won't."""
+    if status not in (408, 409, 429) and status < 500:
+        return None
+    error_type = "rate_limit" if status == 429 else f"http_{status}"
+    return TransientFailure(text, error_type=error_type, retry_after_s=retry_after_s(headers))
+
+
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
     """Seconds that a server asks to wait, said as such or, as gateways do, as the time when the wait is over."""
     for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):

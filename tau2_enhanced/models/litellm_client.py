@@ -34,7 +34,7 @@ from tau2_enhanced.models.failures import (
     NotThere,
     RequestRefused,
     TransientFailure,
-    retry_after_s,
+    transient_failure,
 )
 from tau2_enhanced.models.openai_client import read_reply
 from tau2_enhanced.models.resolve import on_this_machine
@@ -215,9 +215,8 @@ def _failure(litellm: Any, error: Exception, *, late: bool) -> ModelCallError:
         return RequestRefused(text, parameter=_refused_parameter(said))
     if isinstance(error, litellm.APIConnectionError):
         return TransientFailure(text, error_type="connection")
-    if status in (408, 409, 429) or (status or 0) >= 500:
-        kind = "rate_limit" if status == 429 else f"http_{status}"
-        return TransientFailure(text, error_type=kind, retry_after_s=retry_after_s(_headers(error)))
+    if transient := transient_failure(status or 0, text, _headers(error)):
+        return transient
     if status == 200:
         return TransientFailure(text, error_type="bad_response")
     return NotThere(text) if status == 404 else CallFailed(text)

@@ -17,7 +17,7 @@ from tau2_enhanced.models.failures import (
     NotThere,
     RequestRefused,
     TransientFailure,
-    retry_after_s,
+    transient_failure,
 )
 from tau2_enhanced.models.http import connection_failure, first_line
 
@@ -94,9 +94,8 @@ def failure_of(error: openai.APIError) -> ModelCallError:
         return AuthenticationFailed(text)
     if status == 429 and _OVER_ALLOWANCE.search(text):
         return CallFailed(text)
-    if status in (408, 409, 429) or status >= 500:
-        kind = "rate_limit" if status == 429 else f"http_{status}"
-        return TransientFailure(text, error_type=kind, retry_after_s=retry_after_s(error.response.headers))
+    if transient := transient_failure(status, text, error.response.headers):
+        return transient
     asked_too_much = _TOO_MANY_ASKED.search(text)
     if asked_too_much and int(asked_too_much[1]) >= int(asked_too_much[2]):
         return RequestRefused(text)
