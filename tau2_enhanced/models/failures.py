@@ -84,6 +84,9 @@ class ServerBusy(CallFailed):
 class DeadlinePassed(CallFailed):
     error_type = "deadline_passed"
 
+    def __init__(self, text: str = "no answer within the call's time limit") -> None:
+        super().__init__(text)
+
 
 class TaskTimeout(CallFailed):
     error_type = "task_timeout"

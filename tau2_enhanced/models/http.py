@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from openai import OpenAI
 
 CHECK_TIMEOUT_S = 15.0
-_TOO_LATE = "no answer within the call's time limit"
 _HTML = re.compile(r"\s*<(!doctype html|html)\b", re.IGNORECASE)
 _TITLE = re.compile(r"<title>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 
@@ -138,7 +137,7 @@ def connection_failure(error: Exception) -> ModelCallError:
     if isinstance(cause, httpx2.ConnectError):
         return TransientFailure(f"no connection: {cause_text(error)}", error_type=UNREACHABLE)
     if isinstance(cause, httpx2.TimeoutException):
-        return DeadlinePassed(_TOO_LATE)
+        return DeadlinePassed()
     return TransientFailure(f"connection lost: {cause_text(error)}", error_type="connection")
 
 

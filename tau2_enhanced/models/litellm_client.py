@@ -39,7 +39,6 @@ from tau2_enhanced.models.failures import (
 from tau2_enhanced.models.openai_client import read_reply
 from tau2_enhanced.models.resolve import on_this_machine
 
-_TOO_LATE = "no answer within the call's time limit"
 _GRACE_S = 0.5
 """How much longer than the limit a call is waited for, so that one that hangs ends by litellm's own limit."""
 _LATE = 0.9
@@ -155,7 +154,7 @@ class LiteLLMClient:
             self._abandoned += 1
             count = self._abandoned
         _logger.warning("%s: a call that is late can't be ended and is abandoned (%d so far)", self.call_type, count)
-        raise DeadlinePassed(_TOO_LATE)
+        raise DeadlinePassed
 
     def close(self) -> None:
         if self._litellm.client_session is self._connections:
@@ -204,7 +203,7 @@ def _failure(litellm: Any, error: Exception, *, late: bool) -> ModelCallError:
     text = scrub(said).partition("\n")[0][:300]
     status = getattr(error, "status_code", None)
     if isinstance(error, litellm.Timeout):
-        return DeadlinePassed(_TOO_LATE) if late else TransientFailure(text, error_type="http_504")
+        return DeadlinePassed() if late else TransientFailure(text, error_type="http_504")
     if isinstance(error, litellm.ContextWindowExceededError) or (status == 400 and _OVERFLOW.search(said)):
         return ContextOverflow(text)
     if status in (401, 402, 403):
