@@ -96,6 +96,11 @@ def _fill(file: BufferedIOBase, space: memoryview) -> tuple[int, Exception | Non
     return filled, None
 
 
+def ending(path: Path) -> str:
+    """What a file's name ends in, as `.jsonl`; of one that is gzipped before its `.gz`."""
+    return path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
+
+
 def opened(path: Path) -> BufferedIOBase:
     """A file's bytes, unpacked where it is gzipped."""
     return cast(BufferedIOBase, gzip.open(path)) if path.suffix == ".gz" else path.open("rb")

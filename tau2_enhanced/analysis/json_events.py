@@ -15,7 +15,7 @@ from tau2_enhanced.logging.event_files import CHAIN
 from tau2_enhanced.logging.events import AuditEvent, BrokenLine, ExecutionEvent, from_json, to_json
 from tau2_enhanced.results_format import with_simulations
 
-_LISTS = ("execution_events", "events")
+LISTS = ("execution_events", "events")
 """Under which key a document holds its events."""
 
 
@@ -35,7 +35,7 @@ def read_json_document(data: Any, into: Lines, run: str = "") -> bool:
     """
     listed = data
     if isinstance(data, dict):
-        listed = next((data[name] for name in _LISTS if name in data), None)
+        listed = next((data[name] for name in LISTS if name in data), None)
     if not isinstance(listed, list) or (not listed and listed is data):
         return False
     if _is_earlier(listed):

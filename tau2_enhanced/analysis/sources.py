@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tau2_enhanced.analysis.doubles import join_file
-from tau2_enhanced.analysis.inputs import pieces
+from tau2_enhanced.analysis.inputs import ending, pieces
 from tau2_enhanced.analysis.json_events import load_json, read_json_document, read_json_lines
 from tau2_enhanced.analysis.log_lines import Lines, read_events, read_pieces
 from tau2_enhanced.analysis.results_events import events_of
@@ -45,7 +45,7 @@ def read_sources(paths: Sequence[Path], say: Callable[[str], None] = lambda _: N
 
 def read_source(path: Path, lines: Lines, results: list[ResultsFile]) -> None:
     """Read one file, and add what it holds. Raises UserMistake as `read_sources` does."""
-    kind = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
+    kind = ending(path)
     if kind == ".json":
         _read_document(path, lines, results)
     elif kind == ".jsonl":

@@ -9,13 +9,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from tau2_enhanced.analysis.inputs import pieces
-from tau2_enhanced.analysis.json_events import load_json
+from tau2_enhanced.analysis.inputs import ending, pieces
+from tau2_enhanced.analysis.json_events import LISTS, load_json
 from tau2_enhanced.errors import UserMistake
+from tau2_enhanced.logging.event_statistics import LIVE
 from tau2_enhanced.logging.events import BrokenLine, ExecutionEvent, from_json, parse_line
-
-_LIVE = (None, "live")
-_LISTS = ("execution_events", "events")
 
 
 class Logged(NamedTuple):
@@ -33,7 +31,7 @@ def logged_events(paths: Iterable[Path], sim: str | None) -> Logged:
     if sim:
         for path in paths:
             with suppress(UserMistake):
-                found = [event for event in _of_file(path, sim) if event.sim == sim and event.phase in _LIVE]
+                found = [event for event in _of_file(path, sim) if event.sim == sim and event.phase in LIVE]
                 events += found
                 files += [path] if found else []
     return Logged(_once(events), files)
@@ -60,10 +58,10 @@ def _by_day(event: ExecutionEvent) -> datetime:
 
 
 def _of_file(path: Path, sim: str) -> Iterator[ExecutionEvent]:
-    kind = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
+    kind = ending(path)
     if kind == ".json":
         data = load_json(path)
-        listed: list[object] = next((data[name] for name in _LISTS if isinstance(data.get(name), list)), [])
+        listed: list[object] = next((data[name] for name in LISTS if isinstance(data.get(name), list)), [])
         lines: Iterable[bytes] = (json.dumps(event).encode() for event in listed)
     else:
         lines = (line for piece in pieces(path, broken=lambda *_: None) for line in _lines_with(piece, sim.encode()))
