@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple
 
 import polars as pl
+
+from tau2_enhanced.analysis.natural_order import natural
 
 _TOUCHING_MS = 1.0
 """Logged times are rounded: what overlaps by less follows on each other."""
@@ -41,12 +42,11 @@ def lanes(found: pl.DataFrame) -> Lanes:
         place = next((place for place, free in enumerate(ends) if free <= start + _TOUCHING_MS), len(ends))
         ends[place : place + 1] = [end]
         placed.append((lane, place))
-    ordered = [(lane, place) for lane in sorted(free_at, key=_natural) for place in range(len(free_at[lane]))]
+    ordered = [(lane, place) for lane in sorted(free_at, key=_by_run_and_worker) for place in range(len(free_at[lane]))]
     numbers = {key: number for number, key in enumerate(ordered)}
     return Lanes([lane for lane, _ in ordered], [None if key is None else numbers[key] for key in placed])
 
 
-def _natural(lane: Lane) -> tuple[object, ...]:
-    """worker-2 before worker-10, and those that are unknown last."""
-    numbers = [(int(part or 0), text) for text, part in re.findall(r"(\D*)(\d{0,18})", lane.thread or "")]
-    return lane.run or "", lane.thread is None, [(text, number) for number, text in numbers]
+def _by_run_and_worker(lane: Lane) -> tuple[object, ...]:
+    """Those whose worker is unknown last."""
+    return lane.run or "", lane.thread is None, natural(lane.thread or "")

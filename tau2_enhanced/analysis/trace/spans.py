@@ -6,11 +6,11 @@ Columns: `kind` and `row` say which event, `ts` and `dur` (None for an instant) 
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple
 
 import polars as pl
 
+from tau2_enhanced.analysis.natural_order import natural
 from tau2_enhanced.analysis.table import MODEL_CALLS, EventTable
 from tau2_enhanced.analysis.trace.nesting import nest
 
@@ -142,10 +142,9 @@ def _places(spans: pl.DataFrame) -> tuple[list[Place], pl.DataFrame]:
 
 
 def _by_run_and_number(place: tuple[str | None, str | None, str]) -> tuple[object, ...]:
-    """worker-2 before worker-10, and what belongs to no domain before the domains."""
+    """What belongs to no domain before the domains."""
     run, domain, thread = place
-    numbers = [(int(part or 0), text) for text, part in re.findall(r"(\D*)(\d{0,18})", thread)]
-    return run or "", domain or "", [(text, number) for number, text in numbers]
+    return run or "", domain or "", natural(thread)
 
 
 def nested(spans: pl.DataFrame) -> pl.DataFrame:

@@ -12,6 +12,7 @@ from typing import Any
 
 from tau2_enhanced.analysis.inputs import opened
 from tau2_enhanced.analysis.json_events import load_json
+from tau2_enhanced.analysis.natural_order import natural
 from tau2_enhanced.analysis.results_file import ResultsFile, Simulation, results_of
 from tau2_enhanced.domain_names import SUFFIX, plain_domain
 from tau2_enhanced.errors import UserMistake
@@ -67,12 +68,7 @@ def list_simulations(paths: Sequence[Path]) -> list[Listed]:
             mistakes.append(mistake)
     if mistakes and len(mistakes) == len(paths):
         raise mistakes[0]
-    return sorted(found, key=lambda one: (one.run, one.domain, _natural(one.task), one.trial))
-
-
-def _natural(task: str) -> list[tuple[str, int]]:
-    """2 before 10."""
-    return [(text, int(number or 0)) for text, number in re.findall(r"(\D*)(\d{0,18})", task)]
+    return sorted(found, key=lambda one: (one.run, one.domain, natural(one.task), one.trial))
 
 
 def choose(listed: Sequence[Listed], named: str) -> Listed:
