@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tau2_enhanced.analysis.fitted_table import fitted
-from tau2_enhanced.analysis.report.texts import number_text
+from tau2_enhanced.analysis.report.texts import UNKNOWN, number_text, share_text
 from tau2_enhanced.analysis.wall_time import why_unknown
 
 if TYPE_CHECKING:
@@ -82,8 +82,8 @@ def print_results(results: Sequence[Mapping[str, Any]]) -> None:
         for k, share in found["pass_hat_k"].items():
             tasks = _part_of(share["tasks"], found["planned_tasks"])
             shown = (
-                _share(share["value"]),
-                "–" if share["low"] is None else f"{100 * share['low']:.1f} – {100 * share['high']:.1f}",
+                share_text(share["value"]),
+                UNKNOWN if share["low"] is None else f"{100 * share['low']:.1f} – {100 * share['high']:.1f}",
             )
             if k != "1":
                 _row(table, "", "", tasks, "", k, *shown)
@@ -100,7 +100,7 @@ def print_results(results: Sequence[Mapping[str, Any]]) -> None:
                 _number(found["user_cost_usd"], 4),
                 str(found["tool_calls"]),
                 str(found["tool_errors"]),
-                *(_share(found["tool_accuracy"][name]) for name in ("precision", "recall")),
+                *(share_text(found["tool_accuracy"][name]) for name in ("precision", "recall")),
                 str(len(found["flaky_tasks"])),
             )
     print_table(table)
@@ -157,14 +157,14 @@ def _wall_time(parts: Mapping[str, float], path: Mapping[str, float] | None, unk
 def _part(parts: Mapping[str, float], name: str) -> tuple[str, str]:
     if name not in parts:
         return "", ""
-    return _number(parts[name] / 1000, 1), _share(parts[name] / parts["total_ms"] if parts["total_ms"] else None)
+    return _number(parts[name] / 1000, 1), share_text(parts[name] / parts["total_ms"] if parts["total_ms"] else None)
 
 
 def _cost(roles: Mapping[str, float | None]) -> Table:
     table = _table("cost by role", ("role",), ("USD", "share"))
     total = roles["total_usd"]
     for name, cost in roles.items():
-        share = _share(cost / total if cost is not None and total else None)
+        share = share_text(cost / total if cost is not None and total else None)
         _row(table, name.removesuffix("_usd").replace("_", " "), _usd(cost), share)
     return table
 
@@ -191,7 +191,9 @@ def _servers(rows: Sequence[Mapping[str, Any]]) -> Table:
     table = _table("model servers", ("server",), (*levels, "prefix hits", "preempted", "tok in", "tok out"))
     for row in rows:
         counts = [_number(row[f"{name}_{how}"], 1) for name in ("running", "waiting") for how in ("mean", "max")]
-        shares = [_share(row[name]) for name in ("kv_cache_usage_mean", "kv_cache_usage_max", "prefix_cache_hit_rate")]
+        shares = [
+            share_text(row[name]) for name in ("kv_cache_usage_mean", "kv_cache_usage_max", "prefix_cache_hit_rate")
+        ]
         sums = [_number(row[name], 0) for name in ("preemptions", "prompt_tokens", "generation_tokens")]
         _row(table, row["server"], *counts, *shares, *sums)
     return table
@@ -206,7 +208,7 @@ def _bars(values: Sequence[float], peak: float) -> str:
 def _goodput(rows: Sequence[Mapping[str, Any]]) -> Table:
     table = _table("goodput", ("name",), ("limit ms", "n", "within", "share"))
     for row in rows:
-        share = _share(row["share"])
+        share = share_text(row["share"])
         _row(table, row["name"], f"{row['limit_ms']:,.10g}", str(row["n"]), str(row["within"]), share)
     return table
 
@@ -234,7 +236,7 @@ def _durations(rows: Sequence[Mapping[str, Any]]) -> Table:
     table = _table("durations in ms", ("type", "name"), headings)
     for row in rows:
         kind = row["type"] if row["measure"] == "duration" else f"{row['type']} {row['measure']}"
-        share = _share(row["share"])
+        share = share_text(row["share"])
         times = (number_text(row[name]) for name in _TIMES)
         _row(table, kind, row["name"], str(row["n"]), str(row["errors"] or ""), *times, share)
     return table
@@ -286,10 +288,6 @@ def _usd(value: float | None) -> str:
     return "unknown" if value is None else f"{value:,.4f}"
 
 
-def _share(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.1f} %"
-
-
 def _part_of(part: int, whole: int) -> str:
     return f"{part}/{whole}" if part < whole else str(part)
 
@@ -299,4 +297,4 @@ def _text(value: object) -> str:
 
 
 def _number(value: float | None, digits: int) -> str:
-    return "–" if value is None else f"{value:,.{digits}f}"
+    return UNKNOWN if value is None else f"{value:,.{digits}f}"
