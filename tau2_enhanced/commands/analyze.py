@@ -11,11 +11,7 @@ from tau2_enhanced.commands.run_paths import run_paths
 
 def main(arguments: Sequence[str]) -> int:
     parser = CommandParser("analyze", str(__doc__))
-    parser.add_argument(
-        "paths", nargs="*", metavar="PATH",
-        help="event files, enhanced logs, logs, tau2 results files, folders, or run ids "
-        "(default: the newest run)",
-    )  # fmt: skip
+    parser.add_paths()
     parser.add_outputs()
     parser.add_argument("--json", action="store_true", help="print all numbers as JSON")
     options = parser.parse_args(arguments)

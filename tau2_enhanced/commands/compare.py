@@ -18,10 +18,7 @@ def main(arguments: Sequence[str]) -> int:
         help="a run id, a run's folder, a log, a results file or a pattern, or NAME=RUN to name it; the baseline first",
     )  # fmt: skip
     parser.add_outputs()
-    parser.add_argument(
-        "--output_dir", "--output-dir", type=Path, default=Path("analysis_results"), metavar="DIR",
-        help="where files are written (default: analysis_results)",
-    )  # fmt: skip
+    parser.add_output_dir()
     parser.add_argument(
         "--no-figures", action="store_true", help="no pictures: only tables, compare.json and compare.md"
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from tau2_enhanced.commands.parser import CommandParser
 from tau2_enhanced.commands.run_paths import run_paths
@@ -11,16 +10,9 @@ from tau2_enhanced.commands.run_paths import run_paths
 
 def main(arguments: Sequence[str]) -> int:
     parser = CommandParser("report", str(__doc__))
-    parser.add_argument(
-        "paths", nargs="*", metavar="PATH",
-        help="event files, enhanced logs, logs, tau2 results files, folders, or run ids "
-        "(default: the newest run)",
-    )  # fmt: skip
+    parser.add_paths()
     parser.add_outputs()
-    parser.add_argument(
-        "--output_dir", "--output-dir", type=Path, default=Path("analysis_results"), metavar="DIR",
-        help="where files are written (default: analysis_results)",
-    )  # fmt: skip
+    parser.add_output_dir()
     parser.add_argument(
         "--simulation", metavar="SIMULATION",
         help="draw the timeline of this one: an id or DOMAIN:TASK[:TRIAL] (default: the longest that failed)",
