@@ -11,6 +11,8 @@ from tau2_enhanced.analysis.table import EventTable
 
 EVALUATOR = ("replay", "gold")
 """The phases of the evaluator's environments."""
+LIVE = ~pl.col("phase").is_in(EVALUATOR).fill_null(False)
+"""Whether an event is of a simulation's own environment."""
 AS_EXECUTION = {"function": "tool_name", "args_size": "args_size_bytes"}
 """What a `tool_call` calls a field, and what it is called of a `tool_execution`."""
 
@@ -20,9 +22,8 @@ def with_tool_calls(table: EventTable) -> EventTable:
 
     A simulation that has tool executions has no others: the lines that its log has of them are the same calls.
     """
-    live = pl.col("phase").is_in(EVALUATOR).not_().fill_null(True)
     frames = {
-        kind: frame.filter(live) if kind in ("tool_call", "tool_execution") else frame
+        kind: frame.filter(LIVE) if kind in ("tool_call", "tool_execution") else frame
         for kind, frame in table.frames.items()
     }
     executed = frames.pop("tool_execution", None)
@@ -32,6 +33,6 @@ def with_tool_calls(table: EventTable) -> EventTable:
         )
         columns = column_types("tool_call")
         own = made.select(name for name in columns if name in made.columns)
-        logged = table.of("tool_call").filter(live).join(own, on=["run", "sim"], how="anti", maintain_order="left")
+        logged = table.of("tool_call").filter(LIVE).join(own, on=["run", "sim"], how="anti", maintain_order="left")
         frames["tool_call"] = pl.concat([logged, own], how="diagonal")
     return replace(table, frames=frames)

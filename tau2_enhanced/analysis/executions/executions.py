@@ -16,7 +16,7 @@ from tau2_enhanced.analysis.results_file import ResultsFile
 from tau2_enhanced.analysis.series import duration_series
 from tau2_enhanced.analysis.simulations import SIMULATION
 from tau2_enhanced.analysis.table import EventTable
-from tau2_enhanced.analysis.tool_executions import AS_EXECUTION, EVALUATOR, with_tool_calls
+from tau2_enhanced.analysis.tool_executions import AS_EXECUTION, LIVE, with_tool_calls
 from tau2_enhanced.errors import UserMistake
 from tau2_enhanced.results_format import LONGEST_S
 
@@ -100,8 +100,7 @@ class Executions:
 
     def live(self, kind: str) -> pl.DataFrame:
         """The events of a type that are not the evaluator's, with the `simulation` they belong to."""
-        frame = self.table.of(kind).with_columns(SIMULATION.alias("simulation"))
-        return frame.filter(~pl.col("phase").is_in(EVALUATOR).fill_null(False))
+        return self.table.of(kind).with_columns(SIMULATION.alias("simulation")).filter(LIVE)
 
     @cached_property
     def set_aside(self) -> SetAside:
