@@ -70,6 +70,11 @@ class Reply:
     """From the first token to the last."""
 
 
+def call_of(id: str, name: str, arguments: str) -> dict[str, Any]:
+    """A tool call as an assistant's message has it; `arguments` is JSON text."""
+    return {"id": id, "type": "function", "function": {"name": name, "arguments": arguments}}
+
+
 def whole(value: Any) -> Any:
     """JSON values with half characters (lone surrogates, which no UTF-8 can hold) replaced by `?`."""
     if isinstance(value, str):

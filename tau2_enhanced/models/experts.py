@@ -20,7 +20,7 @@ from dataclasses import replace
 
 from tau2_enhanced.errors import UserMistake
 from tau2_enhanced.logging import current_context, get_logger
-from tau2_enhanced.models.client import ChatMessage, ToolSchema
+from tau2_enhanced.models.client import ChatMessage, ToolSchema, call_of
 from tau2_enhanced.models.conversation import CALL_EXPERT, EXPERT, kept_of, seen_by, with_signatures
 from tau2_enhanced.models.failures import BrokenArguments, ContextOverflow, EmptyAnswer, ExpertFailed
 from tau2_enhanced.models.participant import TRIES, Answer, Participant, ToolRequest, total
@@ -156,10 +156,7 @@ def parse_expert(text: str) -> tuple[str, str, str | None]:
 
 def _refusal(asked: Answer, problem: str) -> list[ChatMessage]:
     """The agent's calls and their results, which it alone sees."""
-    calls = [
-        {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": json.dumps(call.arguments)}}
-        for call in asked.tool_calls
-    ]
+    calls = [call_of(call.id, call.name, json.dumps(call.arguments)) for call in asked.tool_calls]
     results = [{"role": "tool", "content": f"Error: {problem}", "tool_call_id": call.id} for call in asked.tool_calls]
     signed = with_signatures(calls, asked.raw)
     return [{"role": "assistant", "content": asked.content, "tool_calls": signed, **kept_of(asked.raw)}, *results]

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from tau2_enhanced.models.client import ChatMessage, ToolSchema
+from tau2_enhanced.models.client import ChatMessage, ToolSchema, call_of
 from tau2_enhanced.models.conversation import kept_of, with_signatures
 from tau2_enhanced.models.simulation_models import SimulationModels
 
@@ -112,14 +112,7 @@ def to_chat(messages: Iterable[Message]) -> list[ChatMessage]:
         if message.role == "assistant":
             raw = message.raw_data or {}
             if message.tool_calls:
-                calls = [
-                    {
-                        "id": call.id,
-                        "type": "function",
-                        "function": {"name": call.name, "arguments": json.dumps(call.arguments)},
-                    }
-                    for call in message.tool_calls
-                ]
+                calls = [call_of(call.id, call.name, json.dumps(call.arguments)) for call in message.tool_calls]
                 made["tool_calls"] = with_signatures(calls, raw)
             made |= kept_of(raw)
         chat.append(made)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from tau2_enhanced.models.client import ChatMessage
+from tau2_enhanced.models.client import ChatMessage, call_of
 from tau2_enhanced.models.stand_in.wires import Event, Tokens, Turn, calls_with_ids, pieces
 
 
@@ -24,7 +24,7 @@ class ChatCompletions:
             if turn.broken:
                 texts[-1] = texts[-1][:-1] + ',"'
             message["tool_calls"] = [
-                {"id": made, "type": "function", "function": {"name": call.name, "arguments": text}}
+                call_of(made, call.name, text)
                 for (made, call), text in zip(calls_with_ids(turn, f"call_{number}"), texts, strict=True)
             ]
         return {

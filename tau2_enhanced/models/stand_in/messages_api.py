@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from tau2_enhanced.models.anthropic_messages import OPENING
-from tau2_enhanced.models.client import ChatMessage
+from tau2_enhanced.models.client import ChatMessage, call_of
 from tau2_enhanced.models.stand_in.wires import Event, Tokens, Turn, calls_with_ids, pieces
 
 _ERRORS = {400: "invalid_request_error", 404: "not_found_error", 500: "api_error"}
@@ -96,11 +96,7 @@ def _messages(turn: Mapping[str, Any]) -> Iterator[ChatMessage]:
         yield from ({"role": "user", "content": text} for text in texts)
         return
     calls = [
-        {
-            "id": block["id"],
-            "type": "function",
-            "function": {"name": block["name"], "arguments": json.dumps(block["input"])},
-        }
+        call_of(block["id"], block["name"], json.dumps(block["input"]))
         for block in blocks
         if block["type"] == "tool_use"
     ]
