@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from tau2_enhanced.analysis.report.texts import UNKNOWN, count_text, duration_text, share_text, usd_text
+from tau2_enhanced.analysis.report.texts import UNKNOWN, count_text, counted, duration_text, share_text, usd_text
 from tau2_enhanced.analysis.series import ROLES
 from tau2_enhanced.analysis.table import EventTable
 from tau2_enhanced.analysis.timeline import OUTCOME, OUTCOMES
@@ -122,7 +122,7 @@ def _most_frequent(errors: Sequence[Mapping[str, Any]]) -> str:
 def _warnings(summary: Mapping[str, Any]) -> Iterator[str]:
     lines = summary.get("lines", {})
     if lines.get("broken"):
-        yield f"{_counted(lines['broken'], 'line')} could not be read: {' · '.join(lines['broken_examples'])}"
+        yield f"{counted(lines['broken'], 'line')} could not be read: {' · '.join(lines['broken_examples'])}"
     yield from attempt_notes(summary)
 
 
@@ -130,15 +130,11 @@ def attempt_notes(summary: Mapping[str, Any]) -> Iterator[str]:
     """What is to be known of attempts that never ended and of those that had to be repeated."""
     attempts = summary.get("attempts", {})
     if attempts.get("unfinished"):
-        yield f"{_counted(attempts['unfinished'], 'attempt')} never ended: killed, or still running"
+        yield f"{counted(attempts['unfinished'], 'attempt')} never ended: killed, or still running"
     if attempts.get("repeated"):
-        repeated = _counted(attempts["repeated"], "attempt")
+        repeated = counted(attempts["repeated"], "attempt")
         yield f"{repeated} had to be repeated: in all times and costs, in no pass rate"
     yield from why_unknown(summary.get("unknown_parts", {}))
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count_text(count)} {noun}" + ("" if count == 1 else "s")
 
 
 def _known_sum(rows: Sequence[Mapping[str, Any]], name: str) -> int | None:

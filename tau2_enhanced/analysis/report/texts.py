@@ -12,6 +12,11 @@ def count_text(value: float | None) -> str:
     return UNKNOWN if value is None else f"{value:,.0f}"
 
 
+def counted(count: int, noun: str) -> str:
+    """1 line, 1,234 lines"""
+    return f"{count_text(count)} {noun}" + ("" if count == 1 else "s")
+
+
 def share_text(value: float | None) -> str:
     """A share between 0 and 1 in per cent."""
     return UNKNOWN if value is None else f"{100 * value:.1f} %"

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tau2_enhanced.analysis.pass_k import is_success
-from tau2_enhanced.analysis.report.texts import UNKNOWN, count_text, duration_text
+from tau2_enhanced.analysis.report.texts import UNKNOWN, count_text, counted, duration_text
 from tau2_enhanced.analysis.terminal_text import harmless, shortened
 from tau2_enhanced.analysis.trajectory.listed import Listed
 from tau2_enhanced.analysis.trajectory.trajectory import ToolUse, Trajectory, Turn
@@ -51,14 +51,10 @@ def listing(listed: Sequence[Listed]) -> RenderableType:
     results = Counter(
         _result(one.reward).plain.removesuffix(f" {one.reward:g}" if one.reward is not None else "") for one in listed
     )
-    counted = ", ".join(f"{count} {result}" for result, count in results.most_common())
+    by_result = ", ".join(f"{count} {result}" for result, count in results.most_common())
     paths = {one.path for one in listed}
     place = paths.pop() if len(paths) == 1 else listed[0].path.parent
-    return Group(table, Text(f"{_counted(len(listed), 'simulation')} in {place}: {counted}", "dim"))
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count_text(count)} {noun}" + ("" if count == 1 else "s")
+    return Group(table, Text(f"{counted(len(listed), 'simulation')} in {place}: {by_result}", "dim"))
 
 
 def shown(found: Trajectory, *, full: bool = False) -> RenderableType:
@@ -94,12 +90,12 @@ def _head(found: Trajectory) -> Iterator[Text]:
     roles = " · ".join(f"{role} {_usd(cost)}" for role, cost in found.cost_usd.items())
     tokens = [[turn.input_tokens, turn.output_tokens] for turn in found.turns if turn.input_tokens is not None]
     read, said = (sum(pair[place] or 0 for pair in tokens) for place in (0, 1))
-    counted = f" · tokens {count_text(read)} in, {count_text(said)} out" if tokens else ""
-    yield Text(f"USD {_usd(listed.cost_usd)}: {roles}{counted}")
+    used = f" · tokens {count_text(read)} in, {count_text(said)} out" if tokens else ""
+    yield Text(f"USD {_usd(listed.cost_usd)}: {roles}{used}")
     calls = [use for turn in found.turns for use in turn.tools]
     errors = sum(use.error for use in calls)
     counts = ((len(found.turns), "message"), (len(calls), "tool call"), (errors, "tool error"))
-    yield Text(" · ".join(_counted(count, noun) for count, noun in counts))
+    yield Text(" · ".join(counted(count, noun) for count, noun in counts))
     if found.logs:
         yield Text(harmless(f"times from {', '.join(map(str, found.logs))}"), "dim")
     else:
