@@ -96,11 +96,8 @@ def hold(options: RunOptions, folder: RunFolder, closing: ExitStack, *, resumed:
     """Take hold of the run's folder and of its logs'; leave nothing half-made where one can't be had."""
     folder.hold(resumed=resumed)
     closing.callback(folder.release)
-    try:
+    with nothing_left(folder), _writing(folder):
         logs = LogFolder(Path(options.log_dir), folder.run_id)
-    except OSError as error:
-        folder.abandon()
-        raise _not_writable(error, folder) from None
     closing.callback(logs.release)
     return logs
 
@@ -113,6 +110,15 @@ def nothing_left(folder: RunFolder) -> Iterator[None]:
     except BaseException:
         folder.abandon()
         raise
+
+
+@contextmanager
+def _writing(folder: RunFolder) -> Iterator[None]:
+    """What can't be written inside the block is raised as a UserMistake."""
+    try:
+        yield
+    except OSError as error:
+        raise UserMistake(f"{error.filename or folder.path} can't be written: {error.strerror}") from None
 
 
 def open_run(
@@ -130,7 +136,7 @@ def open_run(
 
     The configuration that is written says when the clock began.
     """
-    try:
+    with nothing_left(folder), _writing(folder):
         record = Record(folder.record)
         closing.callback(record.close)
         logs = configure_logging(
@@ -146,12 +152,6 @@ def open_run(
         closing.callback(logs.close)
         clock = _clock(record, configuration, resumed=resumed)
         configuration.write(folder)
-    except OSError as error:
-        folder.abandon()
-        raise _not_writable(error, folder) from None
-    except UserMistake:
-        folder.abandon()
-        raise
     return record, logs, clock
 
 
@@ -162,10 +162,6 @@ def _clock(record: Record, configuration: Configuration, *, resumed: bool) -> Cl
     # what came before took its time, minutes where servers were started
     configuration.created = time.time()
     return Clock()
-
-
-def _not_writable(error: OSError, folder: RunFolder) -> UserMistake:
-    return UserMistake(f"{error.filename or folder.path} can't be written: {error.strerror}")
 
 
 def record_events(
