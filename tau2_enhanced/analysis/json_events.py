@@ -11,7 +11,7 @@ from tau2_enhanced.analysis.inputs import DAMAGE, opened, pieces
 from tau2_enhanced.analysis.json_columns import read_columns
 from tau2_enhanced.analysis.log_lines import Lines, believed, read_events
 from tau2_enhanced.errors import UserMistake
-from tau2_enhanced.logging.event_files import CHAIN
+from tau2_enhanced.logging.event_files import without_chain
 from tau2_enhanced.logging.events import AuditEvent, BrokenLine, ExecutionEvent, from_json, to_json
 from tau2_enhanced.results_format import with_simulations
 
@@ -79,9 +79,7 @@ def _sound(texts: Iterable[str], into: Lines) -> Iterator[ExecutionEvent]:
             into.add_broken(text, str(error))
         else:
             if not isinstance(event, AuditEvent):
-                for name in CHAIN:
-                    event.extra.pop(name, None)
-                yield event
+                yield without_chain(event)
 
 
 def _believable(events: Iterable[ExecutionEvent], into: Lines) -> Iterator[ExecutionEvent]:

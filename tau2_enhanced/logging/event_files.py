@@ -18,12 +18,20 @@ from tau2_enhanced.logging.events import (
     from_json,
     to_dict,
 )
+from tau2_enhanced.logging.pairs import compact
 
 if TYPE_CHECKING:
     import polars as pl
 
 CHAIN = ("seq", "digest")
 """What the chain of a file adds to its events."""
+
+
+def without_chain(event: ExecutionEvent) -> ExecutionEvent:
+    """The event without what a file's chain has added to it."""
+    for name in CHAIN:
+        event.extra.pop(name, None)
+    return event
 
 
 @dataclass(frozen=True)
@@ -69,10 +77,8 @@ def read_events(path: Path | str, only: EventFilter | None = None) -> Iterator[E
                 if not line.endswith(b"\n"):
                     return
                 raise BrokenLine(f"{path}, line {number}: {error}") from None
-            for name in CHAIN:
-                event.extra.pop(name, None)
             if not isinstance(event, AuditEvent) and (only is None or only.takes(event)):
-                yield event
+                yield without_chain(event)
 
 
 def export_events(events: Iterable[ExecutionEvent], path: Path | str, summary: dict[str, Any]) -> None:
@@ -131,7 +137,5 @@ def to_frame(events: Iterable[ExecutionEvent]) -> pl.DataFrame:
 
 def _text(value: object) -> str:
     """A cell: a text, or anything else as JSON; half characters, which tables can't hold, as `\\ud800`."""
-    text = (
-        value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=str)
-    )
+    text = value if isinstance(value, str) else compact(value)
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
