@@ -91,7 +91,7 @@ class LogSession:
         self.writer = writer
         self.folder = folder.path
         self.domains = domains
-        self._lock = folder
+        self._held = folder
         self._root_level = root_level
         atexit.register(self.close)
 
@@ -117,7 +117,7 @@ class LogSession:
             root.removeHandler(self.writer)
             root.setLevel(self._root_level)
         self.writer.close()
-        self._lock.release()
+        self._held.release()
 
     def __enter__(self) -> LogSession:
         return self
