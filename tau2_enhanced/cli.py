@@ -38,8 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the process's exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not given or given[0] in ("-h", "--help"):
-        print(_usage())
-        return 0 if given else 2
+        return exit_code(PROGRAM, lambda: _show_usage(0 if given else 2))
     command = COMMANDS.get(given[0])
     if command is None and given[0] not in TAU2S_COMMANDS:
         say(f"{PROGRAM}: unknown command {given[0]!r} (see --help)")
@@ -49,6 +48,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(command: ModuleType | None, name: str, arguments: Sequence[str]) -> int:
     code: int = tau2.main(name, arguments) if command is None else command.main(arguments)
+    return code
+
+
+def _show_usage(code: int) -> int:
+    print(_usage())
     return code
 
 

@@ -65,6 +65,15 @@ def test_a_python_without_the_dependencies_is_told_in_one_line(script: str, argu
     assert f"(in {sys.executable}): activate the environment" in done.stderr
 
 
+def test_a_reader_who_leaves_early_is_told_nothing_more() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, str(CHECKOUT / "tau2-enhanced"), "--help"]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
 def test_no_secret_stands_in_a_mistake(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", SECRET)
     assert cli.main(["verify", SECRET]) == 2

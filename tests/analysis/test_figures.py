@@ -224,7 +224,7 @@ def test_without_any_cost_there_is_no_panel_for_it(table_of: TableOf, pictures: 
     selected = cost_and_tokens.select(table_of(call))
     assert selected is not None
     assert len(cost_and_tokens.draw(selected, "run R").axes) == 2
-    assert "cost_and_tokens: no call's cost is known" in draw_figures(table_of(call), pictures).left_out
+    assert "cost in cost_and_tokens: no call's cost is known" in draw_figures(table_of(call), pictures).left_out
 
 
 def test_concurrency_is_the_number_of_half_open_intervals() -> None:
@@ -510,7 +510,7 @@ def test_what_has_no_data_is_named(table_of: TableOf, pictures: Path) -> None:
     drawn = draw_figures(table_of(call), pictures)
     assert names(drawn.paths) == {"latency_distribution", "latency_by_function"}
     assert drawn.left_out == [
-        "latency_distribution: no timed llm_call events",
+        "llm_call in latency_distribution: no timed events",
         "latency_by_model: no timed calls of a model that were answered",
         "cost_and_tokens: no call's tokens or cost are known",
         "task_gantt: no calls with a task and start_ms",

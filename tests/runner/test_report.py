@@ -59,7 +59,7 @@ def test_a_pass_k_of_some_tasks_says_of_how_many(run_local: RunLocal) -> None:
     run = run_local("--domains", "mock", "retail", "--num-tasks", "2", "--num-trials", "4")
     outcomes = {outcome.key: outcome for outcome in Record(run.folder / "outputs/R/run/record.jsonl").outcomes()}
     one_of_mock = next(key for key in outcomes if key.domain == "mock" and key.trial == 3)
-    found = summarise(list(outcomes), lambda key: outcomes[key] if key != one_of_mock else None)
+    found = summarise(sorted(outcomes), lambda key: outcomes[key] if key != one_of_mock else None)
     summary = {**run.summary, **found}
     table = printed(summary, 200).partition("ended by")[0]
     rows = [[cell.strip() for cell in line.split("│")[1:8]] for line in table.splitlines() if line.startswith("│")]

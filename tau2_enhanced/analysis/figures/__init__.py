@@ -75,10 +75,9 @@ def _measures(table: EventTable, left_out: list[str]) -> Iterator[tuple[str, Fig
     source = source_of(run_ids(table))
     if distributions := latency_distribution.select(table):
         yield "latency_distribution", latency_distribution.draw(distributions, source)
-        shown = {part.kind for part in distributions}
-        left_out += [
-            f"latency_distribution: no timed {kind} events" for kind in latency_distribution.KINDS if kind not in shown
-        ]
+        shown = [part.kind for part in distributions]
+        missing = [kind for kind in latency_distribution.KINDS if kind not in shown]
+        left_out += [f"{kind} in latency_distribution: no timed events" for kind in missing]
     else:
         left_out.append("latency_distribution: no timed llm_call or tool_call events")
     if models := latency_by_model.select(table):
@@ -92,7 +91,7 @@ def _measures(table: EventTable, left_out: list[str]) -> Iterator[tuple[str, Fig
     if usages := cost_and_tokens.select(table):
         yield "cost_and_tokens", cost_and_tokens.draw(usages, source)
         if not usages.cost_known:
-            left_out.append("cost_and_tokens: no call's cost is known")
+            left_out.append("cost in cost_and_tokens: no call's cost is known")
     else:
         left_out.append("cost_and_tokens: no call's tokens or cost are known")
 
