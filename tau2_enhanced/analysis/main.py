@@ -96,7 +96,7 @@ def _analyse(options: argparse.Namespace) -> int:
     from tau2_enhanced.analysis import servers
     from tau2_enhanced.analysis.doubles import DOUBLED
     from tau2_enhanced.analysis.goodput import parse_limits
-    from tau2_enhanced.analysis.report.head import attempt_notes
+    from tau2_enhanced.analysis.report.head import notes
     from tau2_enhanced.analysis.results_events import tells_of_calls
     from tau2_enhanced.analysis.results_file import result_statistics
     from tau2_enhanced.analysis.simulations import chosen, simulations
@@ -130,7 +130,7 @@ def _analyse(options: argparse.Namespace) -> int:
     if table.count:
         print_tables(summary)
         _report_broken(table)
-    for note in attempt_notes(summary):
+    for note in notes(summary):
         print(f"note: {note}")
     if table.doubled:
         print(f"note: {DOUBLED}")

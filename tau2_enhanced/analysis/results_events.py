@@ -21,12 +21,14 @@ from tau2_enhanced.logging.events import (
     TaskCompleteEvent,
     TaskStartEvent,
     ToolCallEvent,
+    ToolExecutionEvent,
     UserSimEvent,
 )
 
 SOURCE = "tau2_results"
 """The `source` of these events."""
 _CALLS = {"assistant": LLMCallEvent, "user": UserSimEvent}
+_TIMED = (*(event.type for event in _CALLS.values()), ToolCallEvent.type, ToolExecutionEvent.type)
 _ROLES = {"assistant": "agent", "user": "user"}
 
 
@@ -61,6 +63,12 @@ def tells_of_calls(table: EventTable) -> bool:
     ends = table.of("task_complete")
     told = table.frames.keys() <= {"task_start", "task_complete"} and ends["source"].eq_missing(SOURCE).all()
     return not told
+
+
+def times_between_messages(table: EventTable) -> bool:
+    """Whether calls of the table have the times between messages as theirs, for want of a log."""
+    frames = (table.of(kind) for kind in _TIMED)
+    return any("source" in frame.columns and bool((frame["source"] == SOURCE).any()) for frame in frames)
 
 
 class _Timed(NamedTuple):

@@ -13,6 +13,7 @@ import polars as pl
 
 from tau2_enhanced.analysis import concurrency
 from tau2_enhanced.analysis.goodput import goodput
+from tau2_enhanced.analysis.results_events import times_between_messages
 from tau2_enhanced.analysis.series import cost_by_role, duration_series, error_series, usage_series
 from tau2_enhanced.analysis.simulations import count_attempts, simulations
 from tau2_enhanced.analysis.stops import stops
@@ -46,6 +47,7 @@ def summarise(
     return {
         "runs": run_ids(table),
         "events": {kind: frame.height for kind, frame in sorted(table.frames.items())},
+        "times_between_messages": times_between_messages(table),
         "durations": durations,
         "usage": usage,
         "cost_by_role": cost_by_role(usage),

@@ -20,6 +20,7 @@ from tau2_enhanced.analysis.executions.executions import Executions
 from tau2_enhanced.analysis.figures import Drawn, draw_figures, source_of
 from tau2_enhanced.analysis.figures.files import write_figure
 from tau2_enhanced.analysis.figures.style import look
+from tau2_enhanced.analysis.results_events import times_between_messages
 from tau2_enhanced.analysis.timeline import run_ids
 from tau2_enhanced.analysis.tool_figures import FIGURES, simulation_timeline
 from tau2_enhanced.analysis.tool_figures.simulation_timeline import SimulationTimeline
@@ -57,8 +58,9 @@ class LogVisualizer:
 
     @cached_property
     def source(self) -> str:
-        """The runs, as captions name them."""
-        return source_of(run_ids(self.analyzer.executions.table))
+        """The runs, as captions name them, and whose times theirs are."""
+        table = self.analyzer.executions.table
+        return source_of(run_ids(table), between_messages=times_between_messages(table))
 
     def dashboard(self) -> list[Path]:
         """Calls, success with intervals, durations and times at a glance."""

@@ -206,6 +206,19 @@ def test_a_run_of_ours_tells_the_same_by_log_and_by_results(run_local: RunLocal)
         assert told[column].to_list() == logged[column].to_list(), column
 
 
+def test_times_between_messages_are_called_that(
+    run_local: RunLocal, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = run_local("--domains", "mock", "--num-tasks", "2")
+    for path, between_messages in ((run.results("mock"), True), (run.folder / "logs" / "eval_mock.log", False)):
+        target = tmp_path / path.name
+        assert main(["--log_file", str(path), "--output_dir", str(target)]) == 0
+        assert json.loads((target / "summary.json").read_text())["times_between_messages"] is between_messages
+        assert ("times are those between messages" in capsys.readouterr().out) is between_messages
+        assert ("times are those between messages" in (target / "report.html").read_text()) is between_messages
+        assert ("times between messages" in (target / "latency_distribution.svg").read_text()) is between_messages
+
+
 def test_files_of_one_name_are_runs_of_their_own(tmp_path: Path) -> None:
     paths = []
     for folder in ("a", "b"):

@@ -53,6 +53,8 @@ class Distributions(NamedTuple):
     """A sentence for each run whose values are unknown."""
     common_tasks: int
     """How many tasks the values are of, those that all runs have; 0 where they are of all tasks of each run."""
+    between_messages: bool
+    """Whether durations are the times between messages, for want of logs."""
 
 
 def select(runs: Sequence[Run]) -> Distributions:
@@ -77,7 +79,7 @@ def select(runs: Sequence[Run]) -> Distributions:
         if any(value > 0 for curve in curves for value, _ in curve.points):
             log = spans_decades(value for curve in curves for value, _ in curve.points)
             panels.append(Panel(title, unit, curves, log))
-    return Distributions(panels, missing, common.height)
+    return Distributions(panels, missing, common.height, not any(run.logged for run in runs))
 
 
 def _tasks(run: Run) -> pl.DataFrame:
@@ -104,7 +106,8 @@ def _curve(place: int, run: str, values: pl.Series) -> Curve:
 def draw(selected: Distributions) -> Figure:
     """A panel for each thing measured, a curve for each run."""
     of = f"of the {selected.common_tasks:,} tasks that all runs have" if selected.common_tasks else "of all tasks"
-    caption = f"cumulative distributions {of} · failed model calls left out · the first run is the baseline"
+    times = " · times between messages" if selected.between_messages else ""
+    caption = f"cumulative distributions {of} · failed model calls left out{times} · the first run is the baseline"
     most = max(len(panel.curves) for panel in selected.panels)
     height = 0.8 + len(selected.panels) * max(2.0, 0.75 + 0.19 * most)
     figure = new_figure("How the runs compare", caption, height)

@@ -25,6 +25,7 @@ from tau2_enhanced.analysis.figures import (
 )
 from tau2_enhanced.analysis.figures.files import write_figure
 from tau2_enhanced.analysis.figures.style import label, look
+from tau2_enhanced.analysis.results_events import times_between_messages
 from tau2_enhanced.analysis.table import EventTable
 from tau2_enhanced.analysis.timeline import Timeline, run_ids, timeline
 
@@ -68,11 +69,12 @@ def _figures(
     if times.runs > 1 and (times.simulations.height or times.calls.height):
         which = "the events without a run" if times.run is None else f"{times.run} alone, which has most events"
         left_out.append(f"task_gantt, run_gantt, concurrency: of {times.runs} runs {which}")
-    yield from _timelines(times, tasks, samples, left_out)
+    source = source_of([times.run], between_messages=times_between_messages(table))
+    yield from _timelines(times, tasks, samples, source, left_out)
 
 
 def _measures(table: EventTable, left_out: list[str]) -> Iterator[tuple[str, Figure]]:
-    source = source_of(run_ids(table))
+    source = source_of(run_ids(table), between_messages=times_between_messages(table))
     if distributions := latency_distribution.select(table):
         yield "latency_distribution", latency_distribution.draw(distributions, source)
         shown = [part.kind for part in distributions]
@@ -97,9 +99,12 @@ def _measures(table: EventTable, left_out: list[str]) -> Iterator[tuple[str, Fig
 
 
 def _timelines(
-    times: Timeline, tasks: Sequence[str] | None, samples: pl.DataFrame | None, left_out: list[str]
+    times: Timeline,
+    tasks: Sequence[str] | None,
+    samples: pl.DataFrame | None,
+    source: str,
+    left_out: list[str],
 ) -> Iterator[tuple[str, Figure]]:
-    source = source_of([times.run])
     selected = task_gantt.select(times, tasks)
     for number, page in enumerate(selected.pages(), 1):
         yield "task_gantt" + (f"_{number}" if number > 1 else ""), task_gantt.draw(page, source)
@@ -123,10 +128,11 @@ def _timelines(
         left_out.append(f"concurrency: no {what}")
 
 
-def source_of(runs: Sequence[str | None]) -> str:
-    """The runs, as captions name them."""
+def source_of(runs: Sequence[str | None], *, between_messages: bool = False) -> str:
+    """The runs, as captions name them, and whether their times are those between messages."""
+    times = "times between messages · " if between_messages else ""
     named = [label(run, 60) for run in runs if run is not None]
     if not named:
-        return "run unknown"
+        return f"{times}run unknown"
     more = f" and {len(runs) - 2} more" if len(runs) > 2 else ""
-    return f"run{'s' * (len(named) > 1)} {', '.join(named[:2])}{more}"
+    return f"{times}run{'s' * (len(named) > 1)} {', '.join(named[:2])}{more}"

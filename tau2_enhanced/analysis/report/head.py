@@ -123,11 +123,13 @@ def _warnings(summary: Mapping[str, Any]) -> Iterator[str]:
     lines = summary.get("lines", {})
     if lines.get("broken"):
         yield f"{counted(lines['broken'], 'line')} could not be read: {' · '.join(lines['broken_examples'])}"
-    yield from attempt_notes(summary)
+    yield from notes(summary)
 
 
-def attempt_notes(summary: Mapping[str, Any]) -> Iterator[str]:
-    """What is to be known of attempts that never ended and of those that had to be repeated."""
+def notes(summary: Mapping[str, Any]) -> Iterator[str]:
+    """What is to be known of the numbers: whose times they are, and which attempts and parts are in them."""
+    if summary.get("times_between_messages"):
+        yield "without a log, times are those between messages: retries, waits and the framework are in them"
     attempts = summary.get("attempts", {})
     if attempts.get("unfinished"):
         yield f"{counted(attempts['unfinished'], 'attempt')} never ended: killed, or still running"

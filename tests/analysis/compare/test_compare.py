@@ -270,7 +270,7 @@ def test_names(write: Write, tmp_path: Path) -> None:
         (["A.log", "nowhere*.log"], "nowhere*.log: no logs there"),
         (["n=A.log", "n=B.log"], "two runs are called n"),
         (["A.log", "B.log", "--task", "5"], "A.log: no simulation there that ended and is meant"),
-        (["A.log", "B.log", "--log_file", "A.log", "--trace"], "goes without --log_file, --trace"),
+        (["A.log", "B.log", "--log_file", "A.log", "--trace"], "can't be combined with --log_file, --trace"),
     ],
 )
 def test_mistakes_are_one_line_and_nothing_is_written(
