@@ -178,7 +178,7 @@ def test_an_empty_name_is_not_the_folder_one_is_in(flag: str, capsys: pytest.Cap
     with pytest.raises(SystemExit) as ended:
         analyse(flag, "")
     assert ended.value.code == 2
-    assert "an empty name is no log" in capsys.readouterr().err
+    assert "name is empty" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("form", ["parquet", "csv"])

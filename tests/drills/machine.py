@@ -99,7 +99,7 @@ def two_runners(scene: Scene) -> Row:
     # it holds its run, whatever it does
     first.process.send_signal(signal.SIGSTOP)
     others: list[Part] = [scene.start(), scene.resume()]
-    for other, said in zip(others, ("exists already", "is being run by another process"), strict=True):
+    for other, said in zip(others, ("already exists", "is being run by another process"), strict=True):
         other.end()
         assert other.process.returncode == 2
         assert other.err.count("\n") == 1

@@ -175,7 +175,7 @@ class Holder:
 @pytest.mark.parametrize(
     ("patience", "why"),
     [
-        (Patience(refused_s=0.05), "host refuses all calls: longer"),
+        (Patience(refused_s=0.05), "host refuses all calls, longer"),
         (Patience(whole_s=0.05), "host had no turn for this"),
     ],
 )
