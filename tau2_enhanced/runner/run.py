@@ -175,6 +175,10 @@ def _execute(started: StartedRun, bench: Bench, backends: Backends, display: Dis
         with watchdog.watching(), watch.watching(), dumping(watchdog.dump):
             pool = ThreadPool(options.max_concurrency, in_step=options.max_cost is not None)
             for outcomes in pool.execute(jobs, lambda job: simulate(job, bench), stop):
+                # what is on record can be read in its log and its events
+                started.logs.flush()
+                if bench.events is not None:
+                    bench.events.flush()
                 for kept in started.keeper.put(*outcomes):
                     tally.add(kept)
                     display.ended(kept)
