@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 import tau2_enhanced
-from tau2_enhanced.logging import emit
+from tau2_enhanced.logging import LEVELS, USER_JUDGE, emit
 from tau2_enhanced.logging.events import RunCompleteEvent
 from tau2_enhanced.logging.redaction import scrub, scrub_values
 from tau2_enhanced.models.resolve import GOLD
@@ -86,7 +86,11 @@ def _summary(started: StartedRun, stop: Stop, unwritten: str) -> dict[str, Any]:
     if options.output_dir != RunOptions().output_dir:
         resume += ["--output-dir", options.output_dir]
     event_logs = [str(path) for path in logs.event_logs]
-    analyse = [_python(), _script("analyze_timing_from_tau2_log.py"), "--log_file", *event_logs]
+    results = [str(folder.results(domain)) for domain in started.plan.domains]
+    # above USER_JUDGE no log has a timed event
+    has_times = LEVELS[options.log_level] <= USER_JUDGE
+    told_by = ["--log_file", *event_logs] if has_times else ["--results", *results]
+    analyse = [_python(), _script("analyze_timing_from_tau2_log.py"), *told_by]
     return {
         "run_id": folder.run_id,
         "exit_code": exit_code,
@@ -106,7 +110,7 @@ def _summary(started: StartedRun, stop: Stop, unwritten: str) -> dict[str, Any]:
         "spent_usd": round(started.record.spent_usd, 10),
         **found,
         "paths": {
-            "results": [str(folder.results(domain)) for domain in started.plan.domains],
+            "results": results,
             "logs": [str(path) for path in logs.full_logs],
             "events": event_logs,
             **({"enhanced": list(map(str, started.event_files.values()))} if started.event_files else {}),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import subprocess
 import sys
@@ -108,7 +109,7 @@ def test_a_tools_exception_is_logged_and_told_to_the_agent(run_local: RunLocal) 
     assert [(e.function, e.error_type) for e in failed] == [("get_product_details", "ValueError")]
     log = (run.folder / "logs" / "tau2_retail.log").read_text()
     assert "Traceback (most recent call last)" in log
-    assert "state changed by return_delivered_order_items" in log
+    assert re.search(r"state changed by return_delivered_order_items: database \w{12} -> \w{12}$", log, re.MULTILINE)
 
 
 def test_debug_shows_each_message_of_a_prompt_once(run_local: RunLocal) -> None:
@@ -161,6 +162,15 @@ def test_the_commands_it_ends_with_run_as_they_are_printed(tmp_path: Path, spawn
     for command, code in ((said["to go on"], 1), (said["to analyse it"], 0)):
         done = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, text=True)
         assert done.returncode == code, done.stderr
+
+
+def test_a_run_without_timed_events_is_analysed_by_its_results(run_local: RunLocal) -> None:
+    run = run_local("--domains", "mock", "--num-tasks", "2", "--log-level", "INFO")
+    command = shlex.split(run.summary["analysis_command"])
+    assert "eval_mock.log" not in run.summary["analysis_command"]
+    done = subprocess.run(command, cwd=run.folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "llm_call" in done.stdout
 
 
 def test_in_a_checkout_the_commands_are_those_of_the_readme(tmp_path: Path) -> None:
