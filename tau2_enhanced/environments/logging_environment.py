@@ -222,7 +222,8 @@ class LoggingEnvironment:
         _logger.debug("tool %s returned %s", message.name, response.content)
         after = self._hash_of_state()
         if after != before:
-            _logger.debug("state changed by %s: %s -> %s", message.name, _short(before), _short(after))
+            changes = ", ".join(_changes(before, after))
+            _logger.debug("state changed by %s: %s", message.name, changes)
 
     def _hash_of_state(self) -> tuple[object, ...]:
         """The agent's and the user's database, in words; hashing is slow and done at DEBUG alone."""
@@ -265,5 +266,8 @@ def _recorders(
     return (EnvironmentRecorder(environment, events, tracker),)
 
 
-def _short(hashes: tuple[object, ...]) -> str:
-    return "/".join(str(value)[:12] for value in hashes)
+def _changes(before: tuple[object, ...], after: tuple[object, ...]) -> Iterator[str]:
+    """Of each database that changed its name and the beginnings of its hashes."""
+    for name, old, new in zip(("database", "user database"), before, after, strict=True):
+        if old != new:
+            yield f"{name} {str(old)[:12]} -> {str(new)[:12]}"
