@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tau2_enhanced.analysis.fitted_table import fitted
-from tau2_enhanced.analysis.report.texts import UNKNOWN, number_text, share_text
+from tau2_enhanced.analysis.number_texts import UNKNOWN, number_text, share_text
 from tau2_enhanced.analysis.wall_time import why_unknown
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ from made_run import made_table
 
 from tau2_enhanced.analysis.log_lines import Lines, read_events
 from tau2_enhanced.analysis.main import main
+from tau2_enhanced.analysis.number_texts import duration_text, number_text
 from tau2_enhanced.analysis.report import write_reports
 from tau2_enhanced.analysis.report.data import report_data
 from tau2_enhanced.analysis.report.head import head
@@ -22,7 +23,6 @@ from tau2_enhanced.analysis.report.html import embedded
 from tau2_enhanced.analysis.report.lanes import Lane, lanes
 from tau2_enhanced.analysis.report.markdown import escaped
 from tau2_enhanced.analysis.report.tables import tables
-from tau2_enhanced.analysis.report.texts import duration_text, number_text
 from tau2_enhanced.analysis.simulations import simulations
 from tau2_enhanced.analysis.summary import summarise
 from tau2_enhanced.analysis.table import EventTable, to_table

@@ -7,7 +7,8 @@ from matplotlib.figure import Figure
 
 from tau2_enhanced.analysis.concurrency import Concurrency, Level
 from tau2_enhanced.analysis.figures import servers
-from tau2_enhanced.analysis.figures.style import FAINT, count_axis, counted, duration_text, event_colour, new_figure
+from tau2_enhanced.analysis.figures.style import FAINT, count_axis, duration_text, event_colour, new_figure
+from tau2_enhanced.analysis.number_texts import counted
 
 _PANELS = (
     ("simulations running", "#444444"),

@@ -10,17 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from tau2_enhanced.analysis.figures.style import (
-    FAINT,
-    INK,
-    counted,
-    darker,
-    event_colour,
-    label,
-    new_figure,
-    role,
-    short_number,
-)
+from tau2_enhanced.analysis.figures.style import FAINT, INK, darker, event_colour, label, new_figure, role, short_number
+from tau2_enhanced.analysis.number_texts import counted
 from tau2_enhanced.analysis.table import MODEL_CALLS, EventTable
 
 MOST_ROWS = 20

@@ -6,7 +6,8 @@ import polars as pl
 from matplotlib.figure import Figure
 
 from tau2_enhanced.analysis.figures.boxes import Boxes, boxes, draw_boxes
-from tau2_enhanced.analysis.figures.style import counted, label
+from tau2_enhanced.analysis.figures.style import label
+from tau2_enhanced.analysis.number_texts import counted
 from tau2_enhanced.analysis.table import EventTable
 
 

@@ -14,15 +14,8 @@ from matplotlib.patches import Patch
 
 from tau2_enhanced.analysis.colours import OUTCOME_COLOURS
 from tau2_enhanced.analysis.figures.intervals import merged
-from tau2_enhanced.analysis.figures.style import (
-    FAINT,
-    INK,
-    TRACK,
-    WAIT_HATCH,
-    counted,
-    label,
-    new_figure,
-)
+from tau2_enhanced.analysis.figures.style import FAINT, INK, TRACK, WAIT_HATCH, label, new_figure
+from tau2_enhanced.analysis.number_texts import counted
 from tau2_enhanced.analysis.stops import Stop
 from tau2_enhanced.analysis.timeline import OUTCOMES, UNFINISHED, Timeline
 

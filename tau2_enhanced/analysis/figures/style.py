@@ -127,11 +127,6 @@ def darker(colour: str) -> tuple[float, float, float]:
     return 0.7 * red, 0.7 * green, 0.7 * blue
 
 
-def counted(count: int, noun: str) -> str:
-    """A number of things: 1 call, 1,234 calls."""
-    return f"{count:,} {noun}" + ("" if count == 1 else "s")
-
-
 def short_number(value: float) -> str:
     """A number with three digits: 0.0000123, 12.3, 12.3k, 4.56M."""
     for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):

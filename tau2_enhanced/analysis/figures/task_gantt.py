@@ -16,7 +16,6 @@ from tau2_enhanced.analysis.figures.style import (
     FAINT,
     INK,
     WAIT_HATCH,
-    counted,
     darker,
     duration_text,
     event_colour,
@@ -25,6 +24,7 @@ from tau2_enhanced.analysis.figures.style import (
     new_figure,
     wait_patch,
 )
+from tau2_enhanced.analysis.number_texts import counted
 from tau2_enhanced.analysis.timeline import UNFINISHED, Timeline
 
 MOST_SIMULATIONS = 24

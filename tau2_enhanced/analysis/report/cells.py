@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from tau2_enhanced.analysis.number_texts import UNKNOWN, count_text, number_text, share_text, usd_text
 from tau2_enhanced.analysis.report.tables import Column
-from tau2_enhanced.analysis.report.texts import UNKNOWN, count_text, number_text, share_text, usd_text
 
 TEXTS = {"text", "label"}
 DRAWN = {"range"}

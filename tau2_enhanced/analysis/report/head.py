@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from tau2_enhanced.analysis.report.texts import UNKNOWN, count_text, counted, duration_text, share_text, usd_text
+from tau2_enhanced.analysis.number_texts import UNKNOWN, count_text, counted, duration_text, share_text, usd_text
 from tau2_enhanced.analysis.series import ROLES
 from tau2_enhanced.analysis.table import EventTable
 from tau2_enhanced.analysis.timeline import OUTCOME, OUTCOMES

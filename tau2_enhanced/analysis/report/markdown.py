@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from tau2_enhanced.analysis.number_texts import count_text
 from tau2_enhanced.analysis.report.cells import TEXTS, cell_text, written
 from tau2_enhanced.analysis.report.head import Head
 from tau2_enhanced.analysis.report.tables import Column, Row, Table, tables
-from tau2_enhanced.analysis.report.texts import count_text
 
 _SPECIAL = re.compile(r"([\\`*\[\]<>&|~#])|(?<!\w)_|_(?!\w)")
 _SPACES = re.compile(r"[\s\x00-\x1f\x7f]+")

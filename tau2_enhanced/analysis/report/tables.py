@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
-from tau2_enhanced.analysis.report.texts import duration_text
+from tau2_enhanced.analysis.number_texts import duration_text
 
 Kind = Literal["text", "label", "count", "number", "usd", "share", "range", "interval"]
 """What a column holds: `label` is a text that has a colour; `range` is [min, P50, P90, P99, max]; `interval` is a share

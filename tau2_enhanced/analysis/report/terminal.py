@@ -9,9 +9,9 @@ from rich import box
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from tau2_enhanced.analysis.number_texts import duration_text, share_text
 from tau2_enhanced.analysis.report.cells import TEXTS, cell_text, written
 from tau2_enhanced.analysis.report.tables import Table
-from tau2_enhanced.analysis.report.texts import duration_text, share_text
 from tau2_enhanced.analysis.terminal_text import harmless
 
 _WIDEST = 60

@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from tau2_enhanced.analysis.figures.style import FAINT, counted, label, new_figure
+from tau2_enhanced.analysis.figures.style import FAINT, label, new_figure
+from tau2_enhanced.analysis.number_texts import counted
 from tau2_enhanced.analysis.tool_figures.rows import MOST_ROWS, SHADES, patch, rest
 
 _MOST_ARGUMENTS = 24

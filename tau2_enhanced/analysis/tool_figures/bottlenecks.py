@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from tau2_enhanced.analysis.figures.style import counted, darker, duration_text, new_figure
+from tau2_enhanced.analysis.figures.style import darker, duration_text, new_figure
+from tau2_enhanced.analysis.number_texts import counted
 from tau2_enhanced.analysis.tool_figures.rows import BAD, GOOD, MOST_ROWS, ROW_IN, beside, patch, rest, rows_axis
 
 

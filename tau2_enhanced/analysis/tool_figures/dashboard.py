@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
-from tau2_enhanced.analysis.figures.style import count_axis, counted, duration_axis, duration_text, new_figure
+from tau2_enhanced.analysis.figures.style import count_axis, duration_axis, duration_text, new_figure
+from tau2_enhanced.analysis.number_texts import counted
 from tau2_enhanced.analysis.tool_figures.rows import (
     BAD,
     GOOD,

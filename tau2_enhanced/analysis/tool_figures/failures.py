@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 from matplotlib.figure import Figure
 
-from tau2_enhanced.analysis.figures.style import FAINT, count_axis, counted, new_figure
+from tau2_enhanced.analysis.figures.style import FAINT, count_axis, new_figure
+from tau2_enhanced.analysis.number_texts import counted
 from tau2_enhanced.analysis.tool_figures.rows import (
     BAD,
     MOST_ROWS,

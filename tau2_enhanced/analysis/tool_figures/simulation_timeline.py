@@ -19,7 +19,6 @@ from tau2_enhanced.analysis.figures.style import (
     FAINT,
     INK,
     TRACK,
-    counted,
     darker,
     duration_text,
     event_colour,
@@ -27,6 +26,7 @@ from tau2_enhanced.analysis.figures.style import (
     label,
     new_figure,
 )
+from tau2_enhanced.analysis.number_texts import counted
 from tau2_enhanced.analysis.pass_k import is_success
 from tau2_enhanced.analysis.tool_figures.rows import BAD, CHANGE
 from tau2_enhanced.analysis.trajectory.trajectory import ToolUse, Trajectory, Turn

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 from matplotlib.figure import Figure
 
 from tau2_enhanced.analysis.colours import OTHER_COLOUR
-from tau2_enhanced.analysis.figures.style import count_axis, counted, new_figure
+from tau2_enhanced.analysis.figures.style import count_axis, new_figure
+from tau2_enhanced.analysis.number_texts import counted
 from tau2_enhanced.analysis.tool_figures.rows import (
     CHANGE,
     MOST_ROWS,

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 from matplotlib.figure import Figure
 
-from tau2_enhanced.analysis.figures.style import counted, label, new_figure
+from tau2_enhanced.analysis.figures.style import label, new_figure
+from tau2_enhanced.analysis.number_texts import counted
 from tau2_enhanced.analysis.tool_figures.rows import SHADES
 
 MOST_TOOLS = 16

@@ -13,8 +13,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from tau2_enhanced.analysis.number_texts import UNKNOWN, count_text, counted, duration_text
 from tau2_enhanced.analysis.pass_k import is_success
-from tau2_enhanced.analysis.report.texts import UNKNOWN, count_text, counted, duration_text
 from tau2_enhanced.analysis.terminal_text import harmless, shortened
 from tau2_enhanced.analysis.trajectory.listed import Listed
 from tau2_enhanced.analysis.trajectory.trajectory import ToolUse, Trajectory, Turn
