@@ -28,7 +28,7 @@ from tau2_enhanced.models.openai_client import OpenAIClient
 from tau2_enhanced.models.participant import Participant
 from tau2_enhanced.models.prices import FREE, PriceBook
 from tau2_enhanced.models.resolve import GOLD, ModelSpec
-from tau2_enhanced.models.stand_in.plays import play_of
+from tau2_enhanced.models.stand_in.plays import plays_of
 from tau2_enhanced.models.stand_in.process import StandInProcess
 from tau2_enhanced.runner.bench import Bench
 from tau2_enhanced.runner.jobs import Job
@@ -88,7 +88,7 @@ def main() -> None:
         for domain in DOMAINS
         for task in registry.get_tasks_loader(domain)("base")[: options.num_tasks]
     }
-    plays = {key: replace(play_of(task), experts=("wise",)) for key, task in tasks.items()}
+    plays = plays_of(tasks, experts=("wise",))
     with ExitStack() as closing:
         url = closing.enter_context(StandInProcess("--latency", options.latency)).serve(plays)
         client = OpenAIClient("gold", url, "gold")

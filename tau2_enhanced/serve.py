@@ -14,7 +14,7 @@ from tau2_enhanced.logging.bridge import silence_loguru
 from tau2_enhanced.models.replay import Recording, read_recording
 from tau2_enhanced.models.stand_in.gold_player import GoldPlayer
 from tau2_enhanced.models.stand_in.player import Player
-from tau2_enhanced.models.stand_in.plays import play_of
+from tau2_enhanced.models.stand_in.plays import plays_of
 from tau2_enhanced.models.stand_in.recognition import Recogniser
 from tau2_enhanced.models.stand_in.replay_player import ReplayPlayer
 from tau2_enhanced.models.stand_in.server import Faults, Pace, StandIn, serve
@@ -41,8 +41,7 @@ def gold(domains: Sequence[str], task_ids: Sequence[str] | None, *, no_calls: bo
     """
     chosen = load_chosen(_registry(), domains, task_ids, "base")
     tasks = {(domain, task.id): task for domain in domains for task in chosen[domain]}
-    plays = {key: play_of(task) for key, task in tasks.items()}
-    return GoldPlayer(plays, Recogniser(_scenarios(tasks)), no_calls=no_calls)
+    return GoldPlayer(plays_of(tasks), Recogniser(_scenarios(tasks)), no_calls=no_calls)
 
 
 def replayed(files: Sequence[str], task_ids: Sequence[str] | None) -> ReplayPlayer:

@@ -21,7 +21,7 @@ from tau2_enhanced.logging.execution_logger import ExecutionLogger
 from tau2_enhanced.logging.redaction import protect_environment
 from tau2_enhanced.models.replay import Recording
 from tau2_enhanced.models.resolve import GOLD, ModelSpec
-from tau2_enhanced.models.stand_in.plays import play_of
+from tau2_enhanced.models.stand_in.plays import plays_of
 from tau2_enhanced.models.stand_in.process import StandInProcess
 from tau2_enhanced.runner.backends import (
     check_prices,
@@ -197,8 +197,7 @@ def _gold_server(
     """The stand-in's address, where it plays a part."""
     if not any(spec.provider == GOLD for spec in (*specs.values(), *experts.values())):
         return None
-    plays = {key: replace(play_of(task), experts=tuple(experts)) for key, task in plan.tasks.items()}
-    return closing.enter_context(StandInProcess()).serve(plays)
+    return closing.enter_context(StandInProcess()).serve(plays_of(plan.tasks, experts))
 
 
 def _event_stream(files: EnhancedFiles, run_id: str, redact: bool, closing: ExitStack) -> EventStream:

@@ -18,7 +18,7 @@ from tau2_enhanced.logging.redaction import protect_environment, scrub
 from tau2_enhanced.logging.server_samples import FILE_NAME as SAMPLES
 from tau2_enhanced.logging.server_samples import SampleFile
 from tau2_enhanced.models.resolve import GOLD, ModelSpec
-from tau2_enhanced.models.stand_in.plays import play_of
+from tau2_enhanced.models.stand_in.plays import plays_of
 from tau2_enhanced.models.stand_in.process import StandInProcess
 from tau2_enhanced.models.vllm.watch import ServerWatch
 from tau2_enhanced.runner.arguments import CommandLine
@@ -104,8 +104,7 @@ def run(command: CommandLine) -> int:
         asked = {(spec.provider, spec.base_url) for spec in (*specs.values(), *experts.values())}
         make_room(min(options.max_concurrency, len(plan.jobs)), len(asked))
         _warn_of_gold_user(specs)
-        plays = {key: replace(play_of(task), experts=tuple(experts)) for key, task in plan.tasks.items()}
-        gold_url = stand_in.serve(plays) if stand_in is not None else None
+        gold_url = stand_in.serve(plays_of(plan.tasks, experts)) if stand_in is not None else None
         stop = Stop()
         if serving is None:
             backends = connect(specs, experts, options, gold_url, recordings, closing)
@@ -131,17 +130,17 @@ def run(command: CommandLine) -> int:
         keeper = Keeper(folder, record, configuration, stop, min(options.max_concurrency, len(plan.jobs)))
         closing.callback(keeper.close)
         started = StartedRun(
-            options,
-            folder,
-            plan,
-            specs,
-            experts,
-            record,
-            keeper,
-            logs,
-            event_files,
-            clock,
-            clock.ms(),
+            options=options,
+            folder=folder,
+            plan=plan,
+            specs=specs,
+            experts=experts,
+            record=record,
+            keeper=keeper,
+            logs=logs,
+            event_files=event_files,
+            clock=clock,
+            began_ms=clock.ms(),
             resumed=earlier is not None,
         )
         for spec in backends.unpriced:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tau2_enhanced.models.stand_in.gold import GoldAction, Play
 
 if TYPE_CHECKING:
     from tau2.data_model.tasks import Task
+
+
+def plays_of(tasks: Mapping[tuple[str, str], Task], experts: Iterable[str] = ()) -> dict[tuple[str, str], Play]:
+    """The tasks by domain and id as the stand-in plays them, with the experts that the agent may ask."""
+    return {key: replace(play_of(task), experts=tuple(experts)) for key, task in tasks.items()}
 
 
 def play_of(task: Task) -> Play:
