@@ -87,6 +87,8 @@ class EnhancedRun:
     def _outcomes(self, stop: Stop) -> Iterator[Outcome]:
         pool = ThreadPool(self.options.max_concurrency, in_step=self.options.max_cost is not None)
         for outcomes in pool.execute(self.plan.jobs, lambda job: simulate(job, self.bench), stop):
+            # what is on record can be read in its events
+            self.stream.flush()
             try:
                 self.record.append(*outcomes)
             except OSError as error:
