@@ -12,7 +12,7 @@ from pathlib import Path
 from tau2_enhanced.errors import UserMistake
 from tau2_enhanced.logging import get_logger
 from tau2_enhanced.logging.redaction import scrub
-from tau2_enhanced.models.resolve import is_path
+from tau2_enhanced.models.resolve import GOLD, REPLAY_PREFIX, is_path
 from tau2_enhanced.models.spread import Spread
 from tau2_enhanced.models.vllm.commands import ServerCommand, served_name, server_commands
 from tau2_enhanced.models.vllm.gpus import visible_gpus
@@ -73,6 +73,8 @@ def plan_serving(options: RunOptions, said: Container[str]) -> Serving | None:
     if options.agent_base_url or not (options.serve or is_path(given)):
         _check_nothing_is_started(options, said)
         return None
+    if given == GOLD or given.startswith(REPLAY_PREFIX):
+        raise UserMistake(f"--serve starts servers, and {given} needs none: name a model with --agent-model")
     model = given.removeprefix("vllm/")
     if is_path(model) and not Path(model).is_dir():
         raise UserMistake(f"--agent-model {model}: there is no such folder")

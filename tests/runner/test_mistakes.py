@@ -33,6 +33,7 @@ from support import CHECKOUT, MOCK_TASKS, RunLocal, Spawn
         (["--agent-base-url", "http://h/v1"], "name its model with --agent-model"),
         (["--agent-base-url", "http://h/v1", "--skip-server-start"], "name its model with --agent-model"),
         (["--user-base-url", "http://h/v1"], "name its model with --user-model"),
+        (["--serve"], "--serve starts servers, and gold needs none: name a model with --agent-model"),
         (["--experts", "wise=gold@http://h/v1"], "gold asks no server, so --experts"),
         (["--judge-args", '{"temperature": 1}'], "--judge-args needs a judge"),
         (["--judge-base-url", "http://h/v1"], "name one with --judge-model"),
