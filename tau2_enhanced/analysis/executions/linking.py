@@ -47,16 +47,22 @@ def linked(table: EventTable, results: Sequence[ResultsFile]) -> EventTable:
     ends: list[dict[str, Any]] = []
     complete = True
     for file in results:
+        run = None
+        ended = []
         for simulation in sorted(file.simulations, key=lambda simulation: simulation.start_time or ""):
             same = waiting.get(_content(simulation), [])
+            identity = {"sim": simulation.sim, "task": simulation.task, "trial": simulation.trial}
             if simulation.calls and not same:
                 complete = False
-            elif simulation.calls:
+                continue
+            if simulation.calls:
                 environment = same.pop(0)
-                identity = {"sim": simulation.sim, "task": simulation.task, "trial": simulation.trial}
+                run = environment.run
                 environments[environment.name] = identity | {"phase": "live", TOLD_BY: "results"}
                 simulations[environment.name] = identity
-                ends.append(identity | {"run": environment.run, "domain": file.domain} | _end(simulation))
+            ended.append(identity | {"domain": file.domain} | _end(simulation))
+        # of those without calls nothing was recorded: their run is that of the others
+        ends += [end | {"run": run} for end in ended if run is not None]
     if complete:
         left = (environment for same in waiting.values() for environment in same)
         environments |= {environment.name: {TOLD_BY: "results"} for environment in left if environment.assumed}

@@ -133,11 +133,12 @@ def test_results_beside_a_recording_name_its_simulations(tmp_path: Path) -> None
     assert phases(found) == (["live"] * 2 + ["replay"] * 2 + ["gold"] * 2) * 2
     outcomes = LogAnalyzer(found).get_outcome_analysis()
     assert (outcomes["simulations"], outcomes["pass_rate"]["value"]) == (3, 2 / 3)
-    rows = simulations(with_tool_calls(found.table)).sort("trial")
+    rows = simulations(with_tool_calls(found.table)).sort("task", "trial")
     told = rows.select("simulation", "verdict", "reward", "termination_reason", "ended", "tool_calls", "llm_calls")
     assert told.rows() == [
         ("sim 7 0", "passed", 1.0, "user_stop", True, 2, None),
         ("sim 7 1", "failed", 0.0, "user_stop", True, 2, None),
+        ("sim 8 0", "passed", 1.0, "user_stop", True, 0, None),
     ]
     assert where_time_went(rows) is None
     assert slowest_simulations(rows) == []
