@@ -84,6 +84,7 @@ class ExecutionEvent:
     start_ms: float | None = ms(default=None)
     """When the event began, since the run's start (monotonic, continuing after a resume)."""
     source: str | None = None
+    """What told of the event, where that is not the run itself: `tool:NAME`, `tau2_results`."""
     extra: dict[str, Any] = field(default_factory=dict)
     """What a file held beyond this schema's fields."""
 

@@ -9,6 +9,7 @@ from typing import Any, Dict, Optional  # noqa: UP035  # the document's example 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support import CHECKOUT
 
 from tau2_enhanced.logging.context import Clock, TaskContext
 from tau2_enhanced.logging.events import (
@@ -19,6 +20,7 @@ from tau2_enhanced.logging.events import (
     ExpertCallEvent,
     FieldSpec,
     LLMCallEvent,
+    ModelCallEvent,
     RunStartEvent,
     StepCompleteEvent,
     TaskCompleteEvent,
@@ -436,3 +438,12 @@ def test_an_event_given_nothing_but_its_kind_is_stamped_completely_enough_to_wri
         r"\[INFO\] \d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} thread=MainThread type=run_start start_ms=\d+\.\d{3}",
         to_line(event),
     )
+
+
+def test_every_event_and_its_fields_are_documented() -> None:
+    document = (CHECKOUT / "docs" / "log-format.md").read_text()
+    # events of tests, and the base that model calls share, are none of the log's
+    own = [cls for cls in REGISTERED if cls.__module__ == ModelCallEvent.__module__ and cls is not ModelCallEvent]
+    names = {name for cls in own for name in (cls.type, *(spec.name for spec in event_fields(cls)))} - {"extra"}
+    assert len(own) >= 17
+    assert {name for name in names if not re.search(rf"`{name}\b", document)} == set()
