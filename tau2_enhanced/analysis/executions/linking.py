@@ -60,9 +60,10 @@ def linked(table: EventTable, results: Sequence[ResultsFile]) -> EventTable:
                 run = environment.run
                 environments[environment.name] = identity | {"phase": "live", TOLD_BY: "results"}
                 simulations[environment.name] = identity
-            ended.append(identity | {"domain": file.domain} | _end(simulation))
+            own_run = run if simulation.calls else None
+            ended.append(identity | {"run": own_run, "domain": file.domain} | _end(simulation))
         # of those without calls nothing was recorded: their run is that of the others
-        ends += [end | {"run": run} for end in ended if run is not None]
+        ends += [end | {"run": end["run"] or run} for end in ended if run is not None]
     if complete:
         left = (environment for same in waiting.values() for environment in same)
         environments |= {environment.name: {TOLD_BY: "results"} for environment in left if environment.assumed}
