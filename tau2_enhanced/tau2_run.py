@@ -119,7 +119,7 @@ class _Batch:
             emit(TaskStartEvent(seed=seed))
             try:
                 simulation = run_task(*args, **options)
-            except Exception as error:
+            except Exception as error:  # whatever ends it is tau2's to deal with; here it is only recorded
                 took_ms = self._clock.ms() - start_ms
                 emit(TaskCompleteEvent(start_ms=start_ms, duration_ms=took_ms, error_type=type(error).__name__))
                 raise
@@ -170,7 +170,7 @@ def _timed(role: str, generate: tau2_versions.Generate) -> tau2_versions.Generat
         try:
             with context.waiting(f"{role} {model}"):
                 message = generate(model, *args, **options)
-        except Exception as error:
+        except Exception as error:  # as above
             event.error_type = type(error).__name__
             raise
         else:

@@ -137,7 +137,7 @@ class LoggingEnvironment:
         """
         try:
             yield
-        except BaseException:
+        except BaseException:  # a simulation that ^C ends has a last state too
             self._end("error")
             raise
         finally:

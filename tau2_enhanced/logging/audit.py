@@ -138,7 +138,7 @@ class AuditFile:
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         try:
             self._take()
-        except BaseException:
+        except BaseException:  # whatever it was, ^C too: nobody else closes the file
             os.close(self._fd)
             raise
 

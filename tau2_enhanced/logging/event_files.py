@@ -18,7 +18,7 @@ from tau2_enhanced.logging.events import (
     from_json,
     to_dict,
 )
-from tau2_enhanced.logging.pairs import compact
+from tau2_enhanced.logging.plain import compact
 
 if TYPE_CHECKING:
     import polars as pl

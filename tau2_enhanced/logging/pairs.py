@@ -6,7 +6,6 @@ a run is written by one, and a loop over the fields takes twice as long.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,6 +14,7 @@ from functools import partial
 from typing import Any
 
 from tau2_enhanced.logging.logfmt import quote
+from tau2_enhanced.logging.plain import compact
 from tau2_enhanced.logging.schema import EVENT_TYPES, ExecutionEvent, FieldSpec, event_fields
 
 Add = Callable[[str], None]
@@ -44,11 +44,6 @@ def prepare_writers() -> None:
     for cls in tuple(EVENT_TYPES.values()):
         with suppress(Exception):  # what is wrong with a class is for its first event to find out
             _writer_of(cls)
-
-
-def compact(value: Any) -> str:
-    """A value as JSON without blanks."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=str)
 
 
 def _writer_of(cls: type[ExecutionEvent]) -> Callable[[ExecutionEvent, Add], None]:

@@ -65,9 +65,9 @@ def _plain_object(value: object, around: tuple[int, ...]) -> JSON:
     return str(value)
 
 
-def compact(value: JSON) -> str:
-    """JSON without blanks."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+def compact(value: object) -> str:
+    """A value as JSON without blanks; what JSON lacks as its text."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=str)
 
 
 def canonical(value: JSON) -> str:

@@ -170,7 +170,7 @@ class StateTracker:
         self.create_snapshot(read_state(), f"before_{action}", metadata)
         try:
             yield
-        except BaseException:
+        except BaseException:  # an action that ^C ends may have changed the state too
             try:
                 self.create_snapshot(read_state(), f"error_{action}", metadata)
             except Exception as error:  # the action's own error is what its caller has to see

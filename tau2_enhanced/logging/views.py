@@ -16,7 +16,8 @@ from typing import Any
 
 from tau2_enhanced.logging.levels import LEVELS
 from tau2_enhanced.logging.logfmt import parse_pairs
-from tau2_enhanced.logging.pairs import NOT_PAIRS, compact, to_pairs
+from tau2_enhanced.logging.pairs import NOT_PAIRS, to_pairs
+from tau2_enhanced.logging.plain import compact
 from tau2_enhanced.logging.schema import EVENT_TYPES, ExecutionEvent, event_fields
 
 

@@ -136,7 +136,7 @@ class Connections(httpx2.BaseTransport):
                     raise httpx2.NetworkError("interrupted while it was being connected")
                 _write(connection.stream, _head(method, url, headers, connection.forwarding) + body, deadline)
                 answer = _read_head(connection.stream, method, deadline)
-            except BaseException:
+            except BaseException:  # of a connection in the middle of an exchange nothing can be kept, ^C or not
                 self._busy.discard(connection)
                 connection.stream.close()
                 raise
@@ -186,7 +186,7 @@ class Connections(httpx2.BaseTransport):
             if proxy is not None and url.scheme == "https":
                 _tunnel(stream, proxy, url, deadline)
                 stream = self._secured(stream, url, deadline)
-        except BaseException:
+        except BaseException:  # ^C too: nobody else closes the socket
             stream.close()
             raise
         if {first.scheme, url.scheme} == {"http"}:

@@ -107,7 +107,7 @@ def nothing_left(folder: RunFolder) -> Iterator[None]:
     """Where the block fails, a run that has not begun leaves no folder."""
     try:
         yield
-    except BaseException:
+    except BaseException:  # ^C too
         folder.abandon()
         raise
 

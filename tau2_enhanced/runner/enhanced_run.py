@@ -72,7 +72,7 @@ class EnhancedRun:
             for outcome in self._outcomes(stop):
                 tally.add(outcome)
                 display.ended(outcome)
-        except BaseException:
+        except BaseException:  # the files are to say why a run stopped, by ^C too
             stop.request("interrupted")
             raise
         finally:

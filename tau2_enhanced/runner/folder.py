@@ -130,7 +130,7 @@ def write_atomically(path: Path, parts: Iterable[str], *, lasting: bool = True) 
             if lasting:
                 os.fsync(file.fileno())
         temporary.replace(path)
-    except BaseException as error:
+    except BaseException as error:  # ^C too leaves nothing half-written
         temporary.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.filename is None:
             # the system names a file that can't be opened, and none that can't be written

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tau2_enhanced.analysis.concurrency import concurrency, numbers
+from tau2_enhanced.analysis.figures.concurrency import draw
 from tau2_enhanced.analysis.log_lines import Lines, read_events
 from tau2_enhanced.analysis.simulations import simulations
 from tau2_enhanced.analysis.stops import Stop, stops
@@ -81,6 +82,8 @@ def test_what_ran_at_once_is_without_them(resumed: EventTable) -> None:
     assert levels is not None
     assert levels.simulations is not None
     assert levels.simulations.average == pytest.approx(1.1)
+    captions = " ".join(text.get_text() for text in draw(levels, "run r").texts)
+    assert "averages without 19.1 s in which no runner ran" in " ".join(captions.split())
 
 
 def test_a_choice_is_without_them(resumed: EventTable) -> None:

@@ -47,23 +47,24 @@ def linked(table: EventTable, results: Sequence[ResultsFile]) -> EventTable:
     ends: list[dict[str, Any]] = []
     complete = True
     for file in results:
-        run = None
-        ended = []
+        run: str | None = None
+        without_calls = []
         for simulation in sorted(file.simulations, key=lambda simulation: simulation.start_time or ""):
-            same = waiting.get(_content(simulation), [])
             identity = {"sim": simulation.sim, "task": simulation.task, "trial": simulation.trial}
-            if simulation.calls and not same:
+            end = identity | {"domain": file.domain} | _end(simulation)
+            same = waiting.get(_content(simulation), [])
+            if not simulation.calls:
+                without_calls.append(end)
+            elif not same:
                 complete = False
-                continue
-            if simulation.calls:
+            else:
                 environment = same.pop(0)
                 run = environment.run
                 environments[environment.name] = identity | {"phase": "live", TOLD_BY: "results"}
                 simulations[environment.name] = identity
-            own_run = run if simulation.calls else None
-            ended.append(identity | {"run": own_run, "domain": file.domain} | _end(simulation))
-        # of those without calls nothing was recorded: their run is that of the others
-        ends += [end | {"run": end["run"] or run} for end in ended if run is not None]
+                ends.append(end | {"run": run})
+        # nothing was recorded of these: their run is that of the file's others
+        ends += [end | {"run": run} for end in without_calls if run is not None]
     if complete:
         left = (environment for same in waiting.values() for environment in same)
         environments |= {environment.name: {TOLD_BY: "results"} for environment in left if environment.assumed}

@@ -29,12 +29,14 @@ def draw(selected: Concurrency, source: str, load: servers.ServerLoad | None = N
     ]
     bins = [level.bin_s for level, _, _ in parts if level.bin_s]
     thinned = f" · line: mean of each {duration_text(max(bins) * 1000)}; band: lowest to highest" if bins else ""
+    stopped_s = max((level.stopped_s for level, _, _ in parts), default=0.0)
+    without = f" · averages without {duration_text(stopped_s * 1000)} in which no runner ran" if stopped_s else ""
     n = ", ".join(
         counted(level.n, noun) for level, noun in zip(selected[:2], ("simulation", "model call"), strict=True) if level
     )
     load = load or servers.ServerLoad({}, [])
     rows = len(parts) + len(load.panels)
-    figure = new_figure("What ran at once", f"n = {n}{thinned} · {source}", 1.1 + 1.75 * rows)
+    figure = new_figure("What ran at once", f"n = {n}{thinned}{without} · {source}", 1.1 + 1.75 * rows)
     panels = figure.subplots(rows, 1, sharex=True, squeeze=False)[:, 0]
     for axes, (level, title, colour) in zip(panels, parts, strict=False):
         _draw_level(axes, level, colour)

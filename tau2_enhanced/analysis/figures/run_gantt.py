@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -15,6 +14,7 @@ from matplotlib.patches import Patch
 from tau2_enhanced.analysis.colours import OUTCOME_COLOURS
 from tau2_enhanced.analysis.figures.intervals import merged
 from tau2_enhanced.analysis.figures.style import FAINT, INK, TRACK, WAIT_HATCH, label, new_figure
+from tau2_enhanced.analysis.natural_order import natural
 from tau2_enhanced.analysis.number_texts import counted
 from tau2_enhanced.analysis.stops import Stop
 from tau2_enhanced.analysis.timeline import OUTCOMES, UNFINISHED, Timeline
@@ -62,7 +62,7 @@ def select(timeline: Timeline) -> RunGantt | None:
     if not known.height:
         return None
     counts = dict(known.group_by("outcome").len().iter_rows())
-    threads = sorted(known["thread"].unique().to_list(), key=_natural)
+    threads = sorted(known["thread"].unique().to_list(), key=natural)
     if known.height > _MOST_BARS:
         span_ms = known.select(pl.col("end_ms").max() - pl.col("start_ms").min()).item()
         known = merged(known, ["thread", "outcome"], span_ms / _FINEST).with_columns(
@@ -72,10 +72,6 @@ def select(timeline: Timeline) -> RunGantt | None:
     bars = [Bar(*row) for row in known.select("thread", "outcome", *in_s, "domain", "task").rows()]
     ordered = {outcome: counts[outcome] for outcome in OUTCOMES if outcome in counts}
     return RunGantt(threads, bars, ordered, timeline.simulations.height - sum(counts.values()), timeline.stops)
-
-
-def _natural(name: str) -> list[tuple[int, str]]:
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
 def draw(selected: RunGantt, source: str) -> Figure:

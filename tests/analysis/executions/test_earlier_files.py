@@ -144,6 +144,21 @@ def test_results_beside_a_recording_name_its_simulations(tmp_path: Path) -> None
     assert slowest_simulations(rows) == []
 
 
+def test_results_of_several_recordings_end_each_in_its_own(tmp_path: Path) -> None:
+    cancelled = [Call("find", 0, {"id": "2"}), Call("cancel", 4, {"id": "2"})]
+    (tmp_path / "other.json").write_text(json.dumps(document(cancelled)))
+    found = with_results(
+        tmp_path, document(PAUSED), result("7", 0, PAUSED), result("7", 1, cancelled), result("8", 1, [])
+    )
+    ends = found.table.of("task_complete").select("sim", "run").rows()
+    assert dict(ends) == {"sim 7 0": "logs", "sim 7 1": "other", "sim 8 1": "other"}
+
+
+def test_simulations_without_calls_are_left_out_where_no_other_is_recorded(tmp_path: Path) -> None:
+    found = with_results(tmp_path, document(PAUSED), result("8", 0, []))
+    assert "task_complete" not in found.table.frames
+
+
 def test_results_whose_ids_come_again_name_simulations_by_each_calls_own_outcome(tmp_path: Path) -> None:
     """The first call failed and the second, of the same id, did not."""
     calls = [Call("find", 0, {"id": "0"}, error="nobody"), Call("find", 4, {"id": "1"})]
