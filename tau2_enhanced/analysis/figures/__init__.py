@@ -64,17 +64,17 @@ def draw_figures(
 def _figures(
     table: EventTable, tasks: Sequence[str] | None, samples: pl.DataFrame | None, left_out: list[str]
 ) -> Iterator[tuple[str, Figure]]:
-    yield from _measures(table, left_out)
+    between_messages = times_between_messages(table)
+    yield from _measures(table, source_of(run_ids(table), between_messages=between_messages), left_out)
     times = timeline(table)
     if times.runs > 1 and (times.simulations.height or times.calls.height):
         which = "the events without a run" if times.run is None else f"{times.run} alone, which has most events"
         left_out.append(f"task_gantt, run_gantt, concurrency: of {times.runs} runs {which}")
-    source = source_of([times.run], between_messages=times_between_messages(table))
+    source = source_of([times.run], between_messages=between_messages)
     yield from _timelines(times, tasks, samples, source, left_out)
 
 
-def _measures(table: EventTable, left_out: list[str]) -> Iterator[tuple[str, Figure]]:
-    source = source_of(run_ids(table), between_messages=times_between_messages(table))
+def _measures(table: EventTable, source: str, left_out: list[str]) -> Iterator[tuple[str, Figure]]:
     if distributions := latency_distribution.select(table):
         yield "latency_distribution", latency_distribution.draw(distributions, source)
         shown = [part.kind for part in distributions]
