@@ -12,8 +12,8 @@ Item = TypeVar("Item")
 
 _MOST = 500
 """Items of a batch."""
-_PAUSE_S = 0.005
-"""How long items gather: waking the thread and flushing a file costs more than writing a line."""
+_PAUSE_S = 0.02
+"""How long items gather: waking the thread and flushing a file costs more than writing ten lines."""
 
 
 class _Mark(threading.Event):

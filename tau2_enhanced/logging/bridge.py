@@ -68,9 +68,11 @@ def _forward(message: Message) -> None:
     exception = record["exception"]
     # loguru formats in the calling thread, so the task context is the right one
     level = max((number for number in LEVELS.values() if number <= record["level"].no), default=logging.DEBUG)
-    logging.getLogger(record["name"] or "loguru").log(
-        level,
-        "%s",
-        record["message"],
-        exc_info=(exception.type, exception.value, exception.traceback) if exception else None,  # type: ignore[arg-type]  # loguru's triple may hold None
-    )
+    logger = logging.getLogger(record["name"] or "loguru")
+    if logger.isEnabledFor(level):
+        # `log` would look through the stack for the caller, which loguru knows
+        place = record["file"].path, record["line"], record["message"], ()
+        stack = (exception.type, exception.value, exception.traceback) if exception else None
+        logger.handle(
+            logger.makeRecord(logger.name, level, *place, stack, record["function"])  # type: ignore[arg-type]  # loguru's triple may hold None
+        )

@@ -1,6 +1,6 @@
 """Event files, written by a thread of their own: what is said of arguments and states is worked out there.
 
-The thread that calls a tool pays for one enqueue. What gathers in a few milliseconds is written and flushed
+The thread that calls a tool pays for one enqueue. What gathers in twenty milliseconds is written and flushed
 together, and can be read then.
 """
 

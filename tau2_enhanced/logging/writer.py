@@ -1,6 +1,6 @@
 """One thread writes every log file, so that logging never holds up a task.
 
-The calling thread pays for one enqueue. What gathers in a few milliseconds is written and flushed together,
+The calling thread pays for one enqueue. What gathers in twenty milliseconds is written and flushed together,
 and can be read then.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -21,6 +22,8 @@ from tau2_enhanced.logging.files import LogFolder
 from tau2_enhanced.logging.logfmt import quote
 from tau2_enhanced.logging.redaction import scrub
 
+_LOOK_EVERY_S = 0.1
+"""How often the files are looked for: in every batch it would take as long as writing it."""
 _NOT_ON_SCREEN = {"tau2", "LiteLLM", "LiteLLM Router", "LiteLLM Proxy"}
 """Libraries whose messages are for the files alone."""
 _formatter = logging.Formatter()
@@ -146,6 +149,7 @@ class LogWriter(logging.Handler):
         self._console_level = console_level
         self._redact = redact
         self._complained = False
+        self._looked_at = time.monotonic()
         self._batches: BatchThread[logging.LogRecord] = BatchThread("log-writer", self._write)
 
     def handle(self, record: logging.LogRecord) -> bool:
@@ -179,11 +183,14 @@ class LogWriter(logging.Handler):
         self._bring_to_disk()
 
     def _bring_to_disk(self) -> None:
-        try:
-            if self._files.make_again():
-                _say("the log files were removed: logging continues in new ones")
-        except OSError as error:
-            self._complain_of(error)
+        now = time.monotonic()
+        if now - self._looked_at >= _LOOK_EVERY_S:
+            self._looked_at = now
+            try:
+                if self._files.make_again():
+                    _say("the log files were removed: logging continues in new ones")
+            except OSError as error:
+                self._complain_of(error)
         self._files.flush(self._complain_of)
 
     def _write_one(self, record: logging.LogRecord) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import IO, Protocol
@@ -21,7 +22,8 @@ from tau2_enhanced.runner import words
 from tau2_enhanced.runner.jobs import Outcome, Status
 from tau2_enhanced.runner.tally import Count, Tally
 
-_REFRESHES_PER_SECOND = 4
+_REFRESH_EVERY_S, _REFRESH_SHARE = 0.25, 0.01
+"""How often the screen is drawn anew at most, and how much of a core that may take."""
 _STATUS_EVERY_S = 30.0
 _ROWS_BESIDE_TASKS = 6
 _FEWEST_TASK_ROWS = 3
@@ -124,13 +126,14 @@ class RichDisplay:
         self._running: Running = {}
         self._limits: Limits = ()
         self._servers: Servers = ()
-        self._live = Live(
-            console=console, get_renderable=self._render, refresh_per_second=_REFRESHES_PER_SECOND, transient=True
-        )
+        self._live = Live(console=console, get_renderable=self._render, auto_refresh=False, transient=True)
+        self._closed = threading.Event()
+        self._refreshing = threading.Thread(target=self._refresh, name="display", daemon=True)
 
     def start(self, tally: Tally, running: Running, limits: Limits = (), servers: Servers = ()) -> None:
         self._tally, self._running, self._limits, self._servers = tally, running, limits, servers
         self._live.start()
+        self._refreshing.start()
 
     def ended(self, outcome: Outcome) -> None:
         """Nothing of its own: the bars move."""
@@ -140,8 +143,19 @@ class RichDisplay:
             self._console.print(Text(_on_screen(line), style=_LEVEL_STYLES.get(record.levelname, "")), soft_wrap=True)
 
     def close(self) -> None:
+        self._closed.set()
+        if self._refreshing.is_alive():
+            self._refreshing.join(_REFRESH_EVERY_S)
         with suppress(OSError):
             self._live.stop()
+
+    def _refresh(self) -> None:
+        pause_s = _REFRESH_EVERY_S
+        while not self._closed.wait(pause_s):
+            began_s = time.thread_time()
+            with suppress(OSError):  # who watched may have gone
+                self._live.refresh()
+            pause_s = max((time.thread_time() - began_s) / _REFRESH_SHARE, _REFRESH_EVERY_S)
 
     def _render(self) -> RenderableType:
         busy = [Text(describe_limit(limit), style="yellow") for limit in self._limits if limit.reduced]
