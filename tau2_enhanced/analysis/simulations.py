@@ -19,7 +19,13 @@ PARTS = {
     "judge_ms": ("evaluator",),
     "tools_ms": ("tool_call",),
 }
-"""What a simulation's time goes to, and which events tell; the rest is `retry_wait_ms` and `framework_ms`."""
+"""What a simulation's time goes to, and which events tell; see `MORE_PARTS` for the rest."""
+MORE_PARTS = ("retry_wait_ms", "unfinished_call_ms", "framework_ms")
+_NO_ACTS = ("heartbeat", "task_complete")
+"""Events that say nothing of whether a call was answered."""
+_BEAT = ("beat_ms", "still_since_ms", "waiting_for")
+_NO_CALL = "evaluator"
+"""What heartbeats name while tau2 evaluates, which is work of the framework."""
 _IDENTITY = ("run", "domain", "task", "trial")
 _OUTCOME = {
     "reward": pl.Float64(),
@@ -50,11 +56,12 @@ def simulations(table: EventTable) -> pl.DataFrame:
     `error_type`, `steps`; `agent_model`; costs in USD, None where unknown; tokens of all its calls;
     `llm_calls`, `tool_calls`, `tool_errors`, `retries`, those of models None
     where no call of one is known; and the parts of its time, which add up to `duration_ms`: a part is None where it
-    is unknown how long one of its calls took, and then `framework_ms` is too. Of a simulation that took steps without
-    a trace of them (logged below PROFILE) what was not logged is None: parts, counts and tokens.
+    is unknown how long one of its calls took, and then `framework_ms` is too. `unfinished_call_ms` is how long a call
+    had been waited for, as the last heartbeat says, when its simulation was killed or given up. Of a simulation that
+    took steps without a trace of them (logged below PROFILE) what was not logged is None: parts, counts and tokens.
     """
-    whole = _spans([frame.lazy() for frame in table.frames.values()])
-    of_calls = (_model_calls(table), _tool_calls(table), _agent_models(table), _followed(table))
+    whole = _spans(table)
+    of_calls = (_model_calls(table), _tool_calls(table), _heartbeats(table), _agent_models(table), _followed(table))
     for more in (_begun(table), _outcomes(table), *of_calls):
         whole = whole.join(more, on="simulation", how="left")
     found = _complete(whole)
@@ -85,16 +92,18 @@ def chosen(table: EventTable, choice: Choice) -> EventTable:
     return replace(kept, frames=frames, chosen_of=table.logged)
 
 
-def _spans(frames: list[pl.LazyFrame]) -> pl.DataFrame:
-    """The span of each simulation over events of all types."""
-    identity: dict[str, pl.DataType] = {name: pl.String() for name in ("simulation", *_IDENTITY, "thread")}
+def _spans(table: EventTable) -> pl.DataFrame:
+    """The span of each simulation over events of all types; `acted_ms` is when the last thing that it did ended."""
+    identity: dict[str, pl.DataType] = {name: pl.String() for name in ("kind", "simulation", *_IDENTITY, "thread")}
     schema = identity | {"trial": pl.Int64(), "start_ms": pl.Float64(), "end_ms": pl.Float64()}
-    parts = pl.collect_all([_span(frame) for frame in frames])
+    spans = [_span(frame.lazy()).select(pl.lit(kind).alias("kind"), pl.all()) for kind, frame in table.frames.items()]
+    parts = pl.collect_all(spans)
     whole = pl.concat(parts) if parts else pl.DataFrame(schema=schema)
     return whole.group_by("simulation").agg(
         *(pl.col(name).drop_nulls().first() for name in (*_IDENTITY, "thread")),
         pl.col("start_ms").min(),
         pl.col("end_ms").max(),
+        pl.col("end_ms").filter(~pl.col("kind").is_in(_NO_ACTS)).max().alias("acted_ms"),
     )
 
 
@@ -126,20 +135,21 @@ def _is_number(schema: pl.Schema, name: str) -> bool:
 
 def _complete(whole: pl.DataFrame) -> pl.DataFrame:
     """The rows with what follows from their columns, and without gaps where nothing happened."""
-    parts = [*PARTS, "retry_wait_ms"]
+    parts = [*PARTS, *MORE_PARTS[:-1]]
     unseen = (pl.col("steps").fill_null(0) > 0) & pl.col("followed").is_null()
     called = {name: "llm_calls" if kinds[0] in MODEL_CALLS else "tool_calls" for name, kinds in PARTS.items()}
     nothing = {name: pl.col(count).is_null() & ~unseen for name, count in called.items()}
     whole = whole.with_columns(
         *(pl.when(none).then(0.0).otherwise(name).alias(name) for name, none in nothing.items()),
         pl.when(~unseen).then(pl.col("retry_wait_ms").fill_null(0.0)),
+        pl.when(~unseen).then(_unfinished_call_ms()).alias("unfinished_call_ms"),
         pl.when(~unseen).then(pl.col("retries", "llm_calls", *_TOKENS).fill_null(0)),
         *(pl.when(unseen).then(name).otherwise(pl.col(name).fill_null(0)).alias(name) for name in _TOOL_COUNTS),
         pl.col("ended").fill_null(False),
         (pl.col("begun").fill_null(False) | pl.col("ended").fill_null(False)).alias("begun"),
         pl.coalesce("duration_ms", pl.col("end_ms") - pl.col("start_ms")).alias("duration_ms"),
     )
-    whole = whole.with_columns(pl.when(~unseen).then("model_ms")).drop("followed")
+    whole = whole.with_columns(pl.when(~unseen).then("model_ms")).drop("followed", "acted_ms", *_BEAT)
     rest = (pl.col("duration_ms") - pl.sum_horizontal(parts, ignore_nulls=False)).clip(0.0)
     whole = _with_counts(whole.with_columns(rest.alias("framework_ms"), _verdict().alias("verdict")))
     return whole.sort("run", "start_ms", "simulation", nulls_last=True)
@@ -192,6 +202,28 @@ def _tool_calls(table: EventTable) -> pl.DataFrame:
             pl.col("error").sum().cast(pl.Int64).alias("tool_errors"),
         )
     )
+
+
+def _heartbeats(table: EventTable) -> pl.DataFrame:
+    """Of each simulation's last heartbeat: when it was, since when nothing had happened, what was waited for."""
+    beats = table.of("heartbeat").with_columns(SIMULATION.alias("simulation")).drop_nulls(("simulation", "start_ms"))
+    return (
+        beats.sort("start_ms")
+        .unique("simulation", keep="last", maintain_order=True)
+        .select(
+            "simulation",
+            pl.col("start_ms").alias("beat_ms"),
+            (pl.col("start_ms") - pl.coalesce("age_ms", "waiting_ms")).alias("still_since_ms"),
+            "waiting_for",
+        )
+    )
+
+
+def _unfinished_call_ms() -> pl.Expr:
+    """From the start of the call that the last heartbeat names to the end, where nothing says that it was over."""
+    hangs = (pl.col("waiting_for") != _NO_CALL) & (pl.col("beat_ms") >= pl.col("acted_ms"))
+    since = pl.max_horizontal("still_since_ms", "acted_ms")
+    return pl.when(hangs).then(pl.col("end_ms") - since).fill_null(0.0)
 
 
 def _sum_if(known: pl.Expr, meant: pl.Expr) -> pl.Expr:

@@ -8,11 +8,11 @@ from typing import Any
 
 import polars as pl
 
-from tau2_enhanced.analysis.simulations import PARTS
+from tau2_enhanced.analysis.simulations import MORE_PARTS, PARTS
 from tau2_enhanced.analysis.stops import Stop, Stops, stopped_ms
 from tau2_enhanced.analysis.table import MODEL_CALLS, EventTable
 
-_ALL_PARTS = (*PARTS, "retry_wait_ms", "framework_ms")
+_ALL_PARTS = (*PARTS, *MORE_PARTS)
 _REASONS = {
     "unlogged_calls": "their calls were not logged, run with --log-level PROFILE",
     "untimed_calls": "some calls have no time",
@@ -25,9 +25,9 @@ def where_time_went(simulations: pl.DataFrame) -> dict[str, float] | None:
     """Milliseconds of all simulations together, by what they waited for; of those that never ended what is logged.
 
     A simulation does one thing at a time, so the parts add up to `total_ms`: calls of the models, of the
-    user simulator and of the judge, tools, waits before a call that was tried again, and `framework_ms`,
-    which is the rest: tau2's own work and the runner's. Simulations with unknown parts are left out; None where
-    no other ended.
+    user simulator and of the judge, tools, waits before a call that was tried again, calls that were never
+    answered, and `framework_ms`, which is the rest: tau2's own work and the runner's. Simulations with unknown
+    parts are left out; None where no other ended.
     """
     known = simulations.drop_nulls("framework_ms")
     if not _ended(known).height:

@@ -128,7 +128,7 @@ def test_messages_without_times_have_tokens_and_costs(tmp_path: Path, capsys: py
     found = summarise(table)
     assert found["wall_time"] == {
         "model_ms": 3000.0, "user_simulator_ms": 1500.0, "judge_ms": 0.0, "tools_ms": 750.0, "retry_wait_ms": 0.0,
-        "framework_ms": 750.0, "total_ms": 6000.0,
+        "unfinished_call_ms": 0.0, "framework_ms": 750.0, "total_ms": 6000.0,
     }  # fmt: skip
     assert table.of("tool_call").height == 4
 

@@ -25,6 +25,7 @@ from tau2_enhanced.analysis.wall_time import (
 from tau2_enhanced.logging.events import (
     EvaluatorEvent,
     ExecutionEvent,
+    HeartbeatEvent,
     LLMCallEvent,
     StepCompleteEvent,
     TaskCompleteEvent,
@@ -63,6 +64,7 @@ def test_the_parts_of_a_simulation_add_up() -> None:
         "judge_ms": 20.0,
         "tools_ms": 5.0,
         "retry_wait_ms": 30.0,
+        "unfinished_call_ms": 0.0,
         "framework_ms": 55.0,
         "total_ms": 300.0,
     }
@@ -95,6 +97,48 @@ def test_what_never_ended_is_in_all_times(tmp_path: Path, capsys: pytest.Capture
         assert f"- {note}\n" in (out / "report.md").read_text()
 
 
+def beat(sim: str, at_ms: float, waiting_for: str | None, since_ms: float, age_ms: float) -> HeartbeatEvent:
+    waiting_ms = None if waiting_for is None else at_ms - since_ms
+    return HeartbeatEvent(sim=sim, start_ms=at_ms, age_ms=age_ms, waiting_for=waiting_for, waiting_ms=waiting_ms)
+
+
+def test_a_call_that_was_never_answered_is_no_time_of_the_framework() -> None:
+    found = simulated(
+        TaskCompleteEvent(sim="whole", start_ms=0.0, duration_ms=5.0),
+        TaskStartEvent(sim="killed", start_ms=0.0),
+        UserSimEvent(sim="killed", start_ms=5.0, duration_ms=95.0),
+        beat("killed", 1000.0, "agent m", 110.0, age_ms=890.0),
+        beat("killed", 2000.0, "agent m", 110.0, age_ms=1890.0),
+        # its first attempt hung too
+        TaskStartEvent(sim="retried", start_ms=0.0),
+        beat("retried", 1000.0, "agent m", 900.0, age_ms=950.0),
+        TaskStartEvent(sim="given up", start_ms=0.0),
+        beat("given up", 1000.0, "tool f", 200.0, age_ms=800.0),
+        TaskCompleteEvent(sim="given up", start_ms=0.0, duration_ms=1500.0, error_type="given_up"),
+        TaskStartEvent(sim="answered", start_ms=0.0),
+        beat("answered", 1000.0, "user m", 0.0, age_ms=1000.0),
+        UserSimEvent(sim="answered", start_ms=0.0, duration_ms=1200.0),
+        TaskStartEvent(sim="evaluated", start_ms=0.0),
+        beat("evaluated", 1000.0, "evaluator", 0.0, age_ms=1000.0),
+        TaskStartEvent(sim="working", start_ms=0.0),
+        beat("working", 1000.0, None, 0.0, age_ms=1000.0),
+    )
+    shares = found.select("simulation", "unfinished_call_ms", "framework_ms")
+    assert {name: tuple(shares) for name, *shares in shares.iter_rows()} == {
+        "whole": (0.0, 5.0),
+        "killed": (1890.0, 15.0),
+        "retried": (950.0, 50.0),
+        "given up": (1300.0, 200.0),
+        "answered": (0.0, 0.0),
+        "evaluated": (0.0, 1000.0),
+        "working": (0.0, 1000.0),
+    }
+    parts = where_time_went(found)
+    assert parts is not None
+    assert (parts["unfinished_call_ms"], parts["framework_ms"]) == (4140.0, 2270.0)
+    assert sum(parts.values()) == 2 * parts["total_ms"]
+
+
 def test_without_an_ended_simulation_there_is_nothing_to_divide() -> None:
     assert where_time_went(simulated(LLMCallEvent(sim="a", duration_ms=1.0))) is None
     assert where_time_went(simulations(EventTable())) is None
@@ -124,7 +168,7 @@ def test_what_was_not_logged_is_no_time_of_the_framework() -> None:
     )
     assert where_time_went(seen) == {
         "model_ms": 0.0, "user_simulator_ms": 2.0, "judge_ms": 0.0, "tools_ms": 0.0, "retry_wait_ms": 0.0,
-        "framework_ms": 8.0, "total_ms": 10.0,
+        "unfinished_call_ms": 0.0, "framework_ms": 8.0, "total_ms": 10.0,
     }  # fmt: skip
     calls = dict(seen.select("simulation", "llm_calls").iter_rows())
     assert calls == {"below": None, "early": 0, "user": 0}
@@ -152,6 +196,7 @@ def test_the_critical_path_follows_the_worker_that_ended_last() -> None:
         "judge_ms": 0.0,
         "tools_ms": 0.0,
         "retry_wait_ms": 5.0,
+        "unfinished_call_ms": 0.0,
         "framework_ms": 535.0,
         # before b, and between b and c
         "idle_ms": 60.0,
