@@ -46,7 +46,7 @@ class Simulation:
     @property
     def cost_usd(self) -> float | None:
         """Of agent and user together."""
-        return _total([self.agent_cost_usd, self.user_cost_usd])
+        return total([self.agent_cost_usd, self.user_cost_usd])
 
     @property
     def tool_messages(self) -> list[Mapping[str, Any]]:
@@ -106,7 +106,7 @@ def results_of(data: Any, path: Path) -> ResultsFile:
 
 
 def result_statistics(results: ResultsFile) -> dict[str, Any]:
-    """pass^k with intervals, coverage, flaky tasks, rewards by basis, costs and tools, as plain numbers.
+    """pass^k with intervals, coverage, flaky tasks, rewards by basis, costs, tokens and tools, as plain numbers.
 
     Verdicts alone enter pass^k; it is the mean over the `tasks` beside it, those that have k verdicts, which may
     be fewer than `planned_tasks`. Without a verdict there is pass^1 alone, which is None. `pass_1_standard_error` is
@@ -136,8 +136,10 @@ def result_statistics(results: ResultsFile) -> dict[str, Any]:
         "mean_reward_by_basis": _by_basis(verdicts),
         "flaky_tasks": sorted(task for task, passed in by_task.items() if len(set(passed)) == 2),
         "never_passed_tasks": sorted(task for task, passed in by_task.items() if not any(passed)),
-        "agent_cost_usd": _total([simulation.agent_cost_usd for simulation in results.simulations]),
-        "user_cost_usd": _total([simulation.user_cost_usd for simulation in results.simulations]),
+        "agent_cost_usd": total([simulation.agent_cost_usd for simulation in results.simulations]),
+        "user_cost_usd": total([simulation.user_cost_usd for simulation in results.simulations]),
+        "input_tokens": _tokens(results, "prompt_tokens"),
+        "output_tokens": _tokens(results, "completion_tokens"),
         "mean_duration_s": _mean([simulation.duration_s for simulation in verdicts]),
         "tool_calls": len(tools),
         "tool_errors": sum(bool(message.get("error")) for message in tools),
@@ -182,11 +184,18 @@ def _by_basis(simulations: Sequence[Simulation]) -> dict[str, float]:
     return {basis: sum(values) / len(values) for basis, values in sorted(rewards.items())}
 
 
+def _tokens(results: ResultsFile, name: str) -> int | None:
+    """Those of all messages that say how many; None where none does."""
+    usages = [message.get("usage") for simulation in results.simulations for message in simulation.messages]
+    known = [usage[name] for usage in usages if isinstance(usage, Mapping) and isinstance(usage.get(name), int)]
+    return sum(known) if known else None
+
+
 def _mean(values: Sequence[float]) -> float | None:
     return sum(values) / len(values) if values else None
 
 
-def _total(values: Sequence[float | None]) -> float | None:
+def total(values: Sequence[float | None]) -> float | None:
     """None where a part is unknown."""
     known = [value for value in values if value is not None]
     return sum(known) if len(known) == len(values) else None

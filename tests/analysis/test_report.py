@@ -292,7 +292,7 @@ def test_results_without_events_have_reports_too(tmp_path: Path) -> None:
                 "planned": 2, "finished": 2, "coverage": 1.0,
                 "pass_hat_k": {"1": {"value": 0.5, "low": None, "high": None, "tasks": 1}},
                 "mean_reward_by_basis": {"DB": 0.5}, "flaky_tasks": ["7"], "never_passed_tasks": [],
-                "agent_cost_usd": None, "user_cost_usd": None,
+                "agent_cost_usd": None, "user_cost_usd": None, "input_tokens": None, "output_tokens": None,
                 "tool_accuracy": {"by_tool": []},
             }
         ]
@@ -302,6 +302,7 @@ def test_results_without_events_have_reports_too(tmp_path: Path) -> None:
     assert html.stat().st_size
     text = markdown.read_text()
     assert "- pass^1 airline: **50.0 %** (coverage 2/2)" in text
+    assert "cost USD" not in text
     assert "| airline | 7 | some trials pass |" in text
 
 

@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 from support import CHECKOUT, RunLocal
 
+from tau2_enhanced import cli
 from tau2_enhanced.analysis.main import main
 from tau2_enhanced.analysis.simulations import simulations
 from tau2_enhanced.analysis.sources import read_sources
 from tau2_enhanced.analysis.summary import summarise
 from tau2_enhanced.errors import UserMistake
+from tau2_enhanced.logging.events import ToolExecutionEvent, to_json
 
 RECORDED = CHECKOUT.parent / "shared" / "data" / "airline_gemini2_5_flash_10tasks_2t.json"
 
@@ -131,6 +133,24 @@ def test_messages_without_times_have_tokens_and_costs(tmp_path: Path, capsys: py
         "unfinished_call_ms": 0.0, "framework_ms": 750.0, "total_ms": 6000.0,
     }  # fmt: skip
     assert table.of("tool_call").height == 4
+
+
+def test_beside_a_recording_of_tools_alone_results_tell_of_costs_and_tokens(tmp_path: Path) -> None:
+    call = ToolExecutionEvent(run="R", sim="sim-1", tool_name="get_order", execution_time=0.25, success=True)
+    recording = tmp_path / "events.jsonl"
+    recording.write_text(to_json(call) + "\n")
+    out = tmp_path / "out"
+    told = [written(tmp_path, results(CONVERSATION, user_cost=cost), f"{cost}.json") for cost in (0.1, None)]
+
+    def facts(file: Path) -> set[str]:
+        assert cli.main(["report", str(recording), str(file), "--output-dir", str(out), "--no-figures"]) == 0
+        return {
+            line for line in (out / "report.md").read_text().splitlines() if line.startswith(("- cost", "- tokens"))
+        }
+
+    tokens = {"- tokens in: **950**", "- tokens out: **25**"}
+    assert facts(told[0]) == {"- cost USD: **0.4000** (agent 0.3000 · user simulator 0.1000)", *tokens}
+    assert facts(told[1]) == {"- cost USD: **–** (agent 0.3000 · user simulator –)", *tokens}
 
 
 @pytest.mark.parametrize("reward_info", [None, {"reward": 1.0}])

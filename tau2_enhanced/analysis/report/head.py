@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from tau2_enhanced.analysis.number_texts import UNKNOWN, count_text, counted, duration_text, share_text, usd_text
+from tau2_enhanced.analysis.results_file import total
 from tau2_enhanced.analysis.series import ROLES
 from tau2_enhanced.analysis.table import EventTable
 from tau2_enhanced.analysis.timeline import OUTCOME, OUTCOMES
@@ -98,18 +99,38 @@ def _totals(summary: Mapping[str, Any]) -> Iterator[Fact]:
         runs = len(summary["runs"])
         name = "wall time" if runs == 1 else f"wall time of {runs} runs"
         yield Fact(name, duration_text(path["total_ms"]), " · ".join(notes))
-    usage = summary.get("usage")
+    usage, results = summary.get("usage"), summary.get("results")
     if usage:
-        costs = summary["cost_by_role"]
-        by_role = {name.removesuffix("_usd").replace("_", " "): cost for name, cost in costs.items()}
-        total = by_role.pop("total")
-        split = " · ".join(f"{role} {usd_text(by_role[role])}" for role in sorted(by_role, key=_in_order))
-        yield Fact("cost USD", usd_text(total), split)
-        read, cached, said = (_known_sum(usage, name) for name in ("input_tokens", "cached_tokens", "output_tokens"))
-        yield Fact("tokens in", count_text(read), "" if cached is None else f"{count_text(cached)} cached")
-        yield Fact("tokens out", count_text(said), f"{count_text(_known_sum(usage, 'calls'))} calls")
+        yield from _used(usage, summary["cost_by_role"])
+    elif results:
+        yield from _told(results)
     if "errors" in summary:
         yield Fact("errors", count_text(sum(row["n"] for row in summary["errors"])), _most_frequent(summary["errors"]))
+
+
+def _used(usage: Sequence[Mapping[str, Any]], costs: Mapping[str, float | None]) -> Iterator[Fact]:
+    """What the recorded calls of models used."""
+    by_role = {name.removesuffix("_usd").replace("_", " "): cost for name, cost in costs.items()}
+    of_all = by_role.pop("total")
+    yield _cost(of_all, {role: by_role[role] for role in sorted(by_role, key=_in_order)})
+    read, cached, said = (_known_sum(usage, name) for name in ("input_tokens", "cached_tokens", "output_tokens"))
+    yield Fact("tokens in", count_text(read), "" if cached is None else f"{count_text(cached)} cached")
+    yield Fact("tokens out", count_text(said), f"{count_text(_known_sum(usage, 'calls'))} calls")
+
+
+def _told(results: Sequence[Mapping[str, Any]]) -> Iterator[Fact]:
+    """What results files tell of it, where no call of a model was recorded."""
+    names = {"agent": "agent_cost_usd", "user simulator": "user_cost_usd"}
+    costs = {role: total([found[name] for found in results]) for role, name in names.items()}
+    if any(cost is not None for cost in costs.values()):
+        yield _cost(total(list(costs.values())), costs)
+    for name, column in (("tokens in", "input_tokens"), ("tokens out", "output_tokens")):
+        if (tokens := _known_sum(results, column)) is not None:
+            yield Fact(name, count_text(tokens))
+
+
+def _cost(of_all: float | None, by_role: Mapping[str, float | None]) -> Fact:
+    return Fact("cost USD", usd_text(of_all), " · ".join(f"{role} {usd_text(cost)}" for role, cost in by_role.items()))
 
 
 def _most_frequent(errors: Sequence[Mapping[str, Any]]) -> str:
