@@ -64,10 +64,10 @@ def _dots(key: str, place: int, run: str, baseline: pl.DataFrame, tasks: pl.Data
 
 
 def draw(panels: Sequence[Panel]) -> Figure:
-    """A panel for each measure, a dot for each task, the mean and its interval across them."""
+    """A panel for each measure, a mark for each task, the mean and its interval across them."""
     n = sorted({len(dots.values) for panel in panels for dots in panel.runs})
     counts = f"{n[0]:,}" if len(n) == 1 else f"{n[0]:,} to {n[-1]:,}"
-    caption = f"run less baseline, a dot for each of {counts} tasks, sorted · line and band: mean and its 95 % interval"
+    caption = f"run less baseline, a mark for each of {counts} tasks, sorted · line, band: mean and its 95 % interval"
     shown = {dots.place: dots.run for panel in panels for dots in panel.runs}
     legend = [
         Line2D([], [], color=run_style(at).colour, marker=run_style(at).mark, markersize=4.5, label=label(run, 30))

@@ -298,6 +298,8 @@ def test_three_runs_and_their_pictures(write: Write, capsys: pytest.CaptureFixtu
         f"compare_{name}.{form}" for name in ("distributions", "differences", "tasks") for form in ("png", "svg")
     }
     assert {path.name for path in Path("out").iterdir()} == pictures | {"compare.json", "compare.md"}
+    # the marks are squares and diamonds
+    assert "a mark for each of 8 tasks" in Path("out/compare_tasks.svg").read_text()
     text = Path("out/compare.md").read_text()
     assert text.startswith("# B, C$\\_µ against A\n")
     assert "![compare_tasks.png](compare_tasks.png)" in text
