@@ -11,6 +11,7 @@ from chromium import Page, chromium, opened
 from made_run import made_table
 
 from tau2_enhanced.analysis.log_lines import Lines, read_events
+from tau2_enhanced.analysis.number_texts import count_text, number_text, share_text, usd_text
 from tau2_enhanced.analysis.report import write_reports
 from tau2_enhanced.analysis.simulations import simulations
 from tau2_enhanced.analysis.summary import summarise
@@ -88,6 +89,16 @@ def test_the_strip_shows_model_calls_where_simulations_are_unknown(show: Show, t
     page = show(thirty.chosen(Choice(type=["llm_call"])))
     assert page.run("['simulations', 'model_calls'].map(name => name in DATA.concurrency)") == [False, True]
     assert colours_of(page, "#overview") > 1
+
+
+def test_numbers_are_rounded_as_in_the_terminal(show: Show, thirty: EventTable) -> None:
+    # exact halves, and numbers that look like halves
+    values = [0.0, 0.0625, 0.125, 0.5615, 1.125, 1.135, 2.675, 10.265, 12.25, 12.35, 582.5, 583.5, -1.125, 1.5e6]
+    shares = [place / 16 for place in range(17)]
+    page = show(thirty)
+    for name, text in (("number", number_text), ("count", count_text), ("usd", usd_text)):
+        assert page.run(f"{values}.map({name}Text)") == [text(value) for value in values]
+    assert page.run(f"{shares}.map(shareText)") == [share_text(share) for share in shares]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -3,7 +3,6 @@
 // Numbers as people read them, and elements that hold text, never HTML.
 
 const UNKNOWN = "–";
-const WHOLE = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
 const DECIMALS = [0, 1, 2, 3, 4].map(
   (digits) => new Intl.NumberFormat("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits }),
 );
@@ -13,23 +12,31 @@ function known(value) {
   return value !== null && value !== undefined && value !== "";
 }
 
+// Rounded as report.md and the terminal do: by the number's exact value, a half to the even digit.
+function decimalText(value, digits) {
+  const isHalf = Math.abs(value * 2 ** (digits + 1)) % 2 === 1;
+  const rounded = value.toFixed(digits);
+  const odd = "13579".includes(rounded.at(-1));
+  return DECIMALS[digits].format(isHalf && odd ? (value * (1 - Number.EPSILON)).toFixed(digits) : rounded);
+}
+
 function countText(value) {
-  return known(value) ? WHOLE.format(value) : UNKNOWN;
+  return known(value) ? decimalText(value, 0) : UNKNOWN;
 }
 
 function shareText(value) {
-  return known(value) ? `${DECIMALS[1].format(100 * value)} %` : UNKNOWN;
+  return known(value) ? `${decimalText(100 * value, 1)} %` : UNKNOWN;
 }
 
 function usdText(value) {
-  return known(value) ? DECIMALS[4].format(value) : UNKNOWN;
+  return known(value) ? decimalText(value, 4) : UNKNOWN;
 }
 
 // Three digits at least, three decimals at most: 0.123, 1.23, 12.3, 1,234.
 function numberText(value) {
   if (!value) return value === 0 ? "0" : UNKNOWN;
   const size = Math.abs(value);
-  return DECIMALS[size < 0.9995 ? 3 : size < 9.995 ? 2 : size < 99.95 ? 1 : 0].format(value);
+  return decimalText(value, size < 0.9995 ? 3 : size < 9.995 ? 2 : size < 99.95 ? 1 : 0);
 }
 
 function durationText(us) {

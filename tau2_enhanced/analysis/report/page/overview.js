@@ -92,9 +92,9 @@ class Overview {
     context.font = `10px ${colours.font}`;
     context.textBaseline = "alphabetic";
     const lines = [
-      found.simulations && [`${DECIMALS[1].format(found.simulations.mean)} running`, colours.soft],
-      found.model_calls && [`${DECIMALS[1].format(found.model_calls.mean)} calling`, colours.llm_call],
-      found.waiting_to_retry && [`${DECIMALS[1].format(found.waiting_to_retry.mean)} waiting`, colours.failed],
+      found.simulations && [`${decimalText(found.simulations.mean, 1)} running`, colours.soft],
+      found.model_calls && [`${decimalText(found.model_calls.mean, 1)} calling`, colours.llm_call],
+      found.waiting_to_retry && [`${decimalText(found.waiting_to_retry.mean, 1)} waiting`, colours.failed],
     ].filter(Boolean);
     lines.forEach(([text, colour], place) => {
       context.fillStyle = colour;

@@ -140,7 +140,7 @@ function simulationCell(kind, value) {
   if (kind === "count") return make("td", { class: "number" }, countText(value));
   if (kind === "few") return make("td", { class: "number" }, value ? countText(value) : "");
   if (kind === "usd") return make("td", { class: "number" }, usdText(value));
-  if (kind === "number") return make("td", { class: "number" }, known(value) ? DECIMALS[2].format(value) : UNKNOWN);
+  if (kind === "number") return make("td", { class: "number" }, known(value) ? decimalText(value, 2) : UNKNOWN);
   return textCell(value);
 }
 

@@ -129,7 +129,7 @@ function intervalCell(value) {
   const dot = make("i", { class: "dot" });
   placed(line, low, high - low);
   placed(dot, share);
-  const words = make("span", { class: "words" }, `${DECIMALS[1].format(100 * low)} – ${DECIMALS[1].format(100 * high)}`);
+  const words = make("span", { class: "words" }, `${decimalText(100 * low, 1)} – ${decimalText(100 * high, 1)}`);
   return make("td", {}, make("span", { class: "scale" }, line, dot), words);
 }
 
