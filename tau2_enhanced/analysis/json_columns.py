@@ -16,7 +16,15 @@ import polars as pl
 from tau2_enhanced.analysis.line_pattern import column_types
 from tau2_enhanced.analysis.log_lines import Lines, json_column
 from tau2_enhanced.logging.event_files import CHAIN
-from tau2_enhanced.logging.events import EVENT_TYPES, AuditEvent, ExecutionEvent, FieldSpec, event_fields, to_dict
+from tau2_enhanced.logging.events import (
+    EVENT_TYPES,
+    AuditEvent,
+    ExecutionEvent,
+    FieldSpec,
+    event_fields,
+    is_duration,
+    to_dict,
+)
 
 _UNREADABLE = (b"\xef\xbf\xbd", b"\\ufffd", b"\\uFFFD")
 """What stands for bytes that are no UTF-8: texts with it are not believed."""
@@ -102,7 +110,7 @@ def _checked(spec: FieldSpec, values: list[Any]) -> Iterable[Any]:
         raise _Refused
     if spec.kind is float:
         values = [value if value is None else float(value) for value in values]
-        if spec.name.endswith("_ms") and any(value is not None and value < 0 for value in values):
+        if is_duration(spec.name) and any(value is not None and value < 0 for value in values):
             raise _Refused
         if spec.digits is not None:
             values = [value if value is None else round(value, spec.digits) for value in values]

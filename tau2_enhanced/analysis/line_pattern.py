@@ -13,7 +13,15 @@ from typing import NamedTuple
 
 import polars as pl
 
-from tau2_enhanced.logging.events import EVENT_LINE, EVENT_TYPES, HEAD_WORDS, PAIR, ExecutionEvent, event_fields
+from tau2_enhanced.logging.events import (
+    EVENT_LINE,
+    EVENT_TYPES,
+    HEAD_WORDS,
+    PAIR,
+    ExecutionEvent,
+    event_fields,
+    is_duration,
+)
 from tau2_enhanced.logging.logfmt import unquote
 
 _DTYPES: dict[type, pl.DataType] = {
@@ -74,7 +82,7 @@ class LinePattern(NamedTuple):
         words = [group.format(word) for word in HEAD_WORDS]
         for key, dtype in self.columns.items():
             value = _STRICT.get(dtype, _QUOTED_TEXT if quoted else _TEXT)
-            if dtype == pl.Float64() and key.endswith("_ms"):
+            if dtype == pl.Float64() and is_duration(key):
                 value = _DURATION
             written = pl.escape_regex(self.type_word) if key == "type" else group.format(value)
             words.append(f"{pl.escape_regex(key)}={written}")

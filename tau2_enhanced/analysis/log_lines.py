@@ -26,6 +26,7 @@ from tau2_enhanced.logging.events import (
     BrokenLine,
     ExecutionEvent,
     event_fields,
+    is_duration,
     parse_line,
     to_dict,
 )
@@ -214,7 +215,7 @@ def believed(event: ExecutionEvent | None) -> ExecutionEvent:
         raise BrokenLine("not an event")
     for spec in event_fields(event.__class__):
         value = getattr(event, spec.name)
-        if isinstance(value, float) and (not math.isfinite(value) or (spec.name.endswith("_ms") and value < 0)):
+        if isinstance(value, float) and (not math.isfinite(value) or (is_duration(spec.name) and value < 0)):
             raise BrokenLine(f"{spec.name}={value} is no measurement")
         if isinstance(value, int) and value not in _INTEGERS:
             raise BrokenLine(f"{spec.name}={value} is beyond 64 bits")

@@ -45,6 +45,11 @@ def size(**options: Any) -> Any:
     return field(metadata={"unit": "bytes"}, **options)
 
 
+def is_duration(name: str) -> bool:
+    """Whether a field holds a length of time in ms, never below 0; `start_ms` may be before the clock's beginning."""
+    return name.endswith("_ms") and name != "start_ms"
+
+
 class FieldSpec(NamedTuple):
     """What a view needs to know of a field: `kind` is str, int, float, bool, datetime or object (JSON)."""
 

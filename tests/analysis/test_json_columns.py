@@ -77,7 +77,7 @@ def test_what_is_read_fast_is_read_as_the_schema_reads_it(objects: list[Any]) ->
         SOUND | {"execution_time": "long"},
         SOUND | {"success": 1},
         SOUND | {"success": None},
-        SOUND | {"start_ms": -1.0},
+        {"type": "tool_call", "duration_ms": -1.0},
         SOUND | {"trial": 2**63},
         SOUND | {"tool_name": "\ufffd"},
         SOUND | {"timestamp": "2026-01-02T03:04:05+02:00"},
@@ -90,6 +90,12 @@ def test_what_is_read_fast_is_read_as_the_schema_reads_it(objects: list[Any]) ->
 def test_pieces_with_anything_odd_are_refused_whole(odd: Any) -> None:
     assert fast([SOUND]) is not None
     assert fast([SOUND, odd]) is None
+
+
+def test_what_began_before_the_clock_did_is_read() -> None:
+    found = fast([SOUND | {"start_ms": -1.0}])
+    assert found is not None
+    assert found.of("tool_execution")["start_ms"].to_list() == [-1.0]
 
 
 def test_numbers_beyond_64_bits_and_half_characters_are_read_as_they_were_written() -> None:

@@ -100,6 +100,13 @@ def test_broken_lines_are_counted_and_shown(line: str, why: str) -> None:
     assert len(rows(lines, "tool_call")) == 2
 
 
+@pytest.mark.parametrize("function", ["get_order_details", '"get order"'])
+def test_what_began_before_the_clock_did_is_read(function: str) -> None:
+    lines = read(LINE.replace("get_order_details", function).replace("start_ms=", "start_ms=-"))
+    assert (lines.broken, lines.general) == (0, 0)
+    assert [row["start_ms"] for row in rows(lines, "tool_call")] == [-1389.493]
+
+
 @pytest.mark.parametrize("end", [36, 45, 60, 62])
 def test_what_is_left_of_a_line_is_counted_wherever_it_was_cut(end: int) -> None:
     message = "[INFO] 2026-03-14 09:26:53.589 task=1 thread=t | a message\n"

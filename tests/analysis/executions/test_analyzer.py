@@ -114,6 +114,13 @@ def test_the_documents_snippets_run_as_they_stand(
         assert "Performance predictors: [{'predictor':" in shown
 
 
+def test_a_call_that_took_longer_than_its_process_has_been_running_is_counted(tmp_path: Path) -> None:
+    with ExecutionLogger(tmp_path / "execution.jsonl") as logger:
+        logger.log_tool_execution("search_flights", True, 1e6)
+    found = LogAnalyzer(tmp_path / "execution.jsonl").get_basic_statistics()
+    assert (found["total_tool_calls"], found["broken_lines"]) == (1, 0)
+
+
 def test_there_are_more_than_fifteen_methods_and_the_comprehensive_one_has_all() -> None:
     assert len(METHODS) > 15
     assert all(inspect.getdoc(getattr(LogAnalyzer, name)) for name in METHODS)
