@@ -1,100 +1,25 @@
-"""The models of a run: which server answers each role, checked before the first task begins."""
+"""Who answers in a run: its models connected, each server and model checked before the first task begins."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from pathlib import Path
 from urllib.parse import urlsplit
 
-from tau2_enhanced import tau2_versions
 from tau2_enhanced.errors import UserMistake
 from tau2_enhanced.models.adaptive import AdaptiveLimit, Limit
 from tau2_enhanced.models.client import Client
-from tau2_enhanced.models.experts import Experts, parse_expert
+from tau2_enhanced.models.experts import Experts
 from tau2_enhanced.models.participant import Participant
-from tau2_enhanced.models.prices import FREE, PriceBook, parse_price, priced_as
-from tau2_enhanced.models.replay import Recording, ReplayClient, read_recording
-from tau2_enhanced.models.resolve import GOLD, REPLAY, ModelSpec, parse_model
+from tau2_enhanced.models.prices import FREE, PriceBook, parse_price
+from tau2_enhanced.models.replay import ReplayClient
+from tau2_enhanced.models.resolve import GOLD, REPLAY, ModelSpec
 from tau2_enhanced.models.spread import Server, Spread
 from tau2_enhanced.models.vllm.probe import Probe
 from tau2_enhanced.runner.options import RunOptions
-from tau2_enhanced.runner.serving import Serving
-
-
-def resolve_models(options: RunOptions, serving: Serving | None = None) -> dict[str, ModelSpec]:
-    """The model of each role; the judge only where one is asked for. Raises UserMistake."""
-    assert options.user_model is not None
-    named = {"agent": options.agent_model, "user": options.user_model, "judge": options.judge_model}
-    return {role: _model_of(role, model, options, serving) for role, model in named.items() if model is not None}
-
-
-def _model_of(role: str, model: str, options: RunOptions, serving: Serving | None) -> ModelSpec:
-    urls: Sequence[str] = getattr(options, f"{role}_base_url") or ()
-    arguments = getattr(options, f"{role}_args")
-    if not urls and serving is not None and model == serving.given:
-        spec = parse_model(
-            f"vllm/{serving.model}",
-            role=role,
-            base_url=serving.urls[0],
-            other_urls=serving.urls[1:],
-            arguments=arguments,
-        )
-        return replace(spec, given=model)
-    if not urls and options.skip_server_start and model == options.agent_model:
-        urls = options.agent_base_url or ()
-    urls = list(dict.fromkeys(urls))
-    return parse_model(model, role=role, base_url=urls[0] if urls else None, other_urls=urls[1:], arguments=arguments)
-
-
-def resolve_experts(options: RunOptions) -> dict[str, ModelSpec]:
-    """The models of the experts that the agent is offered, by their names. Raises UserMistake."""
-    specs = _all_experts(options)
-    return specs if options.use_model_tool else {}
-
-
-def _all_experts(options: RunOptions) -> dict[str, ModelSpec]:
-    specs: dict[str, ModelSpec] = {}
-    for name, model, base_url in map(parse_expert, options.experts):
-        if name in specs:
-            raise UserMistake(f"--experts: there are two of the name {name}")
-        specs[name] = parse_model(model, role="expert", base_url=base_url)
-        if specs[name].provider == REPLAY:
-            raise UserMistake("--experts: a recording can't be an expert")
-    return specs
-
-
-def check_prices(options: RunOptions, specs: Iterable[ModelSpec]) -> None:
-    """Raise UserMistake for a price that is of none of the run's models, experts that are not offered included."""
-    models = list(dict.fromkeys((spec.provider, spec.name) for spec in (*specs, *_all_experts(options).values())))
-    names = {name for model in models for name in priced_as(*model)}
-    for unused in (name for name, _ in map(parse_price, options.prices) if name not in names):
-        raise UserMistake(f"--price {unused}: the run has no such model, but {', '.join(name for _, name in models)}")
-
-
-def read_recordings(specs: Mapping[str, ModelSpec]) -> dict[str, Recording]:
-    """The recordings that are to be replayed, by their file's name. Raises UserMistake."""
-    names = dict.fromkeys(spec.name for spec in specs.values() if spec.provider == REPLAY)
-    return {name: read_recording(Path(name)) for name in names}
-
-
-def with_needed_judge(specs: Mapping[str, ModelSpec], tasks: list[tuple[str, str]]) -> dict[str, ModelSpec]:
-    """The models, with a judge where a task's reward rests on one. Raises UserMistake without a key.
-
-    It is tau2's own, or gold where gold plays agent and user.
-    """
-    if "judge" in specs or not tasks:
-        return dict(specs)
-    played = all(spec.provider == GOLD for spec in specs.values())
-    try:
-        return {**specs, "judge": parse_model(GOLD if played else tau2_versions.default_judge(), role="judge")}
-    except UserMistake:
-        domain, task = tasks[0]
-        raise UserMistake(
-            f"the reward of {domain} {task} rests on natural-language assertions: name a judge with --judge-model"
-        ) from None
+from tau2_enhanced.runner.prepare import PreparedRun
 
 
 @dataclass(frozen=True)
@@ -114,19 +39,13 @@ class Backends:
     """Of each model on servers that the user runs."""
 
 
-def connect(
-    specs: Mapping[str, ModelSpec],
-    experts: Mapping[str, ModelSpec],
-    options: RunOptions,
-    gold_url: str | None,
-    recordings: Mapping[str, Recording],
-    closing: ExitStack,
-) -> Backends:
+def connect(prepared: PreparedRun, gold_url: str | None, closing: ExitStack) -> Backends:
     """Participants for all roles and experts, one connection pool for each server, each server and model checked.
 
     Raises UserMistake for a server that can't be reached, a key that is refused or a model that is not there.
     """
-    everyone = [*specs.values(), *experts.values()]
+    options, specs, experts = prepared.options, prepared.models.specs, prepared.models.experts
+    everyone = prepared.models.everyone.values()
     own = dict(map(parse_price, options.prices))
     unpaid = [spec for spec in everyone if spec.provider in (GOLD, REPLAY) and spec.name not in own]
     prices = PriceBook({**{f"{spec.provider}/{spec.name}": FREE for spec in unpaid}, **own})
@@ -140,7 +59,7 @@ def connect(
 
     def join(role: str, spec: ModelSpec, expert: str | None = None) -> Participant:
         if spec.provider == REPLAY:
-            return Participant(role, spec, ReplayClient(recordings[spec.name]), prices, retries=0)
+            return Participant(role, spec, ReplayClient(prepared.models.recordings[spec.name]), prices, retries=0)
         client, limit = servers.reach(spec)
         if spec.provider != GOLD:
             client.check(spec.name)

@@ -1,4 +1,4 @@
-"""How a run begins: its options and folder, then its record, logs and clock."""
+"""How a run begins: its options and folder, then all that is written while it runs."""
 
 from __future__ import annotations
 
@@ -13,38 +13,40 @@ from typing import TYPE_CHECKING
 
 from tau2_enhanced import tau2_versions
 from tau2_enhanced.errors import UserMistake
-from tau2_enhanced.logging import Clock, LogSession, configure_logging, emit
+from tau2_enhanced.logging import Clock, LogSession, TaskContext, configure_logging, emit, get_logger, task_context
 from tau2_enhanced.logging.events import RunStartEvent
 from tau2_enhanced.logging.files import LogFolder
-from tau2_enhanced.models.resolve import ModelSpec
 from tau2_enhanced.runner.arguments import CommandLine
+from tau2_enhanced.runner.backends import Backends
+from tau2_enhanced.runner.bench import Bench
 from tau2_enhanced.runner.configuration import Configuration, read_configuration
-from tau2_enhanced.runner.display import Display
+from tau2_enhanced.runner.display import Display, make_display
 from tau2_enhanced.runner.folder import RunFolder, new_run_id, newest_run_id
 from tau2_enhanced.runner.keeper import Keeper
 from tau2_enhanced.runner.options import RunOptions
-from tau2_enhanced.runner.plan import Plan
+from tau2_enhanced.runner.pool import Stop
+from tau2_enhanced.runner.prepare import PreparedRun
 from tau2_enhanced.runner.record import Record
 from tau2_enhanced.runner.serving import default_model
 
 if TYPE_CHECKING:
     from tau2_enhanced.logging.event_stream import EventStream
 
+_logger = get_logger(__name__)
+
 
 @dataclass(frozen=True)
 class StartedRun:
     """A run that has begun: what its parts need of each other."""
 
-    options: RunOptions
+    prepared: PreparedRun
+    backends: Backends
+    bench: Bench
     folder: RunFolder
-    plan: Plan
-    specs: Mapping[str, ModelSpec]
-    """By role."""
-    experts: Mapping[str, ModelSpec]
-    """By name: those that the agent is offered."""
     record: Record
     keeper: Keeper
     logs: LogSession
+    display: Display
     event_files: Mapping[str, Path]
     """By domain, where its events are recorded; none where they are not."""
     clock: Clock
@@ -53,15 +55,15 @@ class StartedRun:
     resumed: bool
 
 
-def prepare(command: CommandLine) -> tuple[RunOptions, RunFolder, Configuration | None]:
+def choose_run(command: CommandLine) -> tuple[RunOptions, RunFolder, Configuration | None]:
     """The options and the folder of the run; what an earlier part of it left, where it is resumed."""
     try:
-        return _prepare(command)
+        return _choose_run(command)
     except OSError as error:
         raise UserMistake(f"{error.filename} can't be used: {error.strerror}") from None
 
 
-def _prepare(command: CommandLine) -> tuple[RunOptions, RunFolder, Configuration | None]:
+def _choose_run(command: CommandLine) -> tuple[RunOptions, RunFolder, Configuration | None]:
     given, default = dict(command.given), default_model(os.environ)
     defaults = RunOptions()
     output_dir = Path(given.get("output_dir", defaults.output_dir))
@@ -122,20 +124,22 @@ def _writing(folder: RunFolder) -> Iterator[None]:
 
 
 def open_run(
-    options: RunOptions,
+    prepared: PreparedRun,
+    backends: Backends,
     folder: RunFolder,
     configuration: Configuration,
-    domains: Sequence[str],
-    display: Display,
-    closing: ExitStack,
     held: LogFolder,
+    stop: Stop,
+    closing: ExitStack,
     *,
     resumed: bool,
-) -> tuple[Record, LogSession, Clock]:
-    """The record, the logs and the clock of a run whose folders are held; leave nothing half-made where it can't begin.
+) -> StartedRun:
+    """All that is written while the run runs, opened in the held folders; nothing half-made where it can't begin.
 
-    The configuration that is written says when the clock began.
+    The configuration that is written says when the clock began. Raises UserMistake for what can't be written.
     """
+    options, domains = prepared.options, prepared.plan.domains
+    display = make_display(options.display, sys.stderr)
     with nothing_left(folder), _writing(folder):
         record = Record(folder.record)
         closing.callback(record.close)
@@ -152,7 +156,28 @@ def open_run(
         closing.callback(logs.close)
         clock = _clock(record, configuration, resumed=resumed)
         configuration.write(folder)
-    return record, logs, clock
+    events, event_files = _record_events(options, folder, domains, closing)
+    closing.enter_context(task_context(TaskContext(run=folder.run_id, clock=clock)))
+    keeper = Keeper(folder, record, configuration, stop, prepared.at_once)
+    closing.callback(keeper.close)
+    for spec in backends.unpriced:
+        backends.prices.name_unpriced(spec.provider, spec.name)
+    if record.repaired_bytes:
+        _logger.warning("the record's last line was incomplete: its %d bytes were removed", record.repaired_bytes)
+    return StartedRun(
+        prepared=prepared,
+        backends=backends,
+        bench=Bench.of(prepared, backends, run=folder.run_id, events=events, clock=clock),
+        folder=folder,
+        record=record,
+        keeper=keeper,
+        logs=logs,
+        display=display,
+        event_files=event_files,
+        clock=clock,
+        began_ms=clock.ms(),
+        resumed=resumed,
+    )
 
 
 def _clock(record: Record, configuration: Configuration, *, resumed: bool) -> Clock:
@@ -164,7 +189,7 @@ def _clock(record: Record, configuration: Configuration, *, resumed: bool) -> Cl
     return Clock()
 
 
-def record_events(
+def _record_events(
     options: RunOptions, folder: RunFolder, domains: Sequence[str], closing: ExitStack
 ) -> tuple[EventStream | None, dict[str, Path]]:
     """Where `--enhanced` asks for it: the stream of the run's events, and by domain the file that it writes."""
@@ -186,25 +211,18 @@ def record_events(
     return stream, files
 
 
-def say_start(
-    options: RunOptions,
-    specs: Mapping[str, ModelSpec],
-    experts: Mapping[str, ModelSpec],
-    *,
-    planned: int,
-    finished: int,
-    resumed: bool,
-) -> None:
+def say_start(prepared: PreparedRun, *, finished: int, resumed: bool) -> None:
     """Record who takes part, how much is planned, and what an earlier part of the run finished of it."""
+    specs, experts = prepared.models.specs, prepared.models.experts
     emit(
         RunStartEvent(
             agent_model=specs["agent"].given,
             user_model=specs["user"].given,
             judge_model=specs["judge"].given if "judge" in specs else None,
             experts=", ".join(f"{name}={spec.given}" for name, spec in experts.items()) or None,
-            planned=planned,
+            planned=len(prepared.plan.jobs),
             finished=finished,
-            max_concurrency=options.max_concurrency,
+            max_concurrency=prepared.options.max_concurrency,
             resumed=resumed,
             tau2_version=tau2_versions.version(),
         )

@@ -12,7 +12,7 @@ from tau2_enhanced.models.cutoff import Cutoff
 from tau2_enhanced.models.experts import Experts
 from tau2_enhanced.models.participant import Participant
 from tau2_enhanced.runner.backends import Backends
-from tau2_enhanced.runner.options import RunOptions
+from tau2_enhanced.runner.prepare import PreparedRun
 
 if TYPE_CHECKING:
     from tau2.data_model.tasks import Task
@@ -63,27 +63,24 @@ class Bench:
     @classmethod
     def of(
         cls,
-        options: RunOptions,
+        prepared: PreparedRun,
         backends: Backends,
         *,
         run: str,
-        registry: Registry,
-        tasks: Mapping[tuple[str, str], Task],
         events: EventSink | None,
         clock: Clock,
-        agent: str = tau2_versions.AGENT,
-        user: str = tau2_versions.USER,
     ) -> Bench:
-        """The bench of a run with these options, on which these backends answer."""
+        """The bench of a run in which these backends answer."""
+        options = prepared.options
         return cls(
             run=run,
-            registry=registry,
-            tasks=tasks,
+            registry=prepared.registry,
+            tasks=prepared.plan.tasks,
             participants=backends.participants,
             max_steps=options.max_steps,
             max_errors=options.max_errors,
-            agent=agent,
-            user=user,
+            agent=prepared.agent,
+            user=prepared.user,
             experts=backends.experts,
             context_limit=options.context_limit,
             context_strategy=options.context_strategy,

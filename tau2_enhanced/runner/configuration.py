@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -18,6 +17,7 @@ from tau2_enhanced.errors import UserMistake
 from tau2_enhanced.models.secret_arguments import NOT_KEPT, without_secrets
 from tau2_enhanced.runner.folder import RunFolder, read_json, write_json
 from tau2_enhanced.runner.options import RunOptions
+from tau2_enhanced.runner.prepare import PreparedRun
 
 _NAMED_VERSIONS = ("litellm", "openai", "anthropic", "pydantic", "genai-prices")
 
@@ -40,14 +40,18 @@ class Configuration:
         write_json(folder.config, self.__dict__)
 
 
-def make_configuration(run_id: str, options: RunOptions, prompts: Mapping[str, str]) -> Configuration:
-    """The configuration of a run that begins now."""
-    return Configuration(
+def make_configuration(run_id: str, prepared: PreparedRun, earlier: Configuration | None) -> Configuration:
+    """The configuration of a run that begins now, or goes on from an earlier part.
+
+    Raises UserMistake, naming each difference, where results of both parts would not belong together.
+    """
+    options = prepared.options
+    now = Configuration(
         run_id=run_id,
         created=time.time(),
         options=options.to_json(),
         deciding={**options.deciding(), "tau2": tau2_versions.version()},
-        prompts=dict(prompts),
+        prompts={domain: prompts.digest for domain, prompts in prepared.prompts.items()},
         versions={
             "tau2-enhanced": tau2_enhanced.__version__,
             "tau2": tau2_versions.version(),
@@ -55,6 +59,7 @@ def make_configuration(run_id: str, options: RunOptions, prompts: Mapping[str, s
             **{name: _version(name) for name in _NAMED_VERSIONS},
         },
     )
+    return now if earlier is None else _continued(earlier, now)
 
 
 def read_configuration(folder: RunFolder) -> Configuration:
@@ -65,11 +70,7 @@ def read_configuration(folder: RunFolder) -> Configuration:
         raise UserMistake(f"{folder.config} is no configuration of a run") from None
 
 
-def continued(earlier: Configuration, now: Configuration) -> Configuration:
-    """The configuration with which a run goes on.
-
-    Raises UserMistake, naming each difference, where results of both would not belong together.
-    """
+def _continued(earlier: Configuration, now: Configuration) -> Configuration:
     # an option that was not there yet had its default, and secrets may have been kept
     then = without_secrets({**RunOptions().deciding(), **earlier.deciding}, in_their_place=NOT_KEPT)
     differences = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,16 +14,14 @@ from tau2_enhanced.logging.event_stream import EventStream
 from tau2_enhanced.logging.events import RunCompleteEvent
 from tau2_enhanced.logging.redaction import scrub
 from tau2_enhanced.models.adaptive import AdaptiveLimit
-from tau2_enhanced.models.resolve import ModelSpec
 from tau2_enhanced.runner.begin import say_start
 from tau2_enhanced.runner.bench import Bench
 from tau2_enhanced.runner.display import Display
 from tau2_enhanced.runner.early_end import look_for_the_end
 from tau2_enhanced.runner.enhanced_files import EnhancedFiles
 from tau2_enhanced.runner.jobs import Outcome
-from tau2_enhanced.runner.options import RunOptions
-from tau2_enhanced.runner.plan import Plan
 from tau2_enhanced.runner.pool import Stop, ThreadPool
+from tau2_enhanced.runner.prepare import PreparedRun
 from tau2_enhanced.runner.record import Record
 from tau2_enhanced.runner.results import write_results
 from tau2_enhanced.runner.simulate import simulate
@@ -50,14 +48,7 @@ class RunStopped(Tau2EnhancedError):
 class EnhancedRun:
     """A run of which all is ready."""
 
-    options: RunOptions
-    plan: Plan
-    policy: str
-    """Of the domain, as tau2's results hold it."""
-    specs: Mapping[str, ModelSpec]
-    """By role."""
-    experts: Mapping[str, ModelSpec]
-    """By name."""
+    prepared: PreparedRun
     bench: Bench
     stream: EventStream
     files: EnhancedFiles
@@ -65,8 +56,8 @@ class EnhancedRun:
 
     def whole(self, display: Display, limits: Sequence[AdaptiveLimit]) -> tuple[Results, Paths]:
         """Run it and write its files. Raises RunStopped, or Tau2EnhancedError where they can't be written."""
-        stop, tally = Stop(), Tally.of(self.plan.jobs, ())
-        say_start(self.options, self.specs, self.experts, planned=len(self.plan.jobs), finished=0, resumed=False)
+        stop, tally = Stop(), Tally.of(self.prepared.plan.jobs, ())
+        say_start(self.prepared, finished=0, resumed=False)
         display.start(tally, self.bench.running, limits)
         try:
             for outcome in self._outcomes(stop):
@@ -85,8 +76,9 @@ class EnhancedRun:
         return results, paths
 
     def _outcomes(self, stop: Stop) -> Iterator[Outcome]:
-        pool = ThreadPool(self.options.max_concurrency, in_step=self.options.max_cost is not None)
-        for outcomes in pool.execute(self.plan.jobs, lambda job: simulate(job, self.bench), stop):
+        options, jobs = self.prepared.options, self.prepared.plan.jobs
+        pool = ThreadPool(options.max_concurrency, in_step=options.max_cost is not None)
+        for outcomes in pool.execute(jobs, lambda job: simulate(job, self.bench), stop):
             # what is on record can be read in its events
             self.stream.flush()
             try:
@@ -94,13 +86,14 @@ class EnhancedRun:
             except OSError as error:
                 raise Tau2EnhancedError(f"{self.files.record} can't be written: {error.strerror}") from error
             for outcome in outcomes:
-                look_for_the_end(outcome, self.record, stop, max_cost_usd=self.options.max_cost)
+                look_for_the_end(outcome, self.record, stop, max_cost_usd=options.max_cost)
                 yield outcome
 
     def _write(self, stop: Stop) -> None:
         """Make both documents of what was kept; the record goes once its content is in the results."""
-        [domain] = self.plan.domains
-        found = summarise([job.key for job in self.plan.jobs], self.record.outcome)
+        prepared = self.prepared
+        [domain] = prepared.plan.domains
+        found = summarise([job.key for job in prepared.plan.jobs], self.record.outcome)
         emit(
             RunCompleteEvent(
                 start_ms=0.0,
@@ -115,9 +108,9 @@ class EnhancedRun:
         summary = {
             "run": self.bench.run,
             "domain": domain,
-            "agent": self.bench.agent,
-            "user": self.bench.user,
-            "llms": {role: spec.given for role, spec in self.specs.items()},
+            "agent": prepared.agent,
+            "user": prepared.user,
+            "llms": {role: spec.given for role, spec in prepared.models.specs.items()},
             "tau2": tau2_versions.version(),
             "stopped": stop.reason or None,
             **{name: value for name, value in found.items() if name != "domains"},
@@ -128,11 +121,11 @@ class EnhancedRun:
                 self.files.results,
                 self.record,
                 domain,
-                list(self.plan.tasks.values()),
-                self.policy,
-                self.options,
-                agent=self.bench.agent,
-                user=self.bench.user,
+                list(prepared.plan.tasks.values()),
+                prepared.prompts[domain].policy,
+                prepared.options,
+                agent=prepared.agent,
+                user=prepared.user,
             )
             self.files.write_logs(summary)
             self.record.close()

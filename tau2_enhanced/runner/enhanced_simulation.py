@@ -20,17 +20,10 @@ from tau2_enhanced.logging.events import ExecutionEvent, ToolCallEvent
 from tau2_enhanced.logging.execution_logger import ExecutionLogger
 from tau2_enhanced.logging.redaction import protect_environment
 from tau2_enhanced.models.replay import Recording
-from tau2_enhanced.models.resolve import GOLD, ModelSpec
+from tau2_enhanced.models.resolve import GOLD
 from tau2_enhanced.models.stand_in.plays import plays_of
 from tau2_enhanced.models.stand_in.process import StandInProcess
-from tau2_enhanced.runner.backends import (
-    check_prices,
-    connect,
-    read_recordings,
-    resolve_experts,
-    resolve_models,
-    with_needed_judge,
-)
+from tau2_enhanced.runner.backends import connect
 from tau2_enhanced.runner.bench import Bench
 from tau2_enhanced.runner.display import NoDisplay, make_display
 from tau2_enhanced.runner.enhanced_files import EnhancedFiles
@@ -39,6 +32,7 @@ from tau2_enhanced.runner.folder import new_run_id
 from tau2_enhanced.runner.open_files import make_room
 from tau2_enhanced.runner.options import RunOptions
 from tau2_enhanced.runner.plan import Plan, load_tasks, plan_of
+from tau2_enhanced.runner.prepare import PreparedRun, prepare, resolve_models
 from tau2_enhanced.runner.record import Record
 from tau2_enhanced.runner.replay_plan import following, make_replay_plan
 
@@ -135,35 +129,20 @@ def run_enhanced_simulation(
         if user == tau2_versions.SOLO_USER and llm_user is None:
             # nobody asks its model
             options = replace(options, user_model=llm_agent, user_args=options.agent_args)
-        specs, experts = resolve_models(options), resolve_experts(options)
-        recordings = read_recordings(specs)
-        options, plan = _planned(options, registry, agent, tasks, list(recordings.values()))
-        [policy] = [tau2_versions.domain_prompts(registry, domain).policy for domain in plan.domains]
-        specs = with_needed_judge(specs, plan.judged_by_reward)
-        check_prices(options, specs.values())
-        gold_url = _gold_server(plan, specs, experts, closing)
-        backends = connect(specs, experts, options, gold_url, recordings, closing)
-        make_room(min(options.max_concurrency, len(plan.jobs)), len(backends.limits))
+        models = resolve_models(options)
+        options, plan = _planned(options, registry, agent, tasks, list(models.recordings.values()))
+        prepared = prepare(options, models, registry, plan, prices=options.prices, agent=agent, user=user)
+        backends = connect(prepared, _gold_server(prepared, closing), closing)
+        make_room(prepared.at_once, len(backends.limits))
         files = EnhancedFiles.reserved(Path(save_dir))
         run_id, clock = new_run_id(), Clock()
         stream = _event_stream(files, run_id, redact, closing)
         closing.enter_context(task_context(TaskContext(run=run_id, clock=clock)))
-        bench = Bench.of(
-            options,
-            backends,
-            run=run_id,
-            registry=registry,
-            tasks=plan.tasks,
-            events=stream,
-            clock=clock,
-            agent=agent,
-            user=user,
-        )
+        bench = Bench.of(prepared, backends, run=run_id, events=stream, clock=clock)
         display = make_display(None, sys.stderr) if show_progress else NoDisplay()
         record = Record(files.record)
         closing.callback(record.close)
-        run = EnhancedRun(options, plan, policy, specs, experts, bench, stream, files, record)
-        return run.whole(display, backends.limits)
+        return EnhancedRun(prepared, bench, stream, files, record).whole(display, backends.limits)
 
 
 def _planned(
@@ -191,13 +170,11 @@ def _planned(
     return following(options, recordings), replace(plan, tasks={(domain, task.id): task for task in chosen})
 
 
-def _gold_server(
-    plan: Plan, specs: Mapping[str, ModelSpec], experts: Mapping[str, ModelSpec], closing: ExitStack
-) -> str | None:
+def _gold_server(prepared: PreparedRun, closing: ExitStack) -> str | None:
     """The stand-in's address, where it plays a part."""
-    if not any(spec.provider == GOLD for spec in (*specs.values(), *experts.values())):
+    if not prepared.models.played_by_gold:
         return None
-    return closing.enter_context(StandInProcess()).serve(plays_of(plan.tasks, experts))
+    return closing.enter_context(StandInProcess()).serve(plays_of(prepared.plan.tasks, prepared.models.experts))
 
 
 def _event_stream(files: EnhancedFiles, run_id: str, redact: bool, closing: ExitStack) -> EventStream:

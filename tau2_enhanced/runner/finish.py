@@ -9,7 +9,7 @@ import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Console
 
@@ -17,7 +17,6 @@ import tau2_enhanced
 from tau2_enhanced.logging import LEVELS, USER_JUDGE, emit
 from tau2_enhanced.logging.events import RunCompleteEvent
 from tau2_enhanced.logging.redaction import scrub, scrub_values
-from tau2_enhanced.models.resolve import GOLD
 from tau2_enhanced.runner.begin import StartedRun
 from tau2_enhanced.runner.folder import write_json
 from tau2_enhanced.runner.options import RunOptions
@@ -26,18 +25,16 @@ from tau2_enhanced.runner.report import print_report
 from tau2_enhanced.runner.results import write_results
 from tau2_enhanced.runner.summary import summarise
 
-if TYPE_CHECKING:
-    from tau2.registry import Registry
 
-
-def finish(started: StartedRun, registry: Registry, policies: Mapping[str, str], stop: Stop) -> int:
+def finish(started: StartedRun, stop: Stop) -> int:
     """Write results and summary, say what happened; the exit code."""
-    record, folder, options = started.record, started.folder, started.options
+    record, folder, options = started.record, started.folder, started.prepared.options
     unwritten = ""
     try:
         started.keeper.mend()
-        for domain, policy in policies.items():
-            write_results(folder.results(domain), record, domain, _tasks_of(started, registry, domain), policy, options)
+        for domain, prompts in started.prepared.prompts.items():
+            tasks = _tasks_of(started, domain)
+            write_results(folder.results(domain), record, domain, tasks, prompts.policy, options)
     except OSError as error:
         unwritten = f"{error.filename or folder.path} can't be written: {error.strerror}"
     summary = _summary(started, stop, unwritten)
@@ -67,26 +64,28 @@ def finish(started: StartedRun, registry: Registry, policies: Mapping[str, str],
     return exit_code
 
 
-def _tasks_of(started: StartedRun, registry: Registry, domain: str) -> list[Any]:
+def _tasks_of(started: StartedRun, domain: str) -> list[Any]:
     """The domain's tasks of the plan, and those that only the record still holds."""
-    tasks = {task_id: task for (of, task_id), task in started.plan.tasks.items() if of == domain}
+    tasks = {task_id: task for (of, task_id), task in started.prepared.plan.tasks.items() if of == domain}
     recorded = {outcome.task for outcome in started.record.outcomes() if outcome.domain == domain}
     if recorded <= tasks.keys():
         return list(tasks.values())
     # a resumed run's record may hold more than its present plan
-    return [task for task in registry.get_tasks_loader(domain)(None) if task.id in recorded | tasks.keys()]
+    loader = started.prepared.registry.get_tasks_loader(domain)
+    return [task for task in loader(None) if task.id in recorded | tasks.keys()]
 
 
 def _summary(started: StartedRun, stop: Stop, unwritten: str) -> dict[str, Any]:
-    folder, options, logs = started.folder, started.options, started.logs
-    found = summarise([job.key for job in started.plan.jobs], started.record.outcome)
+    folder, logs, prepared = started.folder, started.logs, started.prepared
+    options, plan, models = prepared.options, prepared.plan, prepared.models
+    found = summarise([job.key for job in plan.jobs], started.record.outcome)
     complete = found["finished"] == found["planned"]
     exit_code = 0 if complete and not unwritten else 130 if stop.interrupts else 1
     resume = [_python(), _script("run_local.py"), "--resume", folder.run_id]
     if options.output_dir != RunOptions().output_dir:
         resume += ["--output-dir", options.output_dir]
     event_logs = [str(path) for path in logs.event_logs]
-    results = [str(folder.results(domain)) for domain in started.plan.domains]
+    results = [str(folder.results(domain)) for domain in plan.domains]
     # above USER_JUDGE no log has a timed event
     has_times = LEVELS[options.log_level] <= USER_JUDGE
     told_by = ["--log_file", *event_logs] if has_times else ["--results", *results]
@@ -95,15 +94,12 @@ def _summary(started: StartedRun, stop: Stop, unwritten: str) -> dict[str, Any]:
         "run_id": folder.run_id,
         "exit_code": exit_code,
         "stopped": (stop.reason or None) if not complete else None,
-        "agent_model": started.specs["agent"].given,
-        "user_model": started.specs["user"].given,
-        "judge_model": started.specs["judge"].given if "judge" in started.specs else None,
-        "experts": {name: spec.given for name, spec in started.experts.items()},
+        "agent_model": models.specs["agent"].given,
+        "user_model": models.specs["user"].given,
+        "judge_model": models.specs["judge"].given if "judge" in models.specs else None,
+        "experts": {name: spec.given for name, spec in models.experts.items()},
         "custom_scaffold": options.scaffold,
-        "played_by_gold": [
-            *(role for role, spec in started.specs.items() if spec.provider == GOLD),
-            *(f"expert {name}" for name, spec in started.experts.items() if spec.provider == GOLD),
-        ],
+        "played_by_gold": models.played_by_gold,
         "redacted": options.redact,
         "duration_ms": round(started.clock.ms() - started.began_ms, 3),
         "elapsed_ms": round(started.clock.ms(), 3),
