@@ -72,6 +72,43 @@ def backoff_s(failures: int, retry_after_s: float | None) -> float:
     return retry_after_s + _jitter.uniform(0.0, min(1.0, 0.1 + retry_after_s * 0.1))
 
 
+@dataclass(slots=True)
+class _Failures:
+    """The failed attempts at one call: which of them count, and how long the next one waits."""
+
+    retries: int
+    timeout_s: float
+    counted: int = 0
+    moves: int = 0
+    """From a server that was lost to another."""
+    passing_since_ms: float | None = None
+    """When the first attempt began that failed for what passes."""
+
+    def patience_s(self, asked_ms: float) -> float:
+        """For how long a server that refuses everybody is waited for."""
+        since_ms = self.passing_since_ms
+        return self.timeout_s if since_ms is None else self.timeout_s - (asked_ms - since_ms) / 1000
+
+    def wait_s(self, failure: ModelCallError, attempts: Attempts, now_ms: Callable[[], float]) -> float | None:
+        """The seconds from this failure to the next attempt; None where there is to be none."""
+        if not isinstance(failure, TransientFailure):
+            return None
+        wait_s = backoff_s(attempts.count, failure.retry_after_s)
+        if failure.error_type == UNREACHABLE:
+            wait_s = min(wait_s, _LOOKS_AGAIN_AFTER_S)
+        if isinstance(failure, ServerLost) and self.moves < _MOST_MOVES:
+            self.moves += 1
+            return 0.0
+        if failure.will_pass:
+            if self.passing_since_ms is None:
+                self.passing_since_ms = attempts.start_ms
+            goes_on = (now_ms() - self.passing_since_ms) / 1000 + wait_s <= self.timeout_s
+        else:
+            self.counted += 1
+            goes_on = self.counted <= self.retries and wait_s <= self.timeout_s
+        return wait_s if goes_on else None
+
+
 def complete_with_retries(
     client: Client,
     request: Request,
@@ -94,26 +131,24 @@ def complete_with_retries(
     holds the times either way.
     """
     time_of_task = task_time()
-    ticket, failures, moves = new_ticket(), 0, 0
-    limited_since_ms: float | None = None
+    ticket = new_ticket()
+    failures: _Failures | None = None
     while True:
         asked_ms, paused_s = now_ms(), PAUSES.total_s()
         if not attempts.count:
             attempts.first_start_ms = asked_ms
         left_s = request.timeout_s
-        limited_s = 0.0 if limited_since_ms is None else (asked_ms - limited_since_ms) / 1000
-        patience = Patience(request.timeout_s - limited_s, time_of_task.wall_left_s())
+        patience_s = request.timeout_s if failures is None else failures.patience_s(asked_ms)
+        patience = Patience(patience_s, time_of_task.wall_left_s())
         try:
             with limit.turn(ticket, patience) if limit is not None else nullcontext(False) as waited:
                 if waited:
-                    time_of_task.waited_ms += now_ms() - asked_ms
-                    _check(time_of_task, attempts, now_ms)
+                    _waited(now_ms() - asked_ms, time_of_task, attempts, now_ms)
                 left_s = min(left_s, time_of_task.left_s())
                 asked = request if left_s == request.timeout_s else replace(request, timeout_s=left_s)
                 return _attempt(client, asked, attempts, now_ms, asked_ms if waited else None)
         except ServerBusy:
-            time_of_task.waited_ms += now_ms() - asked_ms
-            _check(time_of_task, attempts, now_ms)
+            _waited(now_ms() - asked_ms, time_of_task, attempts, now_ms)
             attempts.given_up(now_ms())
             raise
         except ModelCallError as failure:
@@ -121,42 +156,30 @@ def complete_with_retries(
             paused_s = PAUSES.total_s() - paused_s
             if isinstance(failure, DeadlinePassed) and paused_s:
                 _logger.warning("%s: this process was suspended for %.0f s, asking again", request.model, paused_s)
-                time_of_task.waited_ms += now_ms() - attempts.start_ms - paused_s * 1000
-                _check(time_of_task, attempts, now_ms)
+                _waited(now_ms() - attempts.start_ms - paused_s * 1000, time_of_task, attempts, now_ms)
                 continue
             if isinstance(failure, DeadlinePassed) and left_s < request.timeout_s:
                 raise time_of_task.passed() from None
-            if not isinstance(failure, TransientFailure):
+            failures = failures or _Failures(retries, request.timeout_s)
+            wait_s = failures.wait_s(failure, attempts, now_ms)
+            if wait_s is None:
                 raise
-            wait = backoff_s(attempts.count, failure.retry_after_s)
-            if failure.error_type == UNREACHABLE:
-                wait = min(wait, _LOOKS_AGAIN_AFTER_S)
-            if isinstance(failure, ServerLost) and moves < _MOST_MOVES:
-                wait, moves = 0.0, moves + 1
-            elif failure.will_pass:
-                limited_since_ms = attempts.start_ms if limited_since_ms is None else limited_since_ms
-                if (now_ms() - limited_since_ms) / 1000 + wait > request.timeout_s:
-                    raise
-            else:
-                failures += 1
-                if failures > retries or wait > request.timeout_s:
-                    raise
             _logger.log(
                 logging.WARNING if attempts.count <= _ATTEMPTS_SHOWN else logging.INFO,
                 "%s: attempt %d failed (%s), trying again in %.1f s",
                 request.model,
                 attempts.count,
                 failure,
-                wait,
+                wait_s,
             )
         with current_context().waiting(f"another attempt at {request.model}"):
-            sleep(min(wait, max(0.0, time_of_task.wall_left_s())))
-        time_of_task.waited_ms += now_ms() - attempts.start_ms - paused_s * 1000
-        _check(time_of_task, attempts, now_ms)
+            sleep(min(wait_s, max(0.0, time_of_task.wall_left_s())))
+        _waited(now_ms() - attempts.start_ms - paused_s * 1000, time_of_task, attempts, now_ms)
 
 
-def _check(time_of_task: TaskTime, attempts: Attempts, now_ms: Callable[[], float]) -> None:
-    """Raise what passing the simulation's limit means, where it is passed between two attempts."""
+def _waited(waited_ms: float, time_of_task: TaskTime, attempts: Attempts, now_ms: Callable[[], float]) -> None:
+    """Count so much as waiting; raise what passing the simulation's limit means, where it is passed by now."""
+    time_of_task.waited_ms += waited_ms
     try:
         time_of_task.check()
     except ModelCallError:
