@@ -17,7 +17,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_outputs("--output-dir")
     parser.add_argument("--json", action="store_true", help="print it as JSON")
     options = parser.parse_args(arguments)
-    from tau2_enhanced.runner.status import describe_state, read_status, status_table, to_json
+    from tau2_enhanced.runner.status import read_status, to_json
+    from tau2_enhanced.runner.status_view import describe_state, status_table
 
     found, alive = read_status(options.outputs, options.run_id)
     if options.json:

@@ -17,7 +17,8 @@ from support import RunLocal, Spawn, StandIn, wait_until
 from tau2_enhanced import cli
 from tau2_enhanced.errors import UserMistake
 from tau2_enhanced.logging.events import HeartbeatEvent, parse_line
-from tau2_enhanced.runner.status import RunStatus, TaskStatus, describe_state, read_status, status_table
+from tau2_enhanced.runner.status import RunStatus, TaskStatus, read_status
+from tau2_enhanced.runner.status_view import describe_state, status_table
 
 
 @pytest.fixture
