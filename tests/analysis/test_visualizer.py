@@ -206,6 +206,27 @@ def test_a_timeline_has_messages_calls_and_changes_at_their_times() -> None:
     assert [row.change for row in shown.rows] == [None, None, None, "orders/#W7/status: pending → cancelled"]
 
 
+def test_calls_whose_id_comes_again_have_each_their_own_outcome() -> None:
+    def asked(second: int, *numbers: int) -> dict[str, Any]:
+        calls = [{"id": "call_0", "name": "look", "arguments": {"id": number}} for number in numbers]
+        return {"role": "assistant", "content": None, "tool_calls": calls, "timestamp": f"2026-03-14T09:26:0{second}"}
+
+    def answer(second: int, content: str, *, error: bool = False) -> dict[str, Any]:
+        moment = f"2026-03-14T09:26:0{second}"
+        return {"role": "tool", "id": "call_0", "content": content, "error": error, "timestamp": moment}
+
+    messages = [asked(1, 1), answer(2, "no", error=True), asked(3, 2, 3), answer(4, "two"), answer(5, "no", error=True)]
+    entry = {"start_time": BEGAN.isoformat(), "messages": messages}
+    listed = Listed(Path("r.json"), "R", "retail", "1", 0, "s1", 0.0, "user_stop", 10.0, None, load=lambda: entry)
+    found = trajectory(listed, Logged([], []))
+    assert [use.answer for turn in found.turns for use in turn.tools] == ["no", "two", "no"]
+    shown = simulation_timeline.select(found)
+    assert shown is not None
+    assert [(row.text, row.failed) for row in shown.rows if row.who == "tool"] == [
+        ("look(\nid=1)", True), ("look(\nid=2)", False), ("look(\nid=3)", True),
+    ]  # fmt: skip
+
+
 def test_a_timeline_without_a_conversation_has_calls_and_changes(log: str) -> None:
     found = read_executions(log)
     own = [frame.filter(frame["simulation"] == "s1") for frame in (found.calls, found.state_changes)]
