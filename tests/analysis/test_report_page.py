@@ -266,6 +266,8 @@ def test_what_never_ended_is_told_from_what_has_no_verdict(show: Show) -> None:
     assert "…unfinished" in page.text("#legend")
     unfinished, no_verdict = lane_colours(page, 2)
     assert unfinished != no_verdict
+    row = "[...document.querySelectorAll('#wall-time tr')].find(row => row.textContent.startsWith('unfinished call'))"
+    assert page.run(f"{row}.querySelector('i').style.background") == "var(--unfinished)"
     page.run("document.querySelector('#filters [name=outcome]').focus()")
     page.press("u")
     assert page.text("#count") == "1 of 2 simulations"

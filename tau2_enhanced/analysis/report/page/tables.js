@@ -5,6 +5,7 @@ const TEXT_KINDS = new Set(["text", "label", "outcome"]);
 const LABEL_COLOURS = {
   model: "llm_call", agent: "llm_call", expert: "expert_call", "user simulator": "user_sim", user: "user_sim",
   judge: "evaluator", tools: "tool_call", framework: "other", idle: "idle", "retry wait": "wait",
+  "unfinished call": "unfinished",
 };
 
 function sortKey(column, value) {
