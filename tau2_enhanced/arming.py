@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib.machinery import ModuleSpec
@@ -45,6 +46,8 @@ class _Armed:
         execute = loader.exec_module
 
         def execute_and_register(module: ModuleType) -> None:
+            # litellm, which tau2 imports, would otherwise fetch a price table from the network while it is imported
+            os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
             execute(module)
             if self in sys.meta_path:
                 sys.meta_path.remove(self)

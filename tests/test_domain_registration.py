@@ -23,11 +23,13 @@ from tau2_enhanced.logging.execution_logger import ExecutionLogger
 
 PLAIN = ["mock", "airline", "retail", "telecom", "telecom-workflow"]
 ENHANCED = [f"{name}_enhanced" for name in PLAIN]
+PRICE_TABLE = "LITELLM_LOCAL_MODEL_COST_MAP"
 
 
-def told_by(script: str, folder: Path) -> Any:
+def told_by(script: str, folder: Path, **variables: str) -> Any:
     """What a script prints on its last line, as JSON."""
-    environment = {**os.environ, "PYTHONPATH": str(CHECKOUT), "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
+    others = {name: value for name, value in os.environ.items() if name != PRICE_TABLE}
+    environment = {**others, "PYTHONPATH": str(CHECKOUT), **variables}
     done = subprocess.run(
         [sys.executable, "-c", f"import json, sys\n{script}"],
         cwd=folder,
@@ -49,7 +51,7 @@ def test_importing_it_is_enough_in_either_order(tmp_path: Path, imports: str) ->
 from tau2.registry import registry
 print(json.dumps([registry.get_domains(), registry.get_task_sets(), registry.get_task_splits_loader("mock_enhanced")]))
 """
-    domains, task_sets, splits = told_by(script, tmp_path)
+    domains, task_sets, splits = told_by(script, tmp_path, **{PRICE_TABLE: "True"})
     assert domains == [*PLAIN, *ENHANCED]
     assert set(ENHANCED) <= set(task_sets)
     assert splits is None
@@ -62,6 +64,27 @@ heavy = ("tau2", "pydantic", "litellm", "polars", "detect_secrets", "importlib.a
 print(json.dumps([name for name in heavy if name in sys.modules]))
 """
     assert told_by(script, tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("variables", "asks"), [({}, False), ({PRICE_TABLE: "True"}, False), ({PRICE_TABLE: "False"}, True)]
+)
+def test_registering_asks_the_network_nothing_unless_that_is_wished(
+    tmp_path: Path, variables: dict[str, str], asks: bool
+) -> None:
+    script = """
+import socket
+asked = []
+def no_network(host, *args, **options):
+    asked.append(host)
+    raise OSError("no network")
+socket.getaddrinfo = no_network
+from tau2_enhanced.domain_registration import EnhancedDomainRegistry
+EnhancedDomainRegistry().register_all_available_domains()
+import litellm
+print(json.dumps(bool(asked)))
+"""
+    assert told_by(script, tmp_path, **variables) is asks
 
 
 def test_a_module_is_found_as_ever_by_who_asks_for_its_place(tmp_path: Path) -> None:

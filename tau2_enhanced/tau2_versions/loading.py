@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -47,8 +46,6 @@ def load() -> Registry:
 
 
 def _load() -> Registry:
-    # litellm would otherwise fetch a price table from the network while it is imported
-    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     installation = supported_installation()
     try:
         registry = _import()
