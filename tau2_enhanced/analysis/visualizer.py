@@ -164,7 +164,7 @@ class LogVisualizer:
         listed = list_simulations(_with_conversations(executions))
         if listed:
             one = choose(listed, simulation) if simulation is not None else _telling(listed)
-            selected = simulation_timeline.select(trajectory(one, logged_events(executions.files, one.sim)))
+            selected = simulation_timeline.select(trajectory(one, logged_events(executions.files, one.logged_as)))
             if selected is not None:
                 return selected
         calls = executions.calls.drop_nulls("simulation")

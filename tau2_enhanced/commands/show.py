@@ -84,7 +84,7 @@ def _show(one: Listed, options: Any) -> int:
     from tau2_enhanced.analysis.trajectory.logged import logged_events
     from tau2_enhanced.analysis.trajectory.trajectory import trajectory
 
-    found = trajectory(one, logged_events(options.logs or _logs(one), one.sim))
+    found = trajectory(one, logged_events(options.logs or _logs(one), one.logged_as))
     if options.json:
         from tau2_enhanced.analysis.trajectory.plain_data import trajectory_data
 

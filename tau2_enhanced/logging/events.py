@@ -385,6 +385,8 @@ class TaskCompleteEvent(ExecutionEvent):
     steps: int | None = None
     error_type: str | None = None
     """Why there is no verdict, or which failure of the model ended it."""
+    continues: str | None = None
+    """The `sim` whose conversation was evaluated, where this was an evaluation alone."""
 
 
 @dataclass

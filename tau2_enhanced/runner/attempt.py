@@ -71,6 +71,11 @@ class Attempt:
         )
 
     @property
+    def continues(self) -> str | None:
+        """The simulation whose conversation is evaluated here, where it was held earlier."""
+        return None if self.job.unjudged is None else str(self.job.unjudged.simulation["id"])
+
+    @property
     def failure(self) -> ModelCallError | None:
         return self.orchestrator.failure if self.orchestrator is not None else None
 

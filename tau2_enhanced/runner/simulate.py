@@ -60,7 +60,7 @@ def give_up(jobs: Sequence[Job], bench: Bench) -> list[Outcome]:
 def _given_up(attempt: Attempt) -> Outcome:
     outcome = attempt.given_up()
     with task_context(attempt.context):
-        _emit_end(outcome, attempt.start_ms)
+        _emit_end(outcome, attempt)
     return _whole(outcome, attempt.job)
 
 
@@ -85,7 +85,7 @@ def _recorded(attempt: Attempt) -> Outcome:
     outcome = attempt.outcome(simulation, decision)
     with attempt.bench.cutoff:
         attempt.result = _whole(outcome, job)
-        _emit_end(outcome, attempt.start_ms)
+        _emit_end(outcome, attempt)
     if outcome.status is not Status.VERDICT:
         _logger.error("no verdict (%s): %s", outcome.error_type, outcome.error)
     return attempt.result
@@ -102,10 +102,10 @@ def _decided(failure: Exception, *, conversation_is_whole: bool) -> Decision:
     return decision
 
 
-def _emit_end(outcome: Outcome, start_ms: float) -> None:
+def _emit_end(outcome: Outcome, attempt: Attempt) -> None:
     emit(
         TaskCompleteEvent(
-            start_ms=start_ms,
+            start_ms=attempt.start_ms,
             reward=outcome.reward,
             termination_reason=outcome.termination_reason,
             duration_ms=outcome.duration_ms,
@@ -116,5 +116,6 @@ def _emit_end(outcome: Outcome, start_ms: float) -> None:
             judge_cost_usd=outcome.cost_usd("judge") if "judge" in outcome.used else None,
             steps=outcome.steps,
             error_type=outcome.error_type,
+            continues=attempt.continues,
         )
     )

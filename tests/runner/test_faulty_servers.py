@@ -11,6 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from support import MOCK_TASKS, TAU2_1, RunLocal, StandIn
 
+from tau2_enhanced import cli
+from tau2_enhanced.analysis import LogAnalyzer
 from tau2_enhanced.logging.events import LLMCallEvent, UserSimEvent
 
 
@@ -103,6 +105,28 @@ def test_a_judges_failure_repeats_the_judge_and_never_the_conversation(run_local
     assert verdict["used"]["agent"] == unjudged["used"]["agent"]
     assert len(judged.events("airline", "llm_call")) == talk
     assert [event.error_type for event in judged.events("airline", "evaluator")] == ["http_500", None]
+
+
+def test_a_conversation_whose_judge_failed_is_one_simulation_with_its_later_verdict(
+    run_local: RunLocal, stand_in: StandIn, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ["--domains", "mock", "--task-ids", "create_task_1", "--enhanced", "--llm-retries", "0"]
+    judge = ["--judge-model", "vllm/gold", "--price", "vllm/gold=1/1", "--judge-base-url"]
+    assert run_local(*flags, *judge, stand_in("--fail-every", "1")).code == 1
+    judged = run_local("--resume", "R", "--judge-base-url", stand_in())
+    assert judged.code == 0
+
+    recorded = judged.folder / "outputs" / "R" / "run" / "events" / "mock.jsonl"
+    for path in (judged.folder / "outputs" / "R", recorded, judged.folder / "logs" / "eval_mock.log"):
+        (simulation,) = LogAnalyzer(path).get_simulation_analysis()["simulations"]
+        assert (simulation["calls"], simulation["reward"]) == (1, 1.0)
+
+    assert cli.main(["show", "create_task_1", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert (shown["agent_model"], shown["user_model"]) == ("gold", "gold")
+    assert [tool["duration_ms"] is not None for turn in shown["turns"] for tool in turn["tools"]] == [True]
+    assert len(shown["judge_calls"]) == 2
+    assert shown["cost_by_role_usd"]["judge"] > 0
 
 
 def test_a_server_that_is_not_there_is_found_before_the_first_task(run_local: RunLocal) -> None:

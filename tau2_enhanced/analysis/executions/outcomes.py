@@ -68,8 +68,10 @@ def outcome_analysis(found: Executions) -> dict[str, Any]:
 
 def _verdicts(found: Executions, rows: pl.DataFrame) -> pl.DataFrame:
     """The rewards of simulations, under the ids that the calls know them by."""
-    ends = found.live("task_complete").drop_nulls("simulation").select(*_VERDICT)
-    told = {row[0]: row for row in ends.iter_rows()}
+    # an evaluation that was made later, alone, tells what came of the conversation that it evaluated
+    held = pl.coalesce("continues", "simulation").alias("simulation")
+    ends = found.live("task_complete").with_columns(held).drop_nulls("simulation").select(*_VERDICT)
+    told = {row[0]: row for row in ends.sort(pl.col("reward").is_not_null(), maintain_order=True).iter_rows()}
     named = set(rows["simulation"]) | set(told)
     places: dict[tuple[Any, ...], list[str]] = {}
     for simulation, *named_place in rows.select("simulation", *_IDENTITY).iter_rows():

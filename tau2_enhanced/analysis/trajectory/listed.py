@@ -48,6 +48,11 @@ class Listed:
         """As the command line names it."""
         return f"{self.domain}:{self.task}:{self.trial}"
 
+    @property
+    def logged_as(self) -> Sequence[str]:
+        """The ids that its events have: two, where its conversation was held in another attempt than the evaluation."""
+        return [*dict.fromkeys(filter(None, (self.load().get("id"), self.sim)))]
+
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON values."""
         names = ("run", "domain", "task", "trial", "sim", "reward", "ended_by", "duration_s", "cost_usd")

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,17 +25,16 @@ class Logged(NamedTuple):
     files: list[Path]
 
 
-def logged_events(paths: Iterable[Path], sim: str | None) -> Logged:
-    """The events that name a simulation by its id. Files that are missing or broken have none."""
+def logged_events(paths: Iterable[Path], sims: Sequence[str]) -> Logged:
+    """The events that name a simulation by one of its ids. Files that are missing or broken have none."""
     events: list[ExecutionEvent] = []
-    files: list[Path] = []
-    if sim:
-        for path in paths:
-            with suppress(UserMistake):
-                found = [event for event in _of_file(path, sim) if event.sim == sim and event.phase in LIVE]
-                events += found
-                files += [path] if found else []
-    return Logged(_once(events), files)
+    files: dict[Path, None] = {}
+    for path, sim in product(paths, sims):
+        with suppress(UserMistake):
+            found = [event for event in _of_file(path, sim) if event.sim == sim and event.phase in LIVE]
+            events += found
+            files |= dict.fromkeys([path] if found else ())
+    return Logged(_once(events), list(files))
 
 
 def _once(events: Iterable[ExecutionEvent]) -> list[ExecutionEvent]:

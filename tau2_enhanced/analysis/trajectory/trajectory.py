@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from tau2_enhanced.logging.events import (
     UserSimEvent,
 )
 
+_PAID = ("agent", "user", "expert", "judge")
 _ROLES = {"assistant": "agent", "user": "user"}
 
 
@@ -111,12 +113,15 @@ def _model(calls: Sequence[ModelCallEvent], kind: str) -> str | None:
 
 def _costs(entry: Mapping[str, Any], events: Sequence[ExecutionEvent]) -> dict[str, float | None]:
     ends = [event for event in events if isinstance(event, TaskCompleteEvent)]
-    costs: dict[str, float | None] = {"agent": entry.get("agent_cost"), "user": entry.get("user_cost")}
-    if ends:
-        more = {"expert": ends[-1].expert_cost_usd, "judge": ends[-1].judge_cost_usd}
-        costs = {"agent": ends[-1].agent_cost_usd, "user": ends[-1].user_cost_usd}
-        costs |= {role: cost for role, cost in more.items() if cost is not None}
-    return costs
+    if not ends:
+        return {"agent": entry.get("agent_cost"), "user": entry.get("user_cost")}
+    costs = {role: _sum([getattr(end, f"{role}_cost_usd") for end in ends]) for role in _PAID}
+    return {role: cost for role, cost in costs.items() if cost is not None or role in ("agent", "user")}
+
+
+def _sum(costs: Sequence[float | None]) -> float | None:
+    known = [cost for cost in costs if cost is not None]
+    return math.fsum(known) if len(known) == len(costs) else None
 
 
 def _turns(entry: Mapping[str, Any], events: Sequence[ExecutionEvent]) -> Iterator[Turn]:
