@@ -37,7 +37,10 @@ _OUTCOME = {
     "user_cost_usd": pl.Float64(),
     "expert_cost_usd": pl.Float64(),
     "judge_cost_usd": pl.Float64(),
+    "continues": pl.String(),
 }
+_OF_EVALUATION = ("reward", "termination_reason", "error_type")
+"""What an evaluation decides, also where it was made in a later attempt than the conversation."""
 _TOOL_COUNTS = ("tool_calls", "tool_errors")
 _TOKENS = ("input_tokens", "cached_tokens", "output_tokens")
 
@@ -52,9 +55,10 @@ def simulations(table: EventTable) -> pl.DataFrame:
     Columns: `simulation` (an id), `run`, `domain`, `task`, `trial`, `thread`; `start_ms` and `end_ms` of its first
     and last event, since the run's start; `duration_ms` (as logged, or else from first to last event); `begun` and
     `ended`, whether its start or end and its end are in the log; `counts`, whether it is the attempt that counts
-    (the one with a verdict, else the last that ended, else the last); `reward`, `verdict`, `termination_reason`,
-    `error_type`, `steps`; `agent_model`; costs in USD, None where unknown; tokens of all its calls;
-    `llm_calls`, `tool_calls`, `tool_errors`, `retries`, those of models None
+    (the one with a verdict, else the last that ended, else the last; of a conversation and its later evaluation the
+    conversation); `reward`, `verdict`, `termination_reason`, `error_type`, `steps`; `continues`, the conversation that
+    this attempt only evaluated, whose row has the verdict and the costs of both; `agent_model`; costs in USD, None
+    where unknown; tokens of all its calls; `llm_calls`, `tool_calls`, `tool_errors`, `retries`, those of models None
     where no call of one is known; and the parts of its time, which add up to `duration_ms`: a part is None where it
     is unknown how long one of its calls took, and then `framework_ms` is too. `unfinished_call_ms` is how long a call
     had been waited for, as the last heartbeat says, when its simulation was killed or given up. Of a simulation that
@@ -162,11 +166,36 @@ def _begun(table: EventTable) -> pl.DataFrame:
 
 def _outcomes(table: EventTable) -> pl.DataFrame:
     ends = table.of("task_complete").with_columns(SIMULATION.alias("simulation"))
-    return (
+    outcomes = (
         ends.filter(pl.col("simulation").is_not_null())
-        .group_by("simulation")
+        .group_by("simulation", maintain_order=True)
         .agg(pl.col("duration_ms").last(), *(pl.col(name).last() for name in _OUTCOME), pl.lit(True).alias("ended"))
     )
+    return _with_later_verdicts(outcomes)
+
+
+def _with_later_verdicts(outcomes: pl.DataFrame) -> pl.DataFrame:
+    """The outcomes, those of conversations that were judged in a later attempt with its verdict and its costs."""
+    evaluations = outcomes.drop_nulls("continues")
+    if not evaluations.height:
+        return outcomes
+    later = evaluations.group_by("continues", maintain_order=True).agg(
+        *(pl.col(name).filter(pl.col("reward").is_not_null()).last() for name in _OF_EVALUATION),
+        pl.when(pl.col("cost_usd").is_not_null().all()).then(pl.col("cost_usd").sum()),
+        pl.when(pl.col("judge_cost_usd").is_not_null().any()).then(pl.col("judge_cost_usd").sum()),
+    )
+    both = outcomes.join(later, left_on="simulation", right_on="continues", how="left", suffix="_later")
+    judged, evaluated = (
+        pl.col("reward_later").is_not_null(),
+        pl.col("simulation").is_in(evaluations["continues"].to_list()),
+    )
+    cost = pl.col("cost_usd") + pl.col("cost_usd_later")
+    judge_cost = pl.when(cost.is_not_null()).then(pl.sum_horizontal("judge_cost_usd", "judge_cost_usd_later"))
+    return both.with_columns(
+        *(pl.when(judged).then(f"{name}_later").otherwise(name).alias(name) for name in _OF_EVALUATION),
+        pl.when(evaluated).then(cost).otherwise("cost_usd").alias("cost_usd"),
+        pl.when(evaluated).then(judge_cost).otherwise("judge_cost_usd").alias("judge_cost_usd"),
+    ).select(outcomes.columns)
 
 
 def _model_calls(table: EventTable) -> pl.DataFrame:
@@ -254,9 +283,12 @@ def _verdict() -> pl.Expr:
 
 
 def _with_counts(whole: pl.DataFrame) -> pl.DataFrame:
-    """Of a trial's attempts the one with a verdict counts, else the last that ended, else the last."""
+    """Of a trial's attempts the one with a verdict counts, else the last that ended, else the last.
+
+    An evaluation alone counts only where its conversation is not known.
+    """
     trial = pl.when(pl.col("task").is_not_null()).then(_TRIAL).otherwise("simulation")
-    better_last = [pl.col("reward").is_not_null(), pl.col("ended"), pl.col("start_ms")]
+    better_last = [pl.col("reward").is_not_null(), pl.col("continues").is_null(), pl.col("ended"), pl.col("start_ms")]
     place, places = pl.int_range(pl.len()).over(trial), pl.len().over(trial)
     return whole.sort(better_last, nulls_last=False).with_columns((place == places - 1).alias("counts"))
 

@@ -8,11 +8,14 @@ import threading
 import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import polars as pl
 import pytest
 from support import MOCK_TASKS, TAU2_1, RunLocal, StandIn
 
 from tau2_enhanced import cli
 from tau2_enhanced.analysis import LogAnalyzer
+from tau2_enhanced.analysis.simulations import simulations
+from tau2_enhanced.analysis.sources import read_table
 from tau2_enhanced.logging.events import LLMCallEvent, UserSimEvent
 
 
@@ -120,6 +123,14 @@ def test_a_conversation_whose_judge_failed_is_one_simulation_with_its_later_verd
     for path in (judged.folder / "outputs" / "R", recorded, judged.folder / "logs" / "eval_mock.log"):
         (simulation,) = LogAnalyzer(path).get_simulation_analysis()["simulations"]
         assert (simulation["calls"], simulation["reward"]) == (1, 1.0)
+    attempts = simulations(read_table([judged.folder / "logs" / "eval_mock.log"]))
+    (conversation,), (evaluation,) = (
+        attempts.filter(pl.col("counts") == wanted).to_dicts() for wanted in (True, False)
+    )
+    assert (conversation["verdict"], conversation["error_type"], conversation["llm_calls"]) == ("passed", None, 2)
+    assert evaluation["continues"] == conversation["simulation"]
+    assert conversation["judge_cost_usd"] == evaluation["judge_cost_usd"] > 0
+    assert conversation["cost_usd"] == evaluation["cost_usd"]  # gold costs nothing
 
     assert cli.main(["show", "create_task_1", "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
