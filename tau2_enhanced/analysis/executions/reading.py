@@ -80,7 +80,8 @@ class _Reading:
         found, known = Lines(), len(self.results)
         read_source(file, found, self.results)
         if not found.frames and len(self.results) == known and _holds_others(file, found):
-            raise UserMistake(f"{file} holds no events")
+            first = f": {found.broken_examples[0]}" if found.broken_examples else ""
+            raise UserMistake(f"{file} holds no events{first}")
         join_file(self.lines, found)
         self.files.append(file)
 

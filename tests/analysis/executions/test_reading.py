@@ -261,6 +261,12 @@ def test_a_file_of_other_things_is_an_error(tmp_path: Path, name: str, text: str
         LogAnalyzer(tmp_path / name)
 
 
+def test_events_that_can_not_be_read_are_an_error_that_says_why(tmp_path: Path) -> None:
+    (tmp_path / "odd.jsonl").write_text(call().replace('"type"', '"type" x'))
+    with pytest.raises(UserMistake, match=r"odd\.jsonl holds no events: Expecting ':'"):
+        LogAnalyzer(tmp_path / "odd.jsonl")
+
+
 @pytest.mark.parametrize("name", ["absent.json", "absent.jsonl", "absent/"])
 def test_a_path_that_is_not_there_is_an_error(tmp_path: Path, name: str) -> None:
     with pytest.raises(UserMistake, match="absent"):
