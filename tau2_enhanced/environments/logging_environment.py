@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tau2.data_model.message import ToolCall, ToolMessage
     from tau2.environment.environment import Environment
 
-    from tau2_enhanced.logging.event_stream import EventSink
+    from tau2_enhanced.logging.recording import EventSink
     from tau2_enhanced.logging.state_tracker import StateTracker
 
 _logger = get_logger(__name__)

@@ -27,8 +27,8 @@ from tau2_enhanced.logging.validation import validation_errors
 if TYPE_CHECKING:
     from tau2.environment.environment import Environment
 
-    from tau2_enhanced.logging.event_stream import EventSink
     from tau2_enhanced.logging.execution_logger import ExecutionLogger
+    from tau2_enhanced.logging.recording import EventSink
     from tau2_enhanced.logging.state_tracker import StateTracker
 
 _TOOLKITS = {"database": "tools", "user_database": "user_tools"}

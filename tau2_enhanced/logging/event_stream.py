@@ -9,10 +9,9 @@ from __future__ import annotations
 import atexit
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
 
 from tau2_enhanced.logging.batches import BatchThread
 from tau2_enhanced.logging.config import EVENT_LOGGER
@@ -20,22 +19,9 @@ from tau2_enhanced.logging.context import current_context
 from tau2_enhanced.logging.events import ExecutionEvent, ToolCallEvent
 from tau2_enhanced.logging.execution_logger import ExecutionLogger
 from tau2_enhanced.logging.levels import get_logger
-from tau2_enhanced.logging.recording import Recording, begin, end
-
-Log = Callable[[ExecutionLogger], object]
-"""Logs one thing that happened, by the methods of the logger it is given."""
+from tau2_enhanced.logging.recording import Log, Recording, begin, end
 
 _logger = get_logger(__name__)
-
-
-class EventSink(Protocol):
-    """Takes what is to be logged, from any thread."""
-
-    def put(self, log: Log, domain: str | None = None) -> None:
-        """Have it logged where the domain's events go; soon, and after all that was put before."""
-
-    def flush(self) -> None:
-        """Return when everything put so far has been logged."""
 
 
 class AtOnce:

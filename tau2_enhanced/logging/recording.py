@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from tau2_enhanced.logging.event_stream import EventSink
+    from tau2_enhanced.logging.execution_logger import ExecutionLogger
+
+Log: TypeAlias = "Callable[[ExecutionLogger], object]"
+"""Logs one thing that happened, by the methods of the logger it is given."""
+
+
+class EventSink(Protocol):
+    """Takes what is to be logged, from any thread."""
+
+    def put(self, log: Log, domain: str | None = None) -> None:
+        """Have it logged where the domain's events go; soon, and after all that was put before."""
+
+    def flush(self) -> None:
+        """Return when everything put so far has been logged."""
 
 
 class Recording(NamedTuple):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tau2.data_model.tasks import Task
     from tau2.registry import Registry
 
-    from tau2_enhanced.logging.event_stream import EventSink
+    from tau2_enhanced.logging.recording import EventSink
     from tau2_enhanced.runner.attempt import Attempt
 
 
