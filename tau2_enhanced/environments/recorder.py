@@ -16,7 +16,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from tau2_enhanced.environments.database_state import DatabaseState, Look
+from tau2_enhanced.environments.base_state import Look
+from tau2_enhanced.environments.database_state import DatabaseState
 from tau2_enhanced.logging import TaskContext, current_context, task_context
 from tau2_enhanced.logging.diff import Change
 from tau2_enhanced.logging.events import StateSnapshotEvent

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tau2_enhanced.environments.database_state import BaseState
+from tau2_enhanced.environments.base_state import BaseState
 from tau2_enhanced.environments.lazy_copy import copied_fields, lazy_copy, share_entries
 from tau2_enhanced.environments.touched import Touched
 from tau2_enhanced.environments.unchanged import changed_entries, unchanged

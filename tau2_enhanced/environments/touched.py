@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from tau2_enhanced.environments.lazy_copy import Watch, copied_fields, is_watched, unwatched_entries
 from tau2_enhanced.environments.unchanged import unchanged
 
-if TYPE_CHECKING:
-    from tau2_enhanced.environments.shared_database import SharedDatabase
+
+class Originals(Protocol):
+    """The shared database that a copy was made of."""
+
+    def collection(self, name: str) -> dict[str, Any]:
+        """The original entries of a collection. To be read only."""
+
+    def field(self, name: str) -> Any:
+        """The original of a field. To be read only."""
+
+    def place_of(self, original: Any) -> tuple[str, str]:
+        """The collection and the key of an original entry."""
 
 
 class Touched(NamedTuple):
@@ -58,7 +68,7 @@ class _Collection:
 class WatchedCopy:
     """A watched copy of a shared database. What it costs to ask is what was touched, and little for the rest."""
 
-    def __init__(self, database: Any, noted: Watch, shared: SharedDatabase) -> None:
+    def __init__(self, database: Any, noted: Watch, shared: Originals) -> None:
         self._database = database
         self._noted = noted
         self._shared = shared
