@@ -17,7 +17,7 @@ from tau2_enhanced.models.adaptive import AdaptiveLimit
 from tau2_enhanced.runner.begin import say_start
 from tau2_enhanced.runner.bench import Bench
 from tau2_enhanced.runner.display import Display
-from tau2_enhanced.runner.early_end import look_for_the_end
+from tau2_enhanced.runner.early_end import look_at_cost, look_at_servers
 from tau2_enhanced.runner.enhanced_files import EnhancedFiles
 from tau2_enhanced.runner.jobs import Outcome
 from tau2_enhanced.runner.pool import Stop, ThreadPool
@@ -79,6 +79,7 @@ class EnhancedRun:
         options, jobs = self.prepared.options, self.prepared.plan.jobs
         pool = ThreadPool(options.max_concurrency, in_step=options.max_cost is not None)
         for outcomes in pool.execute(jobs, lambda job: simulate(job, self.bench), stop):
+            look_at_servers(outcomes, stop)
             # what is on record can be read in its events
             self.stream.flush()
             try:
@@ -86,7 +87,7 @@ class EnhancedRun:
             except OSError as error:
                 raise Tau2EnhancedError(f"{self.files.record} can't be written: {error.strerror}") from error
             for outcome in outcomes:
-                look_for_the_end(outcome, self.record, stop, max_cost_usd=options.max_cost)
+                look_at_cost(outcome, self.record, stop, max_cost_usd=options.max_cost)
                 yield outcome
 
     def _write(self, stop: Stop) -> None:

@@ -12,7 +12,7 @@ from tau2_enhanced.logging.server_samples import FILE_NAME as SAMPLES
 from tau2_enhanced.logging.server_samples import SampleFile
 from tau2_enhanced.models.vllm.watch import ServerWatch
 from tau2_enhanced.runner.begin import StartedRun, say_start
-from tau2_enhanced.runner.early_end import look_for_the_end
+from tau2_enhanced.runner.early_end import look_at_cost, look_at_servers
 from tau2_enhanced.runner.jobs import Job, Outcome, Status
 from tau2_enhanced.runner.plan import longest_begin
 from tau2_enhanced.runner.pool import Executor, Stop
@@ -50,13 +50,14 @@ def execute(started: StartedRun, executor: Executor, stop: Stop) -> None:
     try:
         with watchdog.watching(), watch.watching(), dumping(watchdog.dump):
             for outcomes in executor.execute(jobs, lambda job: simulate(job, bench), stop):
+                look_at_servers(outcomes, stop)
                 # what is on record can be read in its log and its events
                 started.logs.flush()
                 if bench.events is not None:
                     bench.events.flush()
                 _count(started.keeper.put(*outcomes), tally, started)
                 for outcome in outcomes:
-                    look_for_the_end(outcome, record, stop, max_cost_usd=options.max_cost)
+                    look_at_cost(outcome, record, stop, max_cost_usd=options.max_cost)
             given_up = started.keeper.put(*give_up(executor.given_up, bench))
             _count([one for one in given_up if not one.given_up], tally, started)
     finally:

@@ -378,7 +378,7 @@ def test_what_an_interrupted_run_had_finished_is_in_its_files(
         if len(seen) == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("tau2_enhanced.runner.enhanced_run.look_for_the_end", interrupted)
+    monkeypatch.setattr("tau2_enhanced.runner.enhanced_run.look_at_cost", interrupted)
     before = threading.active_count()
     with pytest.raises(KeyboardInterrupt):
         run_enhanced_simulation("mock", save_dir=tmp_path, max_concurrency=1)
@@ -398,7 +398,7 @@ def test_a_document_that_the_disk_has_no_room_for_is_named_and_the_record_stays(
         if not unfinished.is_symlink():
             unfinished.symlink_to("/dev/full")
 
-    monkeypatch.setattr("tau2_enhanced.runner.enhanced_run.look_for_the_end", fill_the_disk)
+    monkeypatch.setattr("tau2_enhanced.runner.enhanced_run.look_at_cost", fill_the_disk)
     with pytest.raises(Tau2EnhancedError) as failed:
         run_enhanced_simulation("mock", tasks_of(registry, "mock", "create_task_1"), save_dir=tmp_path)
     [record] = tmp_path.glob("*.record.jsonl")
