@@ -37,7 +37,7 @@ import tau2_enhanced.logging as logging
 from tau2_enhanced.logging import bridge, config
 from tau2_enhanced.logging.writer import LogWriter
 
-used, window = Counter(), []
+used, moments = Counter(), []
 
 def timed(function, name):
     def call(*args, **kwargs):
@@ -47,8 +47,7 @@ def timed(function, name):
         finally:
             used[name] += time.thread_time() - began
             if name == "emit" and args[0].type in ("task_start", "task_complete"):
-                window[1:] = [time.process_time()]
-                window[:0] = window[1:] if len(window) == 1 else []
+                moments.append(time.process_time())
     return call
 
 logging.emit = config.emit = timed(config.emit, "emit")
@@ -60,7 +59,7 @@ from tau2_enhanced.runner.main import main
 
 code = main(sys.argv[2:])
 with open(sys.argv[1], "w") as file:
-    json.dump({"run": window[-1] - window[0], **used}, file)
+    json.dump({"run": moments[-1] - moments[0], **used}, file)
 sys.exit(code)
 """
 
@@ -111,12 +110,6 @@ def shares_table(url: str) -> Table:
     return table
 
 
-def main() -> None:
-    with stand_in("--domains", "retail") as server:
-        show(shares_table(server.url))
-        show(ways_table(server.url))
-
-
 def ways_table(url: str) -> Table:
     table = Table(title=f"ms a retail simulation, {CONCURRENCY} at once, medians of {ROUNDS} rounds (range)")
     for heading in ("way", "CPU ms", "wall ms", "CPU, % over the first", "wall, % over the first"):
@@ -142,6 +135,12 @@ def ways_table(url: str) -> Table:
 
 def _with_range(shares: list[float]) -> str:
     return f"{median(shares):.1f} ({min(shares):.1f} to {max(shares):.1f})"
+
+
+def main() -> None:
+    with stand_in("--domains", "retail") as server:
+        show(shares_table(server.url))
+        show(ways_table(server.url))
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from tau2_enhanced.analysis.pass_k import (
     pass_hat_k,
     tasks_of,
 )
+from tau2_enhanced.analysis.sums import total
 from tau2_enhanced.analysis.tool_accuracy import tool_accuracy
 from tau2_enhanced.errors import UserMistake
 from tau2_enhanced.results_format import INFRASTRUCTURE_ERROR, checked_simulation
@@ -193,9 +194,3 @@ def _tokens(results: ResultsFile, name: str) -> int | None:
 
 def _mean(values: Sequence[float]) -> float | None:
     return sum(values) / len(values) if values else None
-
-
-def total(values: Sequence[float | None]) -> float | None:
-    """None where a part is unknown."""
-    known = [value for value in values if value is not None]
-    return sum(known) if len(known) == len(values) else None

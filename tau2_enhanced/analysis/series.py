@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
+from tau2_enhanced.analysis.sums import total
 from tau2_enhanced.analysis.table import MODEL_CALLS, RETRIES, EventTable
 
 PERCENTILES = (50, 90, 95, 99)
@@ -120,8 +121,8 @@ def cost_by_role(usage: list[dict[str, Any]]) -> dict[str, float | None]:
     """USD of each role that called a model, and of all together; None where a part is unknown."""
     called = {row["role"] for row in usage}
     roles = [role for role in ROLES.values() if role in called]
-    costs = {f"{role}_usd": _sum(row["cost_usd"] for row in usage if row["role"] == role) for role in roles}
-    return costs | {"total_usd": _sum(costs.values())}
+    costs = {f"{role}_usd": total(row["cost_usd"] for row in usage if row["role"] == role) for role in roles}
+    return costs | {"total_usd": total(costs.values())}
 
 
 def error_series(table: EventTable) -> list[dict[str, Any]]:
@@ -135,8 +136,3 @@ def error_series(table: EventTable) -> list[dict[str, Any]]:
         counted = frame.filter(pl.col("error_type").is_not_null()).group_by("error_type").len("n")
         found += counted.select(pl.lit(kind).alias("type"), "error_type", pl.col("n").cast(pl.Int64)).to_dicts()
     return sorted(found, key=lambda row: (-row["n"], row["type"], row["error_type"]))
-
-
-def _sum(costs: Any) -> float | None:
-    known = list(costs)
-    return None if None in known else sum(known)

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import polars as pl
 
+from tau2_enhanced.analysis.later_verdicts import with_later_verdicts
 from tau2_enhanced.analysis.pass_k import TOLERANCE
 from tau2_enhanced.analysis.table import MODEL_CALLS, RETRIES, Choice, EventTable
 
@@ -39,8 +40,6 @@ _OUTCOME = {
     "judge_cost_usd": pl.Float64(),
     "continues": pl.String(),
 }
-_OF_EVALUATION = ("reward", "termination_reason", "error_type")
-"""What an evaluation decides, also where it was made in a later attempt than the conversation."""
 _TOOL_COUNTS = ("tool_calls", "tool_errors")
 _TOKENS = ("input_tokens", "cached_tokens", "output_tokens")
 
@@ -171,31 +170,7 @@ def _outcomes(table: EventTable) -> pl.DataFrame:
         .group_by("simulation", maintain_order=True)
         .agg(pl.col("duration_ms").last(), *(pl.col(name).last() for name in _OUTCOME), pl.lit(True).alias("ended"))
     )
-    return _with_later_verdicts(outcomes)
-
-
-def _with_later_verdicts(outcomes: pl.DataFrame) -> pl.DataFrame:
-    """The outcomes, those of conversations that were judged in a later attempt with its verdict and its costs."""
-    evaluations = outcomes.drop_nulls("continues")
-    if not evaluations.height:
-        return outcomes
-    later = evaluations.group_by("continues", maintain_order=True).agg(
-        *(pl.col(name).filter(pl.col("reward").is_not_null()).last() for name in _OF_EVALUATION),
-        pl.when(pl.col("cost_usd").is_not_null().all()).then(pl.col("cost_usd").sum()),
-        pl.when(pl.col("judge_cost_usd").is_not_null().any()).then(pl.col("judge_cost_usd").sum()),
-    )
-    both = outcomes.join(later, left_on="simulation", right_on="continues", how="left", suffix="_later")
-    judged, evaluated = (
-        pl.col("reward_later").is_not_null(),
-        pl.col("simulation").is_in(evaluations["continues"].to_list()),
-    )
-    cost = pl.col("cost_usd") + pl.col("cost_usd_later")
-    judge_cost = pl.when(cost.is_not_null()).then(pl.sum_horizontal("judge_cost_usd", "judge_cost_usd_later"))
-    return both.with_columns(
-        *(pl.when(judged).then(f"{name}_later").otherwise(name).alias(name) for name in _OF_EVALUATION),
-        pl.when(evaluated).then(cost).otherwise("cost_usd").alias("cost_usd"),
-        pl.when(evaluated).then(judge_cost).otherwise("judge_cost_usd").alias("judge_cost_usd"),
-    ).select(outcomes.columns)
+    return with_later_verdicts(outcomes)
 
 
 def _model_calls(table: EventTable) -> pl.DataFrame:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -49,6 +50,37 @@ def test_the_attempt_with_a_verdict_counts() -> None:
     counting = set(found.filter("counts")["simulation"])
     assert counting == {"good", "first", "only"}
     assert count_attempts(found) == {"counting": 3, "repeated": 3, "unfinished": 3}
+
+
+def test_a_conversation_has_the_verdict_and_the_costs_of_its_later_evaluations() -> None:
+    def end(sim: str, reward: float | None, cost: float | None, judge: float | None, **more: str) -> TaskCompleteEvent:
+        outcome = replace(ended("1", sim, float(len(sim)), reward), cost_usd=cost, judge_cost_usd=judge)
+        return replace(outcome, trial=None, run=sim[0], **more)
+
+    lines = Lines()
+    read_events(
+        [
+            end("a", None, 1.0, None, error_type="judge_failed"),
+            end("a2", None, 0.25, 0.25, error_type="judge_failed", continues="a"),
+            end("a3", 1.0, 0.5, 0.5, continues="a"),
+            end("b", None, None, None, error_type="judge_failed"),
+            end("b2", 0.0, 0.5, 0.5, continues="b"),
+            # the log of its conversation is lost
+            end("c2", 1.0, 0.5, 0.5, continues="c"),
+        ],
+        lines,
+    )
+    found = simulations(to_table(lines)).select(
+        "simulation", "counts", "verdict", "error_type", "cost_usd", "judge_cost_usd"
+    )
+    assert {name: tuple(rest) for name, *rest in found.iter_rows()} == {
+        "a": (True, "passed", None, 1.75, 0.75),
+        "a2": (False, "no verdict", "judge_failed", 0.25, 0.25),
+        "a3": (False, "passed", None, 0.5, 0.5),
+        "b": (True, "failed", None, None, None),
+        "b2": (False, "failed", None, 0.5, 0.5),
+        "c2": (True, "passed", None, 0.5, 0.5),
+    }
 
 
 def test_no_attempts_are_none() -> None:

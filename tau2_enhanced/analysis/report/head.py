@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from tau2_enhanced.analysis.number_texts import UNKNOWN, count_text, counted, duration_text, share_text, usd_text
-from tau2_enhanced.analysis.results_file import total
 from tau2_enhanced.analysis.series import ROLES
+from tau2_enhanced.analysis.sums import total
 from tau2_enhanced.analysis.table import EventTable
 from tau2_enhanced.analysis.timeline import OUTCOME, OUTCOMES
 from tau2_enhanced.analysis.wall_time import why_unknown
@@ -121,9 +121,9 @@ def _used(usage: Sequence[Mapping[str, Any]], costs: Mapping[str, float | None])
 def _told(results: Sequence[Mapping[str, Any]]) -> Iterator[Fact]:
     """What results files tell of it, where no call of a model was recorded."""
     names = {"agent": "agent_cost_usd", "user simulator": "user_cost_usd"}
-    costs = {role: total([found[name] for found in results]) for role, name in names.items()}
+    costs = {role: total(found[name] for found in results) for role, name in names.items()}
     if any(cost is not None for cost in costs.values()):
-        yield _cost(total(list(costs.values())), costs)
+        yield _cost(total(costs.values()), costs)
     for name, column in (("tokens in", "input_tokens"), ("tokens out", "output_tokens")):
         if (tokens := _known_sum(results, column)) is not None:
             yield Fact(name, count_text(tokens))

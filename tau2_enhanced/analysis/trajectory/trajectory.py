@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from typing import Any
 
 from tau2_enhanced.analysis.messages import first_own, is_greeting, moment
 from tau2_enhanced.analysis.results_file import answers_by_id
+from tau2_enhanced.analysis.sums import total
 from tau2_enhanced.analysis.trajectory.listed import Listed
 from tau2_enhanced.analysis.trajectory.logged import Logged
 from tau2_enhanced.analysis.trajectory.verdict import Verdict, verdict_of
@@ -115,13 +115,15 @@ def _costs(entry: Mapping[str, Any], events: Sequence[ExecutionEvent]) -> dict[s
     ends = [event for event in events if isinstance(event, TaskCompleteEvent)]
     if not ends:
         return {"agent": entry.get("agent_cost"), "user": entry.get("user_cost")}
-    costs = {role: _sum([getattr(end, f"{role}_cost_usd") for end in ends]) for role in _PAID}
+    costs = {role: _paid(ends, f"{role}_cost_usd") for role in _PAID}
     return {role: cost for role, cost in costs.items() if cost is not None or role in ("agent", "user")}
 
 
-def _sum(costs: Sequence[float | None]) -> float | None:
-    known = [cost for cost in costs if cost is not None]
-    return math.fsum(known) if len(known) == len(costs) else None
+def _paid(ends: Sequence[TaskCompleteEvent], name: str) -> float | None:
+    """A role's cost in all attempts together; None where it is unknown, and where the role had no part in any."""
+    # where the whole is known, a role without a cost had no part
+    parts = [cost for end in ends if (cost := getattr(end, name)) is not None or end.cost_usd is None]
+    return total(parts) if parts else None
 
 
 def _turns(entry: Mapping[str, Any], events: Sequence[ExecutionEvent]) -> Iterator[Turn]:

@@ -201,6 +201,15 @@ def test_a_log_gives_times_costs_and_changes(show: Any) -> None:
     assert str(Path("logs/eval_retail.log").resolve()) in text.replace("\n", "")
 
 
+def test_a_later_evaluation_adds_the_judges_cost_and_takes_nothing_away(show: Any) -> None:
+    path = write_results("out/R/retail.json", simulation())
+    costs = {"cost_usd": 0.5, "agent_cost_usd": 0.0, "user_cost_usd": 0.0, "judge_cost_usd": 0.5}
+    later = TaskCompleteEvent(sim=SIM, timestamp=after(99), continues=SIM, **costs)
+    Path("eval.log").write_text("".join(to_line(event) + "\n" for event in [*events(), later]))
+    found = json.loads(show("--from", path, SIM, "--json", "--logs", "eval.log"))
+    assert found["cost_by_role_usd"] == {"agent": 0.125, "user": 0.25, "expert": 0.5, "judge": 0.51}
+
+
 def test_files_of_events_are_joined_and_nothing_counts_twice(show: Any) -> None:
     path = write_results("out/R/retail.json", simulation())
     calls = [
