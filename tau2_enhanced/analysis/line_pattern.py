@@ -6,7 +6,6 @@ once. It may refuse a line that is sound: about lines that fit no pattern `parse
 
 from __future__ import annotations
 
-import math
 import re
 from datetime import datetime
 from typing import NamedTuple
@@ -32,17 +31,18 @@ _DTYPES: dict[type, pl.DataType] = {
 }
 _NOT_COLUMNS = {"extra"}
 _LEVEL, _DATE, _TIME = _HEAD = ("=level", "=date", "=time")
+_REST = "=rest"
 """Names of columns that no key can have."""
 
-_DURATION = r"[0-9]+(?:\.[0-9]+)?"
 _STRICT: dict[pl.DataType, str] = {
     pl.Int64(): "-?[0-9]+",
-    pl.Float64(): rf"-?{_DURATION}(?:e[+-]?[0-9]+)?",
+    pl.Float64(): r"-?[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?",
     pl.Boolean(): "(?:true|false)",
 }
-_TEXT = "[!#-<>-~]+"
 # what stands for bytes that are no UTF-8 must not stand for a value
-_QUOTED_TEXT = r'(?:"(?:[^"\\\ufffd]|\\[^\ufffd])*"|[^\s"\ufffd]*)'
+_TEXT = r'(?:"(?:[^"\\\ufffd]|\\[^\ufffd])*"|[^\s"\ufffd]*)'
+_EARLIEST = datetime(1000, 1, 1)
+"""A time before it may have been read from something else than four digits for the year."""
 
 
 def column_types(kind: str) -> dict[str, pl.DataType]:
@@ -53,79 +53,89 @@ def column_types(kind: str) -> dict[str, pl.DataType]:
     }
 
 
-class LinePattern(NamedTuple):
-    """Lines of one type with the same keys in the same order."""
+class Words(NamedTuple):
+    """The words of some lines."""
 
+    fits: pl.Series
+    """Which of the lines have the pattern."""
+    columns: pl.DataFrame
+    """Their words: a column for each of the head and for each key's value."""
+
+
+class LinePattern(NamedTuple):
+    """Lines of one type and level with the same keys in the same order."""
+
+    level: str
+    """The level's word."""
     kind: str
     type_word: str
     """The type as it is written."""
     columns: dict[str, pl.DataType]
     """The keys, and what their values are read as."""
 
-    def fits(self, lines: pl.Series, *, quoted: bool) -> pl.Series:
-        """Which of the lines `read` can read: those that are plain ASCII without quotations, or any."""
-        if not quoted and not re.fullmatch(_TEXT, self.type_word):
-            return pl.Series([False]).new_from_index(0, lines.len())
-        return lines.str.contains(self._expression(quoted=quoted))
+    def words(self, lines: pl.Series, *, quoted: bool) -> Words:
+        """The words of those lines that fit: without `quoted`, all words must end at blanks."""
+        return self._quoted_words(lines) if quoted else self._plain_words(lines)
 
-    def read(self, lines: pl.Series, *, quoted: bool) -> tuple[pl.DataFrame, pl.Series | None]:
-        """The values of lines that fit, and whether all of a line's values can be believed; None where all can."""
-        words = self._quoted_words(lines) if quoted else self._plain_words(lines)
-        found = words.select(self._values()).collect()
-        # a sum is no number where a part of it is none
-        if not any(column.null_count() or not math.isfinite(_sum(column)) for column in found.iter_columns()):
-            return found, None
-        known = pl.all_horizontal(pl.all().is_not_null(), pl.col(pl.Float64).is_finite())
-        return found, found.select(known.alias("sound")).to_series()
+    def values(self, words: Words) -> tuple[pl.DataFrame, pl.Series]:
+        """The values that the words stand for, and which lines' values can all be believed."""
+        found = words.columns.select(self._values())
+        sound = pl.all_horizontal(_sound(name, dtype) for name, dtype in found.schema.items())
+        return found, found.select(sound.fill_null(False).alias("sound")).to_series()
 
-    def _expression(self, *, quoted: bool, group: str = "(?:{})") -> str:
-        words = [group.format(word) for word in HEAD_WORDS]
+    def _plain_words(self, lines: pl.Series) -> Words:
+        names = [*_HEAD, *self.columns, _REST]
+        words = lines.str.splitn(" ", len(names)).struct.rename_fields(names).struct.unnest()
+        fitting = [
+            pl.col(_REST).is_null(),
+            pl.col(_LEVEL) == self.level,
+            pl.col("type") == f"type={self.type_word}",
+            *(pl.col(key).str.starts_with(f"{key}=") for key in self.columns),
+        ]
+        fits = words.select(pl.all_horizontal(fitting).fill_null(False).alias("fits")).to_series()
+        own = words if fits.all() else words.filter(fits)
+        return Words(fits, own.with_columns(pl.col(key).str.slice(len(key) + 1) for key in self.columns))
+
+    def _quoted_words(self, lines: pl.Series) -> Words:
+        words = lines.str.extract_groups(self._expression()).struct.unnest()
+        words.columns = [*_HEAD, *self.columns]
+        fits = words[_LEVEL].is_not_null()
+        return Words(fits, pl.DataFrame(map(_unquoted_all, words.filter(fits).iter_columns())))
+
+    def _expression(self) -> str:
+        words = [f"({pl.escape_regex(self.level)})", *(f"({word})" for word in HEAD_WORDS[1:])]
         for key, dtype in self.columns.items():
-            value = _STRICT.get(dtype, _QUOTED_TEXT if quoted else _TEXT)
-            if dtype == pl.Float64() and is_duration(key):
-                value = _DURATION
-            written = pl.escape_regex(self.type_word) if key == "type" else group.format(value)
-            words.append(f"{pl.escape_regex(key)}={written}")
-        # without the tables of Unicode a plain line is looked through in two thirds of the time
-        return f"{'' if quoted else '(?-u)'}^{' '.join(words)}$"
-
-    def _plain_words(self, lines: pl.Series) -> pl.LazyFrame:
-        # with a blank in place of each "=", lines are rows of keys and values, and a fast reader's food
-        text = lines.str.join("\n").cast(pl.Binary()).item().replace(b"=", b" ")
-        names = [*_HEAD, *(name for key in self.columns for name in (f"={key}=", key))]
-        schema = {name: self.columns.get(name, pl.String()) for name in names}
-        return pl.scan_csv(
-            text,
-            has_header=False,
-            separator=" ",
-            quote_char=None,
-            schema={name: dtype if dtype in _STRICT else pl.String() for name, dtype in schema.items()},
-            ignore_errors=True,
-        )
-
-    def _quoted_words(self, lines: pl.Series) -> pl.LazyFrame:
-        words = lines.str.extract_groups(self._expression(quoted=True, group="({})")).struct.unnest()
-        names = [*_HEAD, *(key for key in self.columns if key != "type")]
-        return pl.DataFrame(
-            _cast(_unquoted_all(column), self.columns.get(name, pl.String())).alias(name)
-            for name, column in zip(names, words.iter_columns(), strict=True)
-        ).lazy()
+            written = pl.escape_regex(self.type_word) if key == "type" else _STRICT.get(dtype, _TEXT)
+            words.append(f"{pl.escape_regex(key)}=({written})")
+        return f"^{' '.join(words)}$"
 
     def _values(self) -> list[pl.Expr]:
         """The columns of a frame, out of the words of lines."""
-        date = pl.col(_DATE).str.to_date("%Y-%m-%d", strict=False)
-        time = pl.col(_TIME).str.to_time("%H:%M:%S%.3f", strict=False, cache=False)
-        columns = [
-            pl.col(_LEVEL).str.slice(1, pl.col(_LEVEL).str.len_bytes() - 2).alias("level"),
-            date.dt.combine(time, "ms").alias("timestamp"),
+        moment = pl.concat_str(_DATE, _TIME, separator=" ")
+        return [
+            pl.lit(self.level.strip("[]")).alias("level"),
+            moment.str.to_datetime("%Y-%m-%d %H:%M:%S.%3f", time_unit="ms", strict=False).alias("timestamp"),
+            *(_value(key, dtype) for key, dtype in self.columns.items() if key != "type"),
         ]
-        for name, dtype in self.columns.items():
-            if name != "type":
-                is_moment = dtype == pl.Datetime("ms")
-                columns.append(
-                    pl.col(name).str.to_datetime(time_unit="ms", strict=False) if is_moment else pl.col(name)
-                )
-        return columns
+
+
+def _value(key: str, dtype: pl.DataType) -> pl.Expr:
+    word = pl.col(key)
+    if dtype == pl.Boolean():
+        return pl.when(word.is_in(["true", "false"])).then(word == "true").alias(key)
+    if dtype == pl.Datetime("ms"):
+        return word.str.to_datetime(time_unit="ms", strict=False)
+    return word.cast(dtype, strict=False)
+
+
+def _sound(name: str, dtype: pl.DataType) -> pl.Expr:
+    """Which values of a frame's column can be believed."""
+    column = pl.col(name)
+    if name == "timestamp":
+        return column >= _EARLIEST
+    if dtype != pl.Float64():
+        return column.is_not_null()
+    return column.is_finite() & (column >= 0) if is_duration(name) else column.is_finite()
 
 
 def pattern_of(line: str) -> LinePattern | None:
@@ -139,11 +149,8 @@ def pattern_of(line: str) -> LinePattern | None:
     if " ".join(pairs) != rest or len(written) != len(pairs) or {"level", "timestamp"} & set(written) or kind is None:
         return None
     types = column_types(kind)
-    return LinePattern(kind, written["type"], {key: types.get(key, pl.String()) for key in written})
-
-
-def _sum(column: pl.Series) -> float:
-    return float(column.sum()) if column.dtype.is_float() else 0.0
+    columns = {key: types.get(key, pl.String()) for key in written}
+    return LinePattern(line.partition(" ")[0], kind, written["type"], columns)
 
 
 def unquoted(text: str) -> str | None:
@@ -168,9 +175,3 @@ def _decoded(text: str) -> str | None:
 def escaped(text: str) -> str:
     """A text with half characters, which no column can hold, as logs show them."""
     return text.encode("utf-8", "backslashreplace").decode()
-
-
-def _cast(column: pl.Series, dtype: pl.DataType) -> pl.Series:
-    if dtype == pl.Boolean():
-        return column == "true"
-    return column.cast(dtype, strict=False) if dtype in _STRICT else column

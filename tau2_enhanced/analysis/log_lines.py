@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -35,6 +35,11 @@ __all__ = ["Lines", "believed", "column_types", "json_column", "read_events", "r
 
 _TYPE = " type="
 _NOT_IN_LINES = b"\x01"
+_QUOTATION = b'"'
+_UNUSUAL = [_NOT_IN_LINES, *(bytes([code]) for code in (9, 11, 12, 13, 28, 29, 30, 31))]
+"""White space beside blanks and ends of lines, and what no line keeps."""
+_NOT_PLAIN = r'["\ufffd\x1c-\x1f]|[^\S ]'
+_STRETCH = 2**17
 _TYPES = 64
 _PATTERNS_PER_TYPE = 16
 _SHOWN_BROKEN = 5
@@ -98,9 +103,28 @@ def _read_piece(text: bytes) -> Lines:
 
 def read_lines(text: bytes, into: Lines) -> None:
     """Read all event lines of `text`. Other lines are passed over; broken ones are counted."""
-    left = _read_by_type(_lines(text), into, quoted=False)
+    plain, others = _by_plainness(_lines(text), text)
+    left = pl.concat([_read_by_type(plain, into, quoted=False), others])
     left = left.filter(left.str.contains(f"{EVENT_LINE}|{CUT_LINE}|{GLUED_LINE}"))
     _read_one_by_one(_read_by_type(left, into, quoted=True), into)
+
+
+def _by_plainness(lines: pl.Series, text: bytes) -> tuple[pl.Series, pl.Series]:
+    """The lines of a text whose words are what stands between blanks, and those that may have other words."""
+    is_simple = text.isascii() and not _holds(text, _UNUSUAL)
+    if is_simple and _QUOTATION not in text:
+        return lines, lines.clear()
+    others = lines.str.contains(_QUOTATION.decode() if is_simple else _NOT_PLAIN)
+    return lines.filter(~others), lines.filter(others)
+
+
+def _holds(text: bytes, characters: Sequence[bytes]) -> bool:
+    # one stretch after the other, so that each comes from memory once
+    return any(
+        text.find(character, start, start + _STRETCH) >= 0
+        for start in range(0, len(text), _STRETCH)
+        for character in characters
+    )
 
 
 def _read_by_type(lines: pl.Series, into: Lines, *, quoted: bool) -> pl.Series:
@@ -130,17 +154,18 @@ def _read_type(lines: pl.Series, into: Lines, *, quoted: bool) -> list[pl.Series
         if not lines.len():
             break
         pattern = pattern_of(lines[0])
-        fits = pattern.fits(lines, quoted=quoted) if pattern else None
-        if pattern is None or fits is None or not fits[0]:
+        words = pattern.words(lines, quoted=quoted) if pattern else None
+        if pattern is None or words is None or not words.fits[0]:
             left.append(lines[:1])
             lines = lines[1:]
             continue
-        own, lines = (lines, lines.clear()) if fits.all() else (lines.filter(fits), lines.filter(~fits))
-        frame, sound = pattern.read(own, quoted=quoted)
-        if sound is not None and not sound.all():
+        own, lines = lines.filter(words.fits), lines.filter(~words.fits)
+        frame, sound = pattern.values(words)
+        if not sound.all():
             left.append(own.filter(~sound))
             frame = frame.filter(sound)
-        into.add(pattern.kind, frame)
+        if frame.height:
+            into.add(pattern.kind, frame)
     return [*left, lines]
 
 

@@ -91,6 +91,10 @@ def test_other_lines_are_passed_over() -> None:
         (LINE.replace("trial=0", f"trial={2**63}"), "beyond 64 bits"),
         (LINE.replace("0.114", "1e999"), "no measurement"),
         (LINE.replace("2026-03-14", "2026-02-30"), "day is out of range"),
+        (LINE.replace("2026-03-14", "0000-03-14"), "year 0 is out of range"),
+        (LINE.replace("error=false", "error=True"), "True"),
+        (LINE.replace("get_order", "get\x1corder"), "not key=value"),
+        (LINE.replace("get_order", "get\torder"), "not key=value"),
     ],
 )
 def test_broken_lines_are_counted_and_shown(line: str, why: str) -> None:
