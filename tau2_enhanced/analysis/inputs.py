@@ -62,25 +62,49 @@ def pieces(path: Path, size: int | None = None, *, broken: Callable[[str, str], 
     try:
         size = size or min(max(path.stat().st_size // _PIECES, _SMALLEST_PIECE), _LARGEST_PIECE)
         with opened(path) as file:
-            # filled again and again: fresh memory for each piece takes longer than reading it
-            buffer, kept, damage = bytearray(size), 0, None
-            while damage is None:
-                read, damage = _fill(file, memoryview(buffer)[kept:])
-                if damage is not None and (broken is None or not file.tell()):
-                    raise damage
-                if not read and damage is None:
-                    return
-                filled = kept + read
-                end = buffer.rfind(b"\n", 0, filled) + 1
-                if end:
-                    yield bytes(memoryview(buffer)[:end])
-                kept = filled - end
-                buffer[:kept] = buffer[end:filled]
-                if kept == len(buffer):
-                    buffer *= 2
+            # to go back in a packed file is to unpack it again
+            if path.suffix == ".gz" or not file.seekable():
+                yield from _streamed_pieces(file, size, path, broken)
+            else:
+                while piece := _whole_lines(file, size):
+                    yield piece
     except (OSError, *DAMAGE) as error:
         reason = getattr(error, "strerror", None) or error
         raise UserMistake(f"{path} can't be read: {reason}") from None
+
+
+def _whole_lines(file: BufferedIOBase, size: int) -> bytes:
+    """About so many bytes from where the file is, up to the end of a line; none where no line ends any more."""
+    start = file.tell()
+    file.seek(start + size)
+    file.readline()
+    end = file.tell()
+    file.seek(start)
+    # read at once, since a copy's fresh memory takes longer than reading
+    text = file.read(end - start)
+    whole = text.rfind(b"\n") + 1
+    file.seek(start + whole)
+    return text if whole == len(text) else text[:whole]
+
+
+def _streamed_pieces(
+    file: BufferedIOBase, size: int, path: Path, broken: Callable[[str, str], None] | None
+) -> Iterator[bytes]:
+    buffer, kept, damage = bytearray(size), 0, None
+    while damage is None:
+        read, damage = _fill(file, memoryview(buffer)[kept:])
+        if damage is not None and (broken is None or not file.tell()):
+            raise damage
+        if not read and damage is None:
+            return
+        filled = kept + read
+        end = buffer.rfind(b"\n", 0, filled) + 1
+        if end:
+            yield bytes(memoryview(buffer)[:end])
+        kept = filled - end
+        buffer[:kept] = buffer[end:filled]
+        if kept == len(buffer):
+            buffer *= 2
     if broken is not None:
         broken(buffer[:kept].decode("utf-8", "replace"), f"{path.name} is damaged from here on ({damage})")
 

@@ -85,7 +85,7 @@ class LinePattern(NamedTuple):
 
     def _plain_words(self, lines: pl.Series) -> Words:
         names = [*_HEAD, *self.columns, _REST]
-        words = lines.str.splitn(" ", len(names)).struct.rename_fields(names).struct.unnest()
+        words = lines.str.split_exact(" ", len(names) - 1).struct.rename_fields(names).struct.unnest()
         fitting = [
             pl.col(_REST).is_null(),
             pl.col(_LEVEL) == self.level,
@@ -111,10 +111,10 @@ class LinePattern(NamedTuple):
 
     def _values(self) -> list[pl.Expr]:
         """The columns of a frame, out of the words of lines."""
-        moment = pl.concat_str(_DATE, _TIME, separator=" ")
+        time = pl.concat_str(_DATE, _TIME, separator=" ").str
         return [
             pl.lit(self.level.strip("[]")).alias("level"),
-            moment.str.to_datetime("%Y-%m-%d %H:%M:%S.%3f", time_unit="ms", strict=False).alias("timestamp"),
+            time.to_datetime("%Y-%m-%d %H:%M:%S.%3f", time_unit="ms", strict=False, cache=False).alias("timestamp"),
             *(_value(key, dtype) for key, dtype in self.columns.items() if key != "type"),
         ]
 

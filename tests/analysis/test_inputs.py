@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -27,6 +29,31 @@ def test_pieces_end_with_lines_and_leave_out_the_unfinished_one(
     found = list(pieces(log, size))
     assert b"".join(found) == text[: text.rfind(b"\n") + 1]
     assert all(piece.endswith(b"\n") for piece in found)
+
+
+@given(parts=st.lists(st.text("ab\n", max_size=20).map(str.encode), min_size=1, max_size=6), size=st.integers(1, 20))
+def test_a_file_that_grows_loses_no_part_of_a_line(folder: Path, parts: list[bytes], size: int) -> None:
+    log = folder / "grows.log"
+    log.write_bytes(b"first\n")
+    found = []
+    for piece in pieces(log, size):
+        found.append(piece)
+        if parts:
+            with log.open("ab") as file:
+                file.write(parts.pop(0))
+    written = log.read_bytes()
+    assert written.startswith(b"".join(found))
+    assert all(piece.endswith(b"\n") for piece in found)
+
+
+def test_a_pipe_is_read_as_a_file_is(tmp_path: Path) -> None:
+    pipe = tmp_path / "eval.log"
+    os.mkfifo(pipe)
+    lines = [f"line {number}\n".encode() for number in range(50_000)]
+    with ThreadPoolExecutor(1) as pool:
+        written = pool.submit(pipe.write_bytes, b"".join(lines))
+        assert b"".join(pieces(pipe, 1000)) == b"".join(lines)
+        assert written.result()
 
 
 @pytest.mark.parametrize("damage", ["cut", "overwritten", "followed by something else"])
