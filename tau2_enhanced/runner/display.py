@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import IO, Protocol
 
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
@@ -22,7 +23,7 @@ from tau2_enhanced.runner import words
 from tau2_enhanced.runner.jobs import Outcome, Status
 from tau2_enhanced.runner.tally import Count, Tally
 
-_REFRESH_EVERY_S, _REFRESH_SHARE = 0.25, 0.01
+_REFRESH_EVERY_S, _REFRESH_SHARE = 0.25, 0.005
 """How often the screen is drawn anew at most, and how much of a core that may take."""
 _STATUS_EVERY_S = 30.0
 _ROWS_BESIDE_TASKS = 6
@@ -160,8 +161,7 @@ class RichDisplay:
     def _render(self) -> RenderableType:
         busy = [Text(describe_limit(limit), style="yellow") for limit in self._limits if limit.reduced]
         lines = describe_servers(self._servers)
-        servers = [Text(line, style="dim", overflow="ellipsis", no_wrap=True) for line in lines]
-        return Group(self._bars(), *busy, *servers, self._tasks(len(busy) + len(servers)))
+        return Group(self._bars(), *busy, *map(_dim, lines), *self._tasks(len(busy) + len(lines)))
 
     def _bars(self) -> Table:
         table = Table.grid(padding=(0, 2))
@@ -178,24 +178,32 @@ class RichDisplay:
             table.add_row(domain, *_bar(count))
         return table
 
-    def _tasks(self, rows_above: int) -> Table:
-        table = Table.grid(padding=(0, 2))
-        table.add_column()
-        for _ in range(3):
-            # where there is little room, names and what is waited for give way, and no figure
-            table.add_column(justify="right", no_wrap=True)
+    def _tasks(self, rows_above: int) -> list[Text]:
         oldest_first = sorted(self._running.values(), key=_age_s, reverse=True)
         room = self._console.size.height - _ROWS_BESIDE_TASKS - len(self._tally.domains) - rows_above
         shown = oldest_first[: max(room, _FEWEST_TASK_ROWS)]
         width = min(max(self._console.size.width - _COLUMNS_BESIDE_TASKS, _SHORTEST_TASK), _LONGEST_TASK)
-        for context in shown:
-            task = Text(words.short(f"{context.domain} {context.task}", width), overflow="ellipsis", no_wrap=True)
-            waits = Text(_waiting(context), style="dim", overflow="ellipsis", no_wrap=True)
-            table.add_row(task, f"#{context.trial}", _step(context), f"{_age_s(context):.1f} s", waits)
+        rows = [_task_cells(context, width) for context in shown]
+        widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
+        lines = []
+        for name, *figures, waits in rows:
+            beside = "".join(f"  {cell:>{room}}" for cell, room in zip(figures, widths[1:-1], strict=True))
+            # where there is little room, what is waited for gives way
+            line = Text(set_cell_size(name, widths[0]) + beside, overflow="ellipsis", no_wrap=True)
+            lines.append(line.append("  " + waits, "dim"))
         if len(oldest_first) > len(shown):
-            more = f"… and {len(oldest_first) - len(shown)} more running"
-            table.add_row(Text(more, style="dim", overflow="ellipsis", no_wrap=True))
-        return table
+            lines.append(_dim(f"… and {len(oldest_first) - len(shown)} more running"))
+        return lines
+
+
+def _task_cells(context: TaskContext, width: int) -> tuple[str, ...]:
+    """A running simulation's task in that width, trial, step, age and what it waits for."""
+    task = words.short(f"{context.domain} {context.task}", width)
+    return task, f"#{context.trial}", _step(context), f"{_age_s(context):.1f} s", _waiting(context)
+
+
+def _dim(line: str) -> Text:
+    return Text(line, style="dim", overflow="ellipsis", no_wrap=True)
 
 
 def _on_screen(line: str) -> str:
