@@ -11,6 +11,9 @@ from tau2_enhanced.errors import UserMistake
 
 MOST_SERVERS = 4
 """How many are started unless more are asked for."""
+LOOPBACK = "127.0.0.1"
+_EVERYWHERE = {"", "0.0.0.0", "::"}
+"""Hosts that mean all addresses of the machine."""
 _OURS = {
     "--port": "--start-port",
     "--tensor-parallel-size": "--tensor-parallel",
@@ -30,10 +33,13 @@ class ServerCommand:
     arguments: list[str]
     environment: dict[str, str] = field(default_factory=dict)
     """Beyond the runner's own."""
+    host: str = LOOPBACK
+    """Where it listens."""
 
     @property
     def base_url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/v1"
+        host = LOOPBACK if self.host in _EVERYWHERE else self.host
+        return f"http://[{host}]:{self.port}/v1" if ":" in host else f"http://{host}:{self.port}/v1"
 
     def __str__(self) -> str:
         """As one would type it."""
@@ -66,8 +72,10 @@ def server_commands(
             raise UserMistake(f"--vllm-args: {_flag(word)} is set by {instead}")
     if not 0 < start_port <= 65536 - count:
         raise UserMistake(f"--start-port {start_port}: there are no {count} ports from there on")
+    named = _value(more, "--host")
+    host = LOOPBACK if named is None else named
     shared = [
-        *([] if any(_flag(word) == "--host" for word in more) else ["--host", "127.0.0.1"]),
+        *(["--host", host] if named is None else []),
         *(["--enable-auto-tool-choice", "--tool-call-parser", tool_call_parser] if tool_call_parser else []),
         # each answer then says how many tokens of its prompt came from the cache
         "--enable-prompt-tokens-details",
@@ -81,7 +89,7 @@ def server_commands(
         if mine and gpu_order:
             environment["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
         port = start_port + number
-        made.append(ServerCommand(port, [*command, model, "--port", str(port), *shared], environment))
+        made.append(ServerCommand(port, [*command, model, "--port", str(port), *shared], environment, host))
     return made
 
 
@@ -116,10 +124,12 @@ def _flag(word: str) -> str:
     return word.partition("=")[0].replace("_", "-")
 
 
+def _value(words: Sequence[str], flag: str) -> str | None:
+    """What the last such flag is given, as vLLM reads it; None where there is none."""
+    values = [word.partition("=")[2] or after for word, after in pairwise([*words, ""]) if _flag(word) == flag]
+    return values[-1] if values else None
+
+
 def served_name(model: str, vllm_args: str) -> str:
     """The name by which the servers know the model."""
-    words = _words("--vllm-args", vllm_args)
-    for word, value in pairwise([*words, ""]):
-        if _flag(word) == "--served-model-name":
-            return word.partition("=")[2] or value
-    return model
+    return _value(_words("--vllm-args", vllm_args), "--served-model-name") or model

@@ -32,6 +32,22 @@ def test_without_gpus_a_number_of_servers_is_enough() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("vllm_args", "base_url"),
+    [
+        ("--host 10.1.2.3", "http://10.1.2.3:1900/v1"),
+        ("--host=gpu-7 --seed 1", "http://gpu-7:1900/v1"),
+        ("--host fe80::1", "http://[fe80::1]:1900/v1"),
+        ("--host 0.0.0.0", "http://127.0.0.1:1900/v1"),
+        ("--host ::", "http://127.0.0.1:1900/v1"),
+    ],
+)
+def test_a_server_is_asked_where_it_listens(vllm_args: str, base_url: str) -> None:
+    (command,) = server_commands("m", gpus=["0"], vllm_args=vllm_args)
+    assert command.base_url == base_url
+    assert command.arguments.count("--host") + vllm_args.count("--host=") == 1
+
+
 def test_a_command_can_be_typed_as_it_is_shown() -> None:
     (command,) = server_commands("my model", gpus=["3"], vllm_command="python -m 'my vllm'", tool_call_parser="")
     assert str(command) == (
