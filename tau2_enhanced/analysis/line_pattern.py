@@ -41,8 +41,6 @@ _STRICT: dict[pl.DataType, str] = {
 }
 # what stands for bytes that are no UTF-8 must not stand for a value
 _TEXT = r'(?:"(?:[^"\\\ufffd]|\\[^\ufffd])*"|[^\s"\ufffd]*)'
-_EARLIEST = datetime(1000, 1, 1)
-"""A time before it may have been read from something else than four digits for the year."""
 
 
 def column_types(kind: str) -> dict[str, pl.DataType]:
@@ -111,12 +109,26 @@ class LinePattern(NamedTuple):
 
     def _values(self) -> list[pl.Expr]:
         """The columns of a frame, out of the words of lines."""
-        time = pl.concat_str(_DATE, _TIME, separator=" ").str
         return [
             pl.lit(self.level.strip("[]")).alias("level"),
-            time.to_datetime("%Y-%m-%d %H:%M:%S.%3f", time_unit="ms", strict=False, cache=False).alias("timestamp"),
+            _moment().alias("timestamp"),
             *(_value(key, dtype) for key, dtype in self.columns.items() if key != "type"),
         ]
+
+
+def _moment() -> pl.Expr:
+    """The time of lines; null where it is not written as events have it."""
+    date, time = pl.col(_DATE), pl.col(_TIME)
+    # what else polars would read: a year 0 or with a sign, numbers of fewer digits, a 60th second
+    written = [
+        date.str.len_bytes() == len("YYYY-MM-DD"),
+        date >= "0001",
+        time.str.len_bytes() == len("HH:MM:SS.mmm"),
+        ~time.str.contains(":60", literal=True),
+    ]
+    text = pl.concat_str(date, time, separator=" ").str
+    moment = text.to_datetime("%Y-%m-%d %H:%M:%S.%3f", time_unit="ms", strict=False, cache=False)
+    return pl.when(written).then(moment)
 
 
 def _value(key: str, dtype: pl.DataType) -> pl.Expr:
@@ -131,8 +143,6 @@ def _value(key: str, dtype: pl.DataType) -> pl.Expr:
 def _sound(name: str, dtype: pl.DataType) -> pl.Expr:
     """Which values of a frame's column can be believed."""
     column = pl.col(name)
-    if name == "timestamp":
-        return column >= _EARLIEST
     if dtype != pl.Float64():
         return column.is_not_null()
     return column.is_finite() & (column >= 0) if is_duration(name) else column.is_finite()

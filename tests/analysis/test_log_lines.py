@@ -92,6 +92,7 @@ def test_other_lines_are_passed_over() -> None:
         (LINE.replace("0.114", "1e999"), "no measurement"),
         (LINE.replace("2026-03-14", "2026-02-30"), "day is out of range"),
         (LINE.replace("2026-03-14", "0000-03-14"), "year 0 is out of range"),
+        (LINE.replace("09:26:53", "09:26:60"), "second must be in 0..59"),
         (LINE.replace("error=false", "error=True"), "True"),
         (LINE.replace("get_order", "get\x1corder"), "not key=value"),
         (LINE.replace("get_order", "get\torder"), "not key=value"),
@@ -102,6 +103,14 @@ def test_broken_lines_are_counted_and_shown(line: str, why: str) -> None:
     assert lines.broken == 1
     assert why in lines.broken_examples[0]
     assert len(rows(lines, "tool_call")) == 2
+
+
+@pytest.mark.parametrize("time", ["2026-3-14 09:26:53.589", "+2026-3-14 09:26:53.589", "2026-03-14 9:26:53.589"])
+def test_a_line_whose_time_is_written_otherwise_is_no_event(time: str) -> None:
+    other = LINE.replace("2026-03-14 09:26:53.589", time)
+    assert parse_line(other) is None
+    lines = read(f"{LINE}\n{other}\n{LINE}\n")
+    assert (lines.broken, len(rows(lines, "tool_call"))) == (0, 2)
 
 
 @pytest.mark.parametrize("function", ["get_order_details", '"get order"'])
