@@ -30,6 +30,7 @@ _DTYPES: dict[type, pl.DataType] = {
     datetime: pl.Datetime("ms"),
 }
 _NOT_COLUMNS = {"extra"}
+_OWN_COLUMNS = {"level", "timestamp"}
 _LEVEL, _DATE, _TIME = _HEAD = ("=level", "=date", "=time")
 _REST = "=rest"
 """Names of columns that no key can have."""
@@ -149,18 +150,25 @@ def _sound(name: str, dtype: pl.DataType) -> pl.Expr:
 
 
 def pattern_of(line: str) -> LinePattern | None:
-    """The pattern of an event line; None where it does not read as one or names a key twice."""
+    """The pattern of an event line; None where it does not read as one, or its keys can't be a frame's columns."""
     if not re.match(EVENT_LINE, line):
         return None
     rest = line.split(" ", len(HEAD_WORDS))[-1]
     pairs = re.findall(PAIR, rest)
     written = dict(pair.split("=", 1) for pair in pairs)
     kind = unquoted(written["type"]) if "type" in written else None
-    if " ".join(pairs) != rest or len(written) != len(pairs) or {"level", "timestamp"} & set(written) or kind is None:
+    if " ".join(pairs) != rest or len(written) != len(pairs) or kind is None:
+        return None
+    if not all(map(_names_a_column, written)):
         return None
     types = column_types(kind)
     columns = {key: types.get(key, pl.String()) for key in written}
     return LinePattern(line.partition(" ")[0], kind, written["type"], columns)
+
+
+def _names_a_column(key: str) -> bool:
+    # polars takes "*" for all columns, and what stands between "^" and "$" for a regular expression of their names
+    return key not in _OWN_COLUMNS and key != "*" and not (key.startswith("^") and key.endswith("$"))
 
 
 def unquoted(text: str) -> str | None:

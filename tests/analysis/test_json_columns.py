@@ -53,7 +53,7 @@ _fields = [
     "start_ms",
     "trial",
 ]
-_names = st.sampled_from([*_fields, "trial", "seq", "digest", "mine", "level"])
+_names = st.sampled_from([*_fields, "trial", "seq", "digest", "mine", "^run$", "level"])
 _kinds = st.sampled_from(["tool_execution", "tool_call", "audit"])
 
 
@@ -96,6 +96,13 @@ def test_what_began_before_the_clock_did_is_read() -> None:
     found = fast([SOUND | {"start_ms": -1.0}])
     assert found is not None
     assert found.of("tool_execution")["start_ms"].to_list() == [-1.0]
+
+
+def test_a_name_that_polars_takes_for_those_of_others_is_read() -> None:
+    table = fast([SOUND | {"^run$": "a"}, SOUND | {"*": "b"}])
+    assert table is not None
+    rows = table.of("tool_execution").to_dicts()
+    assert [(row["^run$"], row["*"]) for row in rows] == [("a", None), (None, "b")]
 
 
 def test_numbers_beyond_64_bits_and_half_characters_are_read_as_they_were_written() -> None:

@@ -179,6 +179,8 @@ def test_a_broken_line_is_no_reason_to_read_others_singly() -> None:
         ("tool_call_id=é", "tool_call_id", "é"),
         ("duration_ms=1e3", "duration_ms", 1000.0),
         ("date=today", "date", "today"),
+        ("*=a", "*", "a"),
+        ("^r.n$=a", "^r.n$", "a"),
         ("trial=+1", "trial", 1),
         ("source=a  source=b", "source", "a"),
     ],

@@ -333,12 +333,13 @@ def test_an_event_without_start_joins_those_that_have_one() -> None:
 
 def test_what_has_no_duration_is_an_instant_and_foreign_fields_stay() -> None:
     hit = CacheHitEvent(**of(start_ms=4.0), key='say "hi"\tto\\ü', extra={"pid": "9", "ts": "1", "name": "x"})
-    slow = CacheHitEvent(**of(start_ms=5.0), extra={"duration_ms": "2.5"})
+    slow = CacheHitEvent(**of(start_ms=5.0), extra={"duration_ms": "2.5", "^run$": "any"})
     (instant,), (span,) = (phase(trace_of(table_of(hit, slow)), ph) for ph in "iX")
     assert (instant["ts"], instant["cat"], instant["s"], "dur" in instant) == (4000, "cache_hit", "t", False)
     assert instant["args"]["key"] == 'say "hi"\tto\\ü'
     assert (instant["args"]["pid"], instant["args"]["ts"], instant["args"]["name"]) == ("9", "1", "x")
     assert (span["ts"], span["dur"], span["name"]) == (5000, 2500, "cache hit")
+    assert span["args"]["^run$"] == "any"
 
 
 def test_calls_that_really_overlap_stand_beside_their_thread() -> None:

@@ -30,10 +30,11 @@ def _strings(values: pl.Series) -> pl.Series:
 
 def json_objects(frame: pl.DataFrame, written: Collection[str] = ()) -> pl.Series:
     """Each row as a JSON object without what is missing; columns in `written` hold JSON already."""
-    present = [column for column in frame.iter_columns() if column.null_count() < frame.height]
+    # without their names: polars takes some, such as "^run$", for those of other columns
+    present = {column.name: column.alias("") for column in frame.iter_columns() if column.null_count() < frame.height}
     pairs = [
-        json.dumps(column.name) + ":" + (column if column.name in written else json_values(column))
-        for column in present
+        json.dumps(name) + ":" + (column if name in written else json_values(column))
+        for name, column in present.items()
     ]
     if not pairs:
         return pl.Series(["{}"] * frame.height, dtype=pl.String())
