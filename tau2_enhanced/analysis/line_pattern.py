@@ -40,8 +40,8 @@ _STRICT: dict[pl.DataType, str] = {
     pl.Float64(): r"-?[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?",
     pl.Boolean(): "(?:true|false)",
 }
-# what stands for bytes that are no UTF-8 must not stand for a value
-_TEXT = r'(?:"(?:[^"\\\ufffd]|\\[^\ufffd])*"|[^\s"\ufffd]*)'
+# what stands for bytes that are no UTF-8 must not stand for a value, nor a blank that only Python knows
+_TEXT = r'(?:"(?:[^"\\\ufffd]|\\[^\ufffd])*"|[^\s\x1c-\x1f"\ufffd]*)'
 
 
 def column_types(kind: str) -> dict[str, pl.DataType]:

@@ -195,6 +195,13 @@ def test_whatever_parse_line_reads_is_read(written: str, key: str, value: object
     assert [row[key] for row in rows(lines, "tool_call")].count(value) == 1
 
 
+@pytest.mark.parametrize("blank", ["\x1c", "\x1d", "\x1e", "\x1f"])
+def test_a_blank_that_only_python_knows_is_no_part_of_a_value(blank: str) -> None:
+    quoted = LINE.replace("get_order_details", '"get order"')
+    lines = read(f"{quoted}\n{quoted.replace('retail', f're{blank}tail')}\n{quoted}\n")
+    assert (lines.broken, len(rows(lines, "tool_call"))) == (1, 2)
+
+
 def test_a_type_of_two_words_is_read() -> None:
     lines = read(
         LINE.replace("type=tool_call", 'type="tool call"') + "\n" + LINE.replace("tool_call", "tool=call") + "\n"
