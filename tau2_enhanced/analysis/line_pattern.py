@@ -42,6 +42,7 @@ _STRICT: dict[pl.DataType, str] = {
 }
 # what stands for bytes that are no UTF-8 must not stand for a value, nor a blank that only Python knows
 _TEXT = r'(?:"(?:[^"\\\ufffd]|\\[^\ufffd])*"|[^\s\x1c-\x1f"\ufffd]*)'
+_PAIRS = re.compile(f"{PAIR}(?: {PAIR})*")
 
 
 def column_types(kind: str) -> dict[str, pl.DataType]:
@@ -154,12 +155,13 @@ def pattern_of(line: str) -> LinePattern | None:
     if not re.match(EVENT_LINE, line):
         return None
     rest = line.split(" ", len(HEAD_WORDS))[-1]
+    # as a whole first: to look for pairs in a long word that is none takes the square of its length
+    if not _PAIRS.fullmatch(rest):
+        return None
     pairs = re.findall(PAIR, rest)
     written = dict(pair.split("=", 1) for pair in pairs)
     kind = unquoted(written["type"]) if "type" in written else None
-    if " ".join(pairs) != rest or len(written) != len(pairs) or kind is None:
-        return None
-    if not all(map(_names_a_column, written)):
+    if kind is None or len(written) != len(pairs) or not all(map(_names_a_column, written)):
         return None
     types = column_types(kind)
     columns = {key: types.get(key, pl.String()) for key in written}

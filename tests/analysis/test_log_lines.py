@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+import time
 from datetime import datetime
 from typing import Any
 
@@ -93,6 +94,7 @@ def test_other_lines_are_passed_over() -> None:
         (LINE.replace("2026-03-14", "2026-02-30"), "day is out of range"),
         (LINE.replace("2026-03-14", "0000-03-14"), "year 0 is out of range"),
         (LINE.replace("09:26:53", "09:26:60"), "second must be in 0..59"),
+        (LINE.replace("task=12 thread=worker-1 type=tool_call", 'task="a type=b"'), "'type'"),
         (LINE.replace("error=false", "error=True"), "True"),
         (LINE.replace("get_order", "get\x1corder"), "not key=value"),
         (LINE.replace("get_order", "get\torder"), "not key=value"),
@@ -200,6 +202,13 @@ def test_a_blank_that_only_python_knows_is_no_part_of_a_value(blank: str) -> Non
     quoted = LINE.replace("get_order_details", '"get order"')
     lines = read(f"{quoted}\n{quoted.replace('retail', f're{blank}tail')}\n{quoted}\n")
     assert (lines.broken, len(rows(lines, "tool_call"))) == (1, 2)
+
+
+def test_a_long_text_without_a_key_takes_no_longer_than_others() -> None:
+    began = time.monotonic()
+    lines = read(f"{LINE}\n{LINE} {'x' * 60_000}\n")
+    assert time.monotonic() - began < 5
+    assert (lines.broken, len(rows(lines, "tool_call"))) == (1, 1)
 
 
 def test_a_type_of_two_words_is_read() -> None:
