@@ -43,6 +43,8 @@ _STRICT: dict[pl.DataType, str] = {
 # what stands for bytes that are no UTF-8 must not stand for a value, nor a blank that only Python knows
 _TEXT = r'(?:"(?:[^"\\\ufffd]|\\[^\ufffd])*"|[^\s\x1c-\x1f"\ufffd]*)'
 _PAIRS = re.compile(f"{PAIR}(?: {PAIR})*")
+_MOST_KEYS = 128
+"""With more, a pattern's regular expression or its columns would take too much memory."""
 
 
 def column_types(kind: str) -> dict[str, pl.DataType]:
@@ -161,7 +163,7 @@ def pattern_of(line: str) -> LinePattern | None:
     pairs = re.findall(PAIR, rest)
     written = dict(pair.split("=", 1) for pair in pairs)
     kind = unquoted(written["type"]) if "type" in written else None
-    if kind is None or len(written) != len(pairs) or not all(map(_names_a_column, written)):
+    if kind is None or not _MOST_KEYS >= len(pairs) == len(written) or not all(map(_names_a_column, written)):
         return None
     types = column_types(kind)
     columns = {key: types.get(key, pl.String()) for key in written}

@@ -211,6 +211,15 @@ def test_a_long_text_without_a_key_takes_no_longer_than_others() -> None:
     assert (lines.broken, len(rows(lines, "tool_call"))) == (1, 1)
 
 
+def test_a_line_of_a_thousand_keys_is_read() -> None:
+    keys = [f"key{number}" for number in range(1_000)]
+    lines = read(f'{LINE}\n{LINE} {"=1 ".join(keys)}="a b"\n{LINE}\n')
+    assert lines.broken == 0
+    found = rows(lines, "tool_call")
+    assert [row["function"] for row in found] == ["get_order_details"] * 3
+    assert sorted(row["key999"] for row in found if row["key999"]) == ["a b"]
+
+
 def test_a_type_of_two_words_is_read() -> None:
     lines = read(
         LINE.replace("type=tool_call", 'type="tool call"') + "\n" + LINE.replace("tool_call", "tool=call") + "\n"
