@@ -105,7 +105,7 @@ def _usage(frame: pl.DataFrame, kind: str) -> list[dict[str, Any]]:
             .alias("decode_tokens_per_s"),
             pl.when(cost.null_count() == 0).then(cost.sum()).alias("cost_usd"),
         )
-        .select(pl.lit(kind).alias("type"), pl.lit(ROLES[kind]).alias("role"), pl.all())
+        .select(pl.lit(kind).alias("type"), pl.lit(ROLES.get(kind, kind)).alias("role"), pl.all())
         .to_dicts()
     )
 
@@ -119,8 +119,11 @@ def _per_second(tokens: str, answered: pl.Expr) -> pl.Expr:
 
 def cost_by_role(usage: list[dict[str, Any]]) -> dict[str, float | None]:
     """USD of each role that called a model, and of all together; None where a part is unknown."""
-    called = {row["role"] for row in usage}
-    roles = [role for role in ROLES.values() if role in called]
+    called = dict.fromkeys(row["role"] for row in usage)
+    roles = [
+        *(role for role in ROLES.values() if role in called),
+        *(role for role in called if role not in ROLES.values()),
+    ]
     costs = {f"{role}_usd": total(row["cost_usd"] for row in usage if row["role"] == role) for role in roles}
     return costs | {"total_usd": total(costs.values())}
 

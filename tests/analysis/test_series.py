@@ -10,6 +10,7 @@ from tau2_enhanced.logging.events import (
     ExecutionEvent,
     ExpertCallEvent,
     LLMCallEvent,
+    ModelCallEvent,
     TaskCompleteEvent,
     ToolCallEvent,
     UserSimEvent,
@@ -80,6 +81,11 @@ def test_a_role_costs_what_its_calls_do_and_unknown_is_not_zero() -> None:
     ]
     unknown = cost_by_role(usage_series(table(*calls, EvaluatorEvent(model="j"))))
     assert (unknown["agent_usd"], unknown["judge_usd"], unknown["total_usd"]) == (0.75, None, None)
+
+
+def test_calls_of_no_known_role_go_by_their_type() -> None:
+    costs = cost_by_role(usage_series(table(ModelCallEvent(model="b", cost_usd=2.0), LLMCallEvent(cost_usd=1.0))))
+    assert list(costs.items()) == [("agent_usd", 1.0), (f"{ModelCallEvent.type}_usd", 2.0), ("total_usd", 3.0)]
 
 
 def test_errors_are_counted_by_what_they_were() -> None:
