@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import polars as pl
 
-from tau2_enhanced.analysis.stops import Stop, stopped_ms
+from tau2_enhanced.analysis.stops import stopped_ms
 from tau2_enhanced.analysis.table import MODEL_CALLS
 from tau2_enhanced.analysis.timeline import Timeline
 
@@ -27,20 +26,16 @@ class Level(NamedTuple):
     high: list[int]
     bin_s: float | None
     """How long each moment is where there were too many changes to show each; then mean, low and high differ."""
-    stopped_s: float = 0.0
-    """For how long of the time no runner ran."""
 
     @property
     def peak(self) -> int:
         return max(self.high)
 
     @property
-    def average(self) -> float:
-        """Over the time from the first moment to the last in which a runner ran."""
-        lengths = [later - sooner for sooner, later in zip(self.at_s, self.at_s[1:], strict=False)]
-        ran_s = sum(lengths) - self.stopped_s
-        area = sum(length * value for length, value in zip(lengths, self.mean, strict=False))
-        return area / ran_s if ran_s > 0 else 0.0
+    def total_s(self) -> float:
+        """How long all of them lasted together."""
+        spans = zip(self.at_s, self.at_s[1:], self.mean, strict=False)
+        return sum((later - sooner) * value for sooner, later, value in spans)
 
 
 class Concurrency(NamedTuple):
@@ -52,19 +47,31 @@ class Concurrency(NamedTuple):
     """Model calls under way."""
     waits: Level | None
     """Model calls waiting to be tried again; None where none did."""
+    begin_s: float
+    end_s: float
+    stopped_s: float
+    """For how long of the time from `begin_s` to `end_s` no runner ran."""
+
+    def average(self, level: Level) -> float:
+        """Of one of them, over the time in which a runner ran, which is the same for all of them."""
+        ran_s = self.end_s - self.begin_s - self.stopped_s
+        return level.total_s / ran_s if ran_s > 0 else 0.0
 
 
 def concurrency(timeline: Timeline) -> Concurrency | None:
     """None where nothing lasted."""
-    stops = timeline.stops
-    simulations = level_of(timeline.simulations, stops)
+    simulations = level_of(timeline.simulations)
     if simulations is None:
         return None
     calls = timeline.calls.filter(pl.col("kind").is_in(MODEL_CALLS))
     start = pl.col("start_ms")
     waits = calls.filter(pl.col("wait_ms") > 0).select((start - pl.col("wait_ms")), start.alias("end_ms"))
-    found = Concurrency(None if timeline.partial else simulations, level_of(calls, stops), level_of(waits, stops))
-    return found if any(found) else None
+    levels = (None if timeline.partial else simulations, level_of(calls), level_of(waits))
+    known = [level for level in levels if level is not None]
+    if not known:
+        return None
+    begin_s, end_s = min(level.at_s[0] for level in known), max(level.at_s[-1] for level in known)
+    return Concurrency(*levels, begin_s, end_s, stopped_ms(timeline.stops, begin_s * 1000, end_s * 1000) / 1000)
 
 
 def steps(intervals: pl.DataFrame) -> pl.DataFrame:
@@ -82,16 +89,15 @@ def steps(intervals: pl.DataFrame) -> pl.DataFrame:
     return changes.select("at_ms", pl.col("change").cum_sum().alias("running"))
 
 
-def level_of(intervals: pl.DataFrame, stops: Sequence[Stop] = ()) -> Level | None:
+def level_of(intervals: pl.DataFrame) -> Level | None:
     """The steps of the intervals; None where none of them lasts."""
     found = steps(intervals)
     if not found.height:
         return None
-    stopped_s = stopped_ms(stops, found["at_ms"][0], found["at_ms"][-1]) / 1000
     if found.height <= MOST_STEPS:
         running = found["running"].to_list()
-        return Level(intervals.height, (found["at_ms"] / 1000).to_list(), running, running, running, None, stopped_s)
-    return binned(found, MOST_STEPS // 2, intervals.height)._replace(stopped_s=stopped_s)
+        return Level(intervals.height, (found["at_ms"] / 1000).to_list(), running, running, running, None)
+    return binned(found, MOST_STEPS // 2, intervals.height)
 
 
 def binned(found: pl.DataFrame, bins: int, n: int) -> Level:
@@ -127,22 +133,18 @@ def numbers(timeline: Timeline) -> dict[str, Any] | None:
     found = concurrency(timeline)
     if found is None:
         return None
-    known = [level for level in found if level is not None]
-    begin_s, end_s = min(level.at_s[0] for level in known), max(level.at_s[-1] for level in known)
-    width_s = (end_s - begin_s) / BINS
-    stopped = stopped_ms(timeline.stops, begin_s * 1000, end_s * 1000)
-    ran_s = end_s - begin_s - stopped / 1000
     levels = {"simulations": found.simulations, "model_calls": found.calls, "waiting_to_retry": found.waits}
     return {
         "run": timeline.run,
-        "start_ms": begin_s * 1000,
-        "bin_ms": width_s * 1000,
-        "stopped_ms": stopped,
-        **{name: _numbers(level, begin_s, width_s, ran_s) for name, level in levels.items() if level is not None},
+        "start_ms": found.begin_s * 1000,
+        "bin_ms": (found.end_s - found.begin_s) / BINS * 1000,
+        "stopped_ms": found.stopped_s * 1000,
+        **{name: _numbers(found, level) for name, level in levels.items() if level is not None},
     }
 
 
-def _numbers(level: Level, begin_s: float, width_s: float, ran_s: float) -> dict[str, Any]:
+def _numbers(found: Concurrency, level: Level) -> dict[str, Any]:
+    begin_s, width_s = found.begin_s, (found.end_s - found.begin_s) / BINS
     held = [0.0] * BINS
     for sooner, later, value in zip(level.at_s, level.at_s[1:], level.mean, strict=False):
         first, last = (min(BINS - 1, max(0, int((at - begin_s) / width_s))) for at in (sooner, later))
@@ -150,4 +152,4 @@ def _numbers(level: Level, begin_s: float, width_s: float, ran_s: float) -> dict
             low, high = max(sooner, begin_s + part * width_s), min(later, begin_s + (part + 1) * width_s)
             held[part] += max(0.0, high - low) * value
     means = [round(area / width_s, 3) for area in held]
-    return {"mean": sum(held) / ran_s if ran_s > 0 else 0.0, "peak": level.peak, "mean_over_time": means}
+    return {"mean": found.average(level), "peak": level.peak, "mean_over_time": means}

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from tau2_enhanced.analysis.concurrency import BINS, numbers
+from tau2_enhanced.analysis.concurrency import BINS, concurrency, numbers
+from tau2_enhanced.analysis.figures.concurrency import draw
 from tau2_enhanced.analysis.log_lines import Lines, read_events
 from tau2_enhanced.analysis.table import Choice, EventTable, to_table
 from tau2_enhanced.analysis.timeline import timeline
@@ -30,6 +31,20 @@ def test_golden_numbers() -> None:
     assert found["model_calls"]["mean_over_time"][:6] == pytest.approx([0, 0.5, 1, 1, 0.5, 0])
     assert found["model_calls"]["mean"] == pytest.approx(30 / 600)
     assert found["waiting_to_retry"]["mean_over_time"][:3] == pytest.approx([0.5, 0.5, 0])
+
+
+def test_the_picture_averages_over_the_same_time_as_the_numbers() -> None:
+    call = LLMCallEvent(run="r", sim="a", start_ms=1040.0, duration_ms=40.0, retry_wait_ms=20.0)
+    shown = timeline(table(ran("a", 1000.0, 1100.0), call))
+    found, levels = numbers(shown), concurrency(shown)
+    assert found is not None
+    assert levels is not None
+    assert (found["model_calls"]["mean"], found["waiting_to_retry"]["mean"]) == pytest.approx((0.4, 0.2))
+    assert [axes.get_title() for axes in draw(levels, "run r").axes] == [
+        "simulations running: 1 on average, 1 at most",
+        "model calls under way: 0.4 on average, 1 at most",
+        "model calls waiting to retry: 0.2 on average, 1 at most",
+    ]
 
 
 def test_types_left_out_tell_when_calls_ran_not_when_simulations_did() -> None:

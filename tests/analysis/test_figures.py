@@ -242,7 +242,7 @@ def test_concurrency_is_the_number_of_half_open_intervals() -> None:
     level = concurrency.level_of(intervals)
     assert level is not None
     assert (level.n, level.peak, level.bin_s) == (5, 2, None)
-    assert level.average == pytest.approx((1 + 2 * 2 + 1 + 0 + 1) / 6)
+    assert level.total_s == pytest.approx(1 + 2 * 2 + 1 + 0 + 1)
     assert concurrency.level_of(intervals[3:4]) is None
 
 
@@ -253,7 +253,7 @@ def test_binned_concurrency_keeps_means_and_extremes() -> None:
     assert level.mean == [2.0, pytest.approx(3 * 0.5 + 2 * 0.25), 2.0, 2.0, 0]
     assert (level.low, level.high) == ([1, 0, 2, 2, 0], [3, 3, 2, 2, 0])
     assert level.bin_s == 1.0
-    assert level.average == pytest.approx((0.5 + 3 + 0 + 2 * 2.25) / 4)
+    assert level.total_s == pytest.approx(0.5 + 3 + 0 + 2 * 2.25)
 
 
 def test_many_changes_are_binned() -> None:
@@ -262,7 +262,7 @@ def test_many_changes_are_binned() -> None:
     assert level is not None
     assert level.bin_s is not None
     assert len(level.at_s) <= concurrency.MOST_STEPS
-    assert level.average == pytest.approx(0.5, abs=0.01)
+    assert level.total_s == pytest.approx(2000 * 0.005)
 
 
 def test_a_gantt_bar_is_a_call_with_its_wait_before_it(table_of: TableOf) -> None:

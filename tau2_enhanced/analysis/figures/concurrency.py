@@ -22,17 +22,18 @@ def draw(selected: Concurrency, source: str, load: servers.ServerLoad | None = N
 
     Below them what the servers said of themselves, where `load` has it.
     """
+    levels = (selected.simulations, selected.calls, selected.waits)
     parts = [
-        (level, f"{name}: {_rounded(level.average)} on average, {level.peak:,} at most", colour)
-        for level, (name, colour) in zip(selected, _PANELS, strict=True)
+        (level, f"{name}: {_rounded(selected.average(level))} on average, {level.peak:,} at most", colour)
+        for level, (name, colour) in zip(levels, _PANELS, strict=True)
         if level
     ]
     bins = [level.bin_s for level, _, _ in parts if level.bin_s]
     thinned = f" · line: mean of each {duration_text(max(bins) * 1000)}; band: lowest to highest" if bins else ""
-    stopped_s = max((level.stopped_s for level, _, _ in parts), default=0.0)
+    stopped_s = selected.stopped_s
     without = f" · averages without {duration_text(stopped_s * 1000)} in which no runner ran" if stopped_s else ""
     n = ", ".join(
-        counted(level.n, noun) for level, noun in zip(selected[:2], ("simulation", "model call"), strict=True) if level
+        counted(level.n, noun) for level, noun in zip(levels[:2], ("simulation", "model call"), strict=True) if level
     )
     load = load or servers.ServerLoad({}, [])
     rows = len(parts) + len(load.panels)
