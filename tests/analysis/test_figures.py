@@ -28,8 +28,9 @@ from tau2_enhanced.analysis.figures import (
     task_gantt,
 )
 from tau2_enhanced.analysis.figures.boxes import MOST_ROWS, Box
+from tau2_enhanced.analysis.figures.files import write_figure
 from tau2_enhanced.analysis.figures.intervals import merged
-from tau2_enhanced.analysis.figures.style import duration_text, label, new_figure, short_number
+from tau2_enhanced.analysis.figures.style import duration_text, label, look, new_figure, short_number
 from tau2_enhanced.analysis.figures.task_gantt import Bar
 from tau2_enhanced.analysis.sources import read_table
 from tau2_enhanced.analysis.table import EventTable
@@ -421,6 +422,16 @@ def test_a_caption_never_parts_a_number_from_its_sign() -> None:
     for length in range(100, 130):
         figure = new_figure("title", f"{'x' * length} 95 % intervals", 2.0)
         assert any("95 %" in text for text in texts(figure))
+
+
+def test_a_long_title_is_not_cut(tmp_path: Path) -> None:
+    task = "[mobile_data_issue]air…led_off[PERSONA:None]"
+    for title in ("short", f"telecom {task} · trial 0 · passed, reward 1 · 11 ms", "m" * 90):
+        with look():
+            figure = new_figure(title, "caption", 2.0)
+            png, _ = write_figure(figure, tmp_path, "figure")
+        assert imread(png)[:, -10:, :3].min() == 1.0
+        assert (figure.texts[0].get_fontsize() == 11) == (title == "short")
 
 
 def test_a_worker_is_not_idle_while_no_runner_ran(table_of: TableOf) -> None:

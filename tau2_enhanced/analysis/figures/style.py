@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Patch
+from matplotlib.textpath import TextPath
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
 from tau2_enhanced.analysis.colours import EVENT_COLOURS, OTHER_COLOUR
@@ -83,7 +84,10 @@ def new_figure(title: str, caption: str, height_in: float, legend: Sequence[Arti
     figure = Figure(figsize=(WIDTH_IN, height_in), layout=layout)
     FigureCanvasAgg(figure)
     left = 0.1 / WIDTH_IN
-    figure.text(left, 1 - 0.1 / height_in, title, size=11, weight="bold", color=INK, va="top")
+    heading = figure.text(left, 1 - 0.1 / height_in, title, size=11, weight="bold", color=INK, va="top")
+    needed_in = TextPath((0, 0), title, prop=heading.get_fontproperties()).get_extents().width / 72
+    # drawn in whole pixels, letters are up to 4 % wider
+    heading.set_fontsize(min(11.0, 11.0 * (WIDTH_IN - 0.2) / (1.04 * needed_in)))
     figure.text(left, 0.07 / height_in, "\n".join(lines), size=7.5, color=FAINT, va="bottom", linespacing=1.3)
     if legend:
         top_left = (left, 1 - 0.32 / height_in)
