@@ -24,7 +24,7 @@ PARTS = {
 MORE_PARTS = ("retry_wait_ms", "unfinished_call_ms", "framework_ms")
 _NO_ACTS = ("heartbeat", "task_complete")
 """Events that say nothing of whether a call was answered."""
-_BEAT = ("beat_ms", "still_since_ms", "waiting_for")
+_BEAT = ("beat_ms", "still_since_ms")
 _NO_CALL = "evaluator"
 """What heartbeats name while tau2 evaluates, which is work of the framework."""
 _IDENTITY = ("run", "domain", "task", "trial")
@@ -60,8 +60,9 @@ def simulations(table: EventTable) -> pl.DataFrame:
     where unknown; tokens of all its calls; `llm_calls`, `tool_calls`, `tool_errors`, `retries`, those of models None
     where no call of one is known; and the parts of its time, which add up to `duration_ms`: a part is None where it
     is unknown how long one of its calls took, and then `framework_ms` is too. `unfinished_call_ms` is how long a call
-    had been waited for, as the last heartbeat says, when its simulation was killed or given up. Of a simulation that
-    took steps without a trace of them (logged below PROFILE) what was not logged is None: parts, counts and tokens.
+    had been waited for, as the last heartbeat says, when its simulation was killed or given up; `waiting_for` is what
+    that heartbeat names. Of a simulation that took steps without a trace of them (logged below PROFILE) what was not
+    logged is None: parts, counts and tokens.
     """
     whole = _spans(table)
     of_calls = (_model_calls(table), _tool_calls(table), _heartbeats(table), _agent_models(table), _followed(table))

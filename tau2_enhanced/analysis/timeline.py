@@ -16,6 +16,14 @@ UNFINISHED = "unfinished"
 OUTCOMES = (*VERDICTS, UNFINISHED)
 OUTCOME = pl.when(pl.col("begun") & ~pl.col("ended")).then(pl.lit(UNFINISHED)).otherwise("verdict").alias("outcome")
 """What simulations came to: a verdict, or UNFINISHED where one never ended: killed, or still running."""
+_WAITED_FOR = {
+    "agent": "llm_call",
+    "expert": "expert_call",
+    "user": "user_sim",
+    "judge": "evaluator",
+    "tool": "tool_call",
+}
+"""Which call was under way, by the first word of what a heartbeat waits for."""
 _CALL_COLUMNS = {
     "kind": pl.String(),
     "simulation": pl.String(),
@@ -33,7 +41,10 @@ class Timeline(NamedTuple):
     runs: int
     """How many runs the table holds; this one has most events."""
     calls: pl.DataFrame
-    """Calls of models and tools: kind, simulation, start_ms, end_ms, wait_ms (before the start), failed."""
+    """Calls of models and tools: kind, simulation, start_ms, end_ms, wait_ms (before the start), failed.
+
+    Of one that was never answered, `end_ms` is the end of its simulation.
+    """
     simulations: pl.DataFrame
     """Each attempt at a task's trial, as `simulations` has it, where it is known when it began.
 
@@ -61,14 +72,14 @@ def timeline(table: EventTable, found: pl.DataFrame | None = None) -> Timeline:
     run = runs[0] if runs else None
     timed = pl.col("start_ms").is_not_null()
     chosen = timed if len(runs) < 2 else timed & pl.col("run").eq_missing(pl.lit(run, pl.String()))
-    calls = pl.collect_all(
-        [_calls(kind, table.frames[kind].lazy().filter(chosen)) for kind in CALLS if kind in table.frames]
-    )
+    own = found.filter(chosen)
+    kinds = [kind for kind in CALLS if kind in table.frames]
+    calls = pl.collect_all([_calls(kind, table.frames[kind].lazy().filter(chosen)) for kind in kinds])
     return Timeline(
         run,
         len(runs),
-        pl.concat(calls) if calls else pl.DataFrame(schema=_CALL_COLUMNS),
-        found.filter(chosen).with_columns(OUTCOME),
+        pl.concat([pl.DataFrame(schema=_CALL_COLUMNS), *calls, _unfinished_calls(own)]),
+        own.with_columns(OUTCOME),
         stops(table).get(run, ()),
         table.partial,
     )
@@ -84,4 +95,20 @@ def _calls(kind: str, frame: pl.LazyFrame) -> pl.LazyFrame:
         (pl.col("start_ms") + pl.col("duration_ms")).alias("end_ms"),
         wait.alias("wait_ms"),
         (pl.col("error_type").is_not_null() if model_call else pl.col("error").fill_null(False)).alias("failed"),
+    )
+
+
+def _unfinished_calls(found: pl.DataFrame) -> pl.DataFrame:
+    named = pl.col("waiting_for").str.extract(r"^(\w+) ")
+    return (
+        found.filter(pl.col("unfinished_call_ms") > 0)
+        .select(
+            named.replace_strict(_WAITED_FOR, default=None, return_dtype=pl.String()).alias("kind"),
+            "simulation",
+            (pl.col("end_ms") - pl.col("unfinished_call_ms")).alias("start_ms"),
+            "end_ms",
+            pl.lit(0.0).alias("wait_ms"),
+            pl.lit(False).alias("failed"),
+        )
+        .drop_nulls("kind")
     )

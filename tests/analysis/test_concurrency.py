@@ -3,11 +3,19 @@ from __future__ import annotations
 import pytest
 
 from tau2_enhanced.analysis.concurrency import BINS, concurrency, numbers
+from tau2_enhanced.analysis.figures import task_gantt
 from tau2_enhanced.analysis.figures.concurrency import draw
 from tau2_enhanced.analysis.log_lines import Lines, read_events
 from tau2_enhanced.analysis.table import Choice, EventTable, to_table
 from tau2_enhanced.analysis.timeline import timeline
-from tau2_enhanced.logging.events import ExecutionEvent, LLMCallEvent, TaskCompleteEvent, ToolCallEvent
+from tau2_enhanced.logging.events import (
+    ExecutionEvent,
+    HeartbeatEvent,
+    LLMCallEvent,
+    TaskCompleteEvent,
+    TaskStartEvent,
+    ToolCallEvent,
+)
 
 
 def table(*events: ExecutionEvent) -> EventTable:
@@ -44,6 +52,24 @@ def test_the_picture_averages_over_the_same_time_as_the_numbers() -> None:
         "simulations running: 1 on average, 1 at most",
         "model calls under way: 0.4 on average, 1 at most",
         "model calls waiting to retry: 0.2 on average, 1 at most",
+    ]
+
+
+def test_a_call_that_was_never_answered_is_under_way_until_the_end() -> None:
+    started = [TaskStartEvent(run="r", sim=sim, start_ms=0.0) for sim in ("hangs", "pauses")]
+    answered = LLMCallEvent(run="r", sim="hangs", start_ms=0.0, duration_ms=100.0)
+    beats = [
+        HeartbeatEvent(run="r", sim=sim, start_ms=1000.0, age_ms=800.0, waiting_for=what, waiting_ms=800.0)
+        for sim, what in (("hangs", "user gold"), ("pauses", "another attempt at gold"))
+    ]
+    shown = timeline(table(*started, answered, *beats))
+    found = numbers(shown)
+    assert found is not None
+    assert found["model_calls"]["mean"] == pytest.approx(0.9)
+    (panel,) = task_gantt.select(shown).panels
+    assert [(bar.participant, bar.start_s, bar.end_s) for bar in panel.bars] == [
+        ("agent", 0.0, 0.1),
+        ("user", 0.2, 1.0),
     ]
 
 
