@@ -252,6 +252,14 @@ def test_of_2000_simulations_only_the_rows_in_sight_are_in_the_page(show: Show) 
     assert "of 2,000 simulations" in page.text("#count")
 
 
+def test_a_single_simulation_is_not_counted_in_the_plural(show: Show) -> None:
+    lines = Lines()
+    common: dict[str, Any] = {"run": "R", "sim": "1", "domain": "mock", "task": "1", "start_ms": 0.0}
+    read_events([LLMCallEvent(**common, duration_ms=900.0), TaskCompleteEvent(**common, duration_ms=1000.0)], lines)
+    page = show(to_table(lines))
+    assert page.text("#count") == "1 simulation"
+
+
 def test_what_never_ended_is_told_from_what_has_no_verdict(show: Show) -> None:
     lines = Lines()
     events: list[ExecutionEvent] = []

@@ -61,6 +61,6 @@ function fillChoice(select, column) {
 }
 
 function showCount() {
-  const all = countText(SIMULATIONS.n);
-  byId("count").textContent = `${state.count === SIMULATIONS.n ? all : `${countText(state.count)} of ${all}`} simulations`;
+  const all = `${countText(SIMULATIONS.n)} ${SIMULATIONS.n === 1 ? "simulation" : "simulations"}`;
+  byId("count").textContent = state.count === SIMULATIONS.n ? all : `${countText(state.count)} of ${all}`;
 }
