@@ -5,7 +5,8 @@ the coverage beside it. Each pass^k is the mean over the tasks that have k verdi
 many as `pass_hat_k_tasks` says: where some are missing, a larger k may rest on a few tasks, and be higher
 than a smaller one. `pass_hat_k_lower_bound` counts those without one as failed; where every planned
 simulation was at least tried, that is what tau2 computes from the results files. Times are of verdicts.
-`cost_usd` is of the attempts that count, `spent_usd` of all, those included that had to be repeated.
+`cost_usd` is of the attempts that count and None where a part is unknown, `spent_usd` what is known of the cost of
+all, those included that had to be repeated.
 """
 
 from __future__ import annotations
