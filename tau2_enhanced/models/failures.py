@@ -49,6 +49,10 @@ class CallFailed(ModelCallError):
 
     error_type = "call_failed"
 
+    def happened_at(self, server: str) -> None:
+        """Let the text begin with the server, where it might have been another one."""
+        self.args = (f"{server}: {self}",)
+
 
 class TransientFailure(CallFailed):
     """May succeed when tried again."""

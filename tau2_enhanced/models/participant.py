@@ -132,7 +132,7 @@ class Participant:
         self._event: Callable[..., ModelCallEvent] = (
             EVENT_OF_ROLE[role] if expert is None else partial(ExpertCallEvent, expert=expert)
         )
-        self._waiting = f"{role} {spec.name}"
+        self._called = f"{role} {spec.name}"
 
     def answer(
         self,
@@ -163,7 +163,7 @@ class Participant:
         )
         cost: float | None = 0.0
         for last in (False,) * (TRIES - 1) + (True,):
-            with current_context().waiting(self._waiting):
+            with current_context().waiting(self._called):
                 reply, try_cost = self._call_accepted(request, charge)
             cost = total(cost, try_cost)
             try:
@@ -171,7 +171,7 @@ class Participant:
             except (BrokenArguments, EmptyAnswer, JudgeFailed) as failure:
                 if last:
                     raise
-                _logger.warning("%s: %s, asking again", self.spec.name, failure)
+                _logger.warning("%s: %s, asking again", self._called, failure)
         raise AssertionError("unreachable")
 
     def _call_accepted(self, request: Request, charge: Charge) -> tuple[Reply, float | None]:
@@ -190,7 +190,13 @@ class Participant:
         reply, cost, error_type, counted = None, None, None, True
         try:
             reply = complete_with_retries(
-                self._client, request, attempts, retries=self._retries, now_ms=context.clock.ms, limit=self._limit
+                self._client,
+                request,
+                attempts,
+                retries=self._retries,
+                now_ms=context.clock.ms,
+                limit=self._limit,
+                called=self._called,
             )
             cost = self._prices.cost_usd(self.spec.provider, self.spec.name, reply.usage)
             charge(reply.usage, cost, attempts.duration_ms / 1000)
@@ -207,7 +213,7 @@ class Participant:
         except ModelCallError as failure:
             error_type = failure.error_type
             dropped = isinstance(failure, RequestRefused) and failure.parameter in request.arguments
-            _logger.log(logging.DEBUG if dropped else logging.ERROR, "%s %s: %s", self.role, self.spec.name, failure)
+            _logger.log(logging.DEBUG if dropped else logging.ERROR, "%s: %s", self._called, failure)
             raise
         finally:
             context.called_ms += attempts.retry_wait_ms + attempts.duration_ms

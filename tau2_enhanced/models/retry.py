@@ -118,6 +118,7 @@ def complete_with_retries(
     now_ms: Callable[[], float],
     limit: Limit | None = None,
     sleep: Callable[[float], None] = time.sleep,
+    called: str | None = None,
 ) -> Reply:
     """The first answer that arrives; at most `retries` attempts after the first, for transient failures only.
 
@@ -125,13 +126,14 @@ def complete_with_retries(
     call's own time limit has passed since the first of them. Nor are moves from a server that is lost to another, which
     are made at once. `limit` says when each attempt may begin; a server that refuses everybody is waited for no longer
     either. An attempt takes no more than what the simulation has left of its time; one whose deadline passed while this
-    process did not run is made again.
+    process did not run is made again. `called` is what warnings call the model; by default its name.
 
     Raises the last attempt's ModelCallError, ServerBusy, or what passing the simulation's limit means. `attempts`
     holds the times either way.
     """
     time_of_task = task_time()
     ticket = new_ticket()
+    called = called or request.model
     failures: _Failures | None = None
     while True:
         asked_ms, paused_s = now_ms(), PAUSES.total_s()
@@ -155,7 +157,7 @@ def complete_with_retries(
             current_context().last_error = failure.error_type
             paused_s = PAUSES.total_s() - paused_s
             if isinstance(failure, DeadlinePassed) and paused_s:
-                _logger.warning("%s: this process was suspended for %.0f s, asking again", request.model, paused_s)
+                _logger.warning("%s: this process was suspended for %.0f s, asking again", called, paused_s)
                 _waited(now_ms() - attempts.start_ms - paused_s * 1000, time_of_task, attempts, now_ms)
                 continue
             if isinstance(failure, DeadlinePassed) and left_s < request.timeout_s:
@@ -167,12 +169,12 @@ def complete_with_retries(
             _logger.log(
                 logging.WARNING if attempts.count <= _ATTEMPTS_SHOWN else logging.INFO,
                 "%s: attempt %d failed (%s), trying again in %.1f s",
-                request.model,
+                called,
                 attempts.count,
                 failure,
                 wait_s,
             )
-        with current_context().waiting(f"another attempt at {request.model}"):
+        with current_context().waiting(f"another attempt at {called}"):
             sleep(min(wait_s, max(0.0, time_of_task.wall_left_s())))
         _waited(now_ms() - attempts.start_ms - paused_s * 1000, time_of_task, attempts, now_ms)
 

@@ -97,8 +97,10 @@ class Spread:
             raise ServerLost(f"{server.name} {server.out}", error_type="connection")
         try:
             return server.client.complete(request)
-        except TransientFailure as failure:
-            if failure.for_load or not self._is_lost(server):
+        except CallFailed as failure:
+            if len(self.servers) > 1:
+                failure.happened_at(server.name)
+            if not isinstance(failure, TransientFailure) or failure.for_load or not self._is_lost(server):
                 raise
             raise ServerLost(str(failure), error_type=failure.error_type) from None
 

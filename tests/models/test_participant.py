@@ -492,6 +492,17 @@ def test_a_retried_call_is_one_event_that_hides_no_time(
     assert asked.used.seconds == pytest.approx(0.030)
 
 
+def test_warnings_of_further_attempts_name_the_role(
+    server: ScriptedServer, ask: Ask, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.answers(server.error(500, "oh"), server.text(""), server.text("Hello"))
+    with caplog.at_level(logging.WARNING):
+        ask("user", retries=1).answer()
+    failed, empty = (record.getMessage() for record in caplog.records)
+    assert failed.startswith("user m: attempt 1 failed (HTTP 500")
+    assert empty.startswith("user m: the answer holds neither text nor a tool call")
+
+
 @pytest.mark.parametrize(
     ("status", "fields", "failure", "error_type"),
     [

@@ -179,6 +179,13 @@ def test_a_server_that_fails_and_is_well_is_kept(two: Two) -> None:
     assert not two.server(0).out
 
 
+@pytest.mark.parametrize("status", [400, 404, 500])
+def test_a_failure_names_the_server_it_happened_at(two: Two, status: int) -> None:
+    two.scripts[0].answers(ScriptedServer.error(status, "oh"))
+    with one_server_each(), pytest.raises(CallFailed, match=rf"^a: HTTP {status}"):
+        two.ask()
+
+
 def test_where_no_server_is_left_the_failure_is_told_as_it_is(two: Two) -> None:
     two.well.update(a=False, b=False)
     for script in two.scripts:
