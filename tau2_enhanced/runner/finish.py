@@ -84,6 +84,9 @@ def _summary(started: StartedRun, stop: Stop, unwritten: str) -> dict[str, Any]:
     resume = [_python(), _script("run_local.py"), "--resume", folder.run_id]
     if options.output_dir != RunOptions().output_dir:
         resume += ["--output-dir", options.output_dir]
+    again = [f"{flag} as before" for flag in options.not_kept]
+    if options.max_cost is not None and started.record.spent_usd >= options.max_cost:
+        again.append("a higher --max-cost")
     event_logs = [str(path) for path in logs.event_logs]
     results = [str(folder.results(domain)) for domain in plan.domains]
     # above USER_JUDGE no log has a timed event
@@ -113,6 +116,7 @@ def _summary(started: StartedRun, stop: Stop, unwritten: str) -> dict[str, Any]:
             "run": str(folder.own),
         },
         "resume_command": None if complete else shlex.join(resume),
+        "resume_needs": [] if complete else again,
         "analysis_command": shlex.join([*analyse, "--output_dir", "analysis_results/"]),
     }
 

@@ -173,6 +173,12 @@ class RunOptions:
         return {**deciding, "experts": [_expert(text)[0] for text in self.experts]}
 
     @property
+    def not_kept(self) -> list[str]:
+        """The flags of which `to_json` leaves something out: whoever resumes the run gives them again."""
+        kept = self.to_json()
+        return [flag_of(name) for name, value in kept.items() if value != getattr(self, name)]
+
+    @property
     def scaffold(self) -> list[str]:
         """What sets the agent apart from tau2's own: `experts`, `context`."""
         return [*(["experts"] if self.offered_experts else []), *(["context"] if self.context_limit else [])]

@@ -50,7 +50,8 @@ def print_report(summary: Mapping[str, Any], console: Console) -> None:
     if summary["stopped"]:
         console.print(f"stopped: {summary['stopped']}", style="yellow", markup=False)
     if summary["resume_command"]:
-        console.print(f"to go on: {summary['resume_command']}", soft_wrap=True, highlight=False, markup=False)
+        needs = f", with {' and '.join(summary['resume_needs'])}" if summary["resume_needs"] else ""
+        console.print(f"to go on{needs}: {summary['resume_command']}", soft_wrap=True, highlight=False, markup=False)
     for name, paths in summary["paths"].items():
         listed = paths if isinstance(paths, str) else "  ".join(paths)
         console.print(f"{name + ':':9} {listed}", soft_wrap=True, highlight=False, markup=False)

@@ -174,6 +174,7 @@ def test_max_cost_counts_what_was_spent_before(run_local: RunLocal, stand_in: St
     first = run_local("--domains", "mock", "--max-concurrency", "1", *flags)
     assert first.code == 1
     assert "--max-cost 0.2 USD is reached" in first.out
+    assert "to go on, with a higher --max-cost: " in first.out
     done = first.summary["finished"]
     assert 0 < done < 9
     again = run_local("--resume", "R")

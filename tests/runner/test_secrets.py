@@ -121,6 +121,15 @@ def test_a_run_with_secrets_among_its_arguments_is_resumed_with_them_or_others(
     assert len(run.record) == 2
 
 
+def test_a_run_says_which_flags_with_secrets_it_needs_to_go_on(run_local: RunLocal, talkative: str) -> None:
+    flags = ["--agent-model", "vllm/m", "--agent-base-url", f"http://me:{URL_PASSWORD}@{talkative}"]
+    arguments = ["--agent-args", json.dumps({"api_key": ARGUMENT_KEY}), "--user-model", "gold"]
+    run = run_local("--domains", "mock", "--num-tasks", "1", *flags, *arguments)
+    assert "to go on, with --agent-base-url as before and --agent-args as before: " in run.out
+    kept = run_local("--resume", "R", "--agent-base-url", f"http://{talkative}", "--agent-args", "{}")
+    assert "to go on: " in kept.out
+
+
 def test_secrets_that_a_configuration_holds_are_neither_compared_nor_shown_nor_kept(
     run_local: RunLocal, talkative: str
 ) -> None:
