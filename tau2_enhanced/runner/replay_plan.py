@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tau2_enhanced.errors import UserMistake
 from tau2_enhanced.models.replay import Recording
 from tau2_enhanced.runner.jobs import Job, JobKey, derive_seed
-from tau2_enhanced.runner.options import RunOptions
+from tau2_enhanced.runner.options import RunOptions, flag_of
 from tau2_enhanced.runner.plan import Plan, chosen_ids
 
 if TYPE_CHECKING:
@@ -17,8 +17,11 @@ if TYPE_CHECKING:
     from tau2.registry import Registry
 
 
-def following(options: RunOptions, recordings: Sequence[Recording]) -> RunOptions:
-    """The options with the domain and the limits of what is replayed. Raises UserMistake for several domains."""
+def following(options: RunOptions, recordings: Sequence[Recording], given: Collection[str] = ()) -> RunOptions:
+    """The options with the domain and the limits of what is replayed.
+
+    Raises UserMistake for several domains, and for an option among `given` that says otherwise than the recording.
+    """
     if not recordings:
         return options
     domains = {recording.domain for recording in recordings}
@@ -26,9 +29,17 @@ def following(options: RunOptions, recordings: Sequence[Recording]) -> RunOption
         raise UserMistake(f"recordings of several domains can't be replayed together: {', '.join(sorted(domains))}")
     first = recordings[0]
     trials = max((trial + 1 for _, trial in first.simulations), default=1)
-    return replace(
-        options, domains=[first.domain], num_trials=trials, max_steps=first.max_steps, max_errors=first.max_errors
-    )
+    recorded: dict[str, Any] = {
+        "domains": [first.domain],
+        "num_trials": trials,
+        "max_steps": first.max_steps,
+        "max_errors": first.max_errors,
+    }
+    for name, value in recorded.items():
+        if name in given and getattr(options, name) != value:
+            said = first.domain if name == "domains" else value
+            raise UserMistake(f"{flag_of(name)} would not be used: {first.path} decides on it, with {said}")
+    return replace(options, **recorded)
 
 
 def make_replay_plan(options: RunOptions, registry: Registry, recordings: Sequence[Recording]) -> Plan:

@@ -35,7 +35,7 @@ def run(command: CommandLine) -> int:
     serving = plan_serving(options, command.given)
     models = resolve_models(options, serving)
     recordings = list(models.recordings.values())
-    options = following(options, recordings)
+    options = following(options, recordings, command.given)
     with ExitStack() as closing:
         # asked for before there is anything to tell, or after: no reason to die
         closing.enter_context(dumping(lambda: None))

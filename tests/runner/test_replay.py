@@ -52,6 +52,19 @@ def test_some_of_a_recording(run_local: RunLocal, recorded: Path) -> None:
     assert list(simulations(run.results("mock"))) == [(task, 0), (task, 1)]
 
 
+@pytest.mark.parametrize(
+    ("flag", "value", "recorded_value"),
+    [("--domains", "retail", "mock"), ("--num-trials", "4", "2"), ("--max-steps", "7", "200")],
+)
+def test_a_flag_that_the_recording_overrides_is_refused(
+    run_local: RunLocal, recorded: Path, flag: str, value: str, recorded_value: str
+) -> None:
+    run = replay(run_local, recorded, flag, value)
+    assert run.code == 2
+    assert run.err == f"run_local.py: {flag} would not be used: {recorded} decides on it, with {recorded_value}\n"
+    assert replay(run_local, recorded, flag, recorded_value).code == 0
+
+
 def test_a_recording_that_breaks_off_ends_the_simulation(run_local: RunLocal, recorded: Path) -> None:
     def cut(data: dict[str, Any]) -> None:
         data["simulations"] = data["simulations"][:1]
