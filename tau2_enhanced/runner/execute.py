@@ -58,6 +58,9 @@ def execute(started: StartedRun, executor: Executor, stop: Stop) -> None:
                 _count(started.keeper.put(*outcomes), tally, started)
                 for outcome in outcomes:
                     look_at_cost(outcome, record, stop, max_cost_usd=options.max_cost)
+            if executor.given_up:
+                # what they waited for would be told by nothing else
+                watchdog.beat()
             given_up = started.keeper.put(*give_up(executor.given_up, bench))
             _count([one for one in given_up if not one.given_up], tally, started)
     finally:

@@ -70,6 +70,10 @@ class Watchdog:
         """Let every running simulation's state and stack be written into the log. Safe in a signal handler."""
         self._asked.set()
 
+    def beat(self) -> None:
+        """Write a heartbeat of every running simulation now."""
+        _beat(list(self._running.values()))
+
     def _watch(self) -> None:
         while not self._closed.wait(_LOOKS_EVERY_S):
             try:

@@ -15,6 +15,8 @@ from rich.console import Console
 from support import RunLocal, Spawn, StandIn, wait_until
 
 from tau2_enhanced import cli
+from tau2_enhanced.analysis.simulations import simulations
+from tau2_enhanced.analysis.sources import read_table
 from tau2_enhanced.errors import UserMistake
 from tau2_enhanced.logging.events import HeartbeatEvent, parse_line
 from tau2_enhanced.runner.status import RunStatus, TaskStatus, read_status
@@ -78,6 +80,23 @@ def test_a_run_that_was_stopped_at_once_says_so_and_that_nothing_runs(
     assert cli.main(["status", "--outputs", str(tmp_path / "outputs")]) == 0
     said = "run R was stopped (interrupted): 0/2 simulations ended; go on with --resume R\n"
     assert capsys.readouterr().out == said
+
+
+def test_what_was_waited_for_when_a_run_was_stopped_is_in_its_log(
+    stand_in: StandIn, spawn_run: Spawn, tmp_path: Path
+) -> None:
+    flags = ("--agent-model", "vllm/gold", "--agent-base-url", stand_in("--latency", "600"), "--user-model", "gold")
+    process = spawn_run("--domains", "mock", "--num-tasks", "1", "--display", "none", *flags)
+    log = tmp_path / "logs" / "eval_mock.log"
+    wait_until(lambda: log.exists() and "type=step_complete" in log.read_text(), process)
+    time.sleep(1)
+    for _ in range(2):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.5)
+    process.communicate(timeout=60)
+    [attempt] = simulations(read_table([log])).to_dicts()
+    assert attempt["unfinished_call_ms"] > 1000
+    assert attempt["framework_ms"] < 1000
 
 
 def test_a_hanging_task_beats_and_its_stack_is_logged_once(hanging: subprocess.Popen[str], tmp_path: Path) -> None:
