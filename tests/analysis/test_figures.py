@@ -30,7 +30,7 @@ from tau2_enhanced.analysis.figures import (
 from tau2_enhanced.analysis.figures.boxes import MOST_ROWS, Box
 from tau2_enhanced.analysis.figures.files import write_figure
 from tau2_enhanced.analysis.figures.intervals import merged
-from tau2_enhanced.analysis.figures.style import duration_text, label, look, new_figure, short_number
+from tau2_enhanced.analysis.figures.style import duration_axis, duration_text, label, look, new_figure, short_number
 from tau2_enhanced.analysis.figures.task_gantt import Bar
 from tau2_enhanced.analysis.sources import read_table
 from tau2_enhanced.analysis.table import EventTable
@@ -422,6 +422,15 @@ def test_a_caption_never_parts_a_number_from_its_sign() -> None:
     for length in range(100, 130):
         figure = new_figure("title", f"{'x' * length} 95 % intervals", 2.0)
         assert any("95 %" in text for text in texts(figure))
+
+
+def test_durations_close_to_each_other_are_told_apart_on_an_axis() -> None:
+    axes = new_figure("title", "caption", 2.0).subplots()
+    axes.set_xlim(16.57, 16.80)
+    duration_axis(axes, log=False)
+    shown = axes.xaxis.get_major_formatter().format_ticks([16.6, 16.65, 16.7])
+    assert shown == ["16.6 ms", "16.65 ms", "16.7 ms"]
+    assert axes.xaxis.get_major_formatter().format_ticks([0.0, 5e6, 1e7]) == ["0", "83.3 min", "2.78 h"]
 
 
 def test_a_long_title_is_not_cut(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from matplotlib.font_manager import findfont, get_font
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Patch
 from matplotlib.textpath import TextPath
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
+from matplotlib.ticker import Formatter, LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
 from tau2_enhanced.analysis.colours import EVENT_COLOURS, OTHER_COLOUR
 
@@ -139,12 +139,27 @@ def short_number(value: float) -> str:
     return format(Decimal(f"{value:.3g}"), "f")
 
 
-def duration_text(duration_ms: float, _position: int | None = None) -> str:
-    """A duration given in ms, in the unit that suits it, with three digits."""
+def duration_text(duration_ms: float, digits: int = 3) -> str:
+    """A duration given in ms, in the unit that suits it."""
     if duration_ms <= 0:
         return "0"
     unit, size_ms = next((name, size_ms) for name, size_ms, least_ms in _MS_OF_UNITS if duration_ms >= least_ms)
-    return f"{duration_ms / size_ms:.3g} {unit}"
+    return f"{duration_ms / size_ms:.{digits}g} {unit}"
+
+
+class DurationTicks(Formatter):
+    """Durations given in ms, with as many digits as tell them apart."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        return duration_text(x)
+
+    def format_ticks(self, values: Sequence[float]) -> list[str]:
+        texts = list[str]()
+        for digits in range(3, 10):
+            texts = [duration_text(value, digits) for value in values]
+            if len(set(texts)) == len(texts):
+                break
+        return texts
 
 
 def count_axis(axis: Axis) -> None:
@@ -166,7 +181,7 @@ def duration_axis(axes: Axes, *, log: bool) -> None:
         axes.xaxis.set_major_locator(LogLocator(numticks=12))
     else:
         axes.xaxis.set_major_locator(MaxNLocator(6))
-    axes.xaxis.set_major_formatter(FuncFormatter(duration_text))
+    axes.xaxis.set_major_formatter(DurationTicks())
     axes.xaxis.set_minor_formatter(NullFormatter())
 
 

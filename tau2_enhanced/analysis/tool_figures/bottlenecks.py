@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import MaxNLocator
 
-from tau2_enhanced.analysis.figures.style import darker, duration_text, new_figure
+from tau2_enhanced.analysis.figures.style import DurationTicks, darker, duration_text, new_figure
 from tau2_enhanced.analysis.number_texts import counted
 from tau2_enhanced.analysis.tool_figures.rows import BAD, GOOD, MOST_ROWS, ROW_IN, beside, patch, rest, rows_axis
 
@@ -83,4 +83,4 @@ def _draw_bars(axes: Any, values: Sequence[float], colours: Sequence[str]) -> No
         range(len(values)), values, 0.68, color=colours, edgecolor=[darker(colour) for colour in colours], linewidth=0.6
     )
     axes.xaxis.set_major_locator(MaxNLocator(5))
-    axes.xaxis.set_major_formatter(FuncFormatter(duration_text))
+    axes.xaxis.set_major_formatter(DurationTicks())
