@@ -87,9 +87,8 @@ NO_TASK = TaskContext()
 _current: ContextVar[TaskContext] = ContextVar("tau2_enhanced_task", default=NO_TASK)
 
 
-def current_context() -> TaskContext:
-    """The context of the simulation this code works for; an empty one outside of any."""
-    return _current.get()
+current_context: Callable[[], TaskContext] = _current.get
+"""The context of the simulation this code works for; an empty one outside of any."""
 
 
 @contextmanager
