@@ -31,7 +31,7 @@ def paid_in_log(log: Path) -> float:
 def test_killed_ten_times_every_simulation_is_there_exactly_once(tmp_path: Path, spawn_run: Spawn) -> None:
     from tau2.data_model.simulation import Results
 
-    plan = ["--domains", "mock", "--num-trials", "40", "--display", "none"]
+    plan = ["--domains", "mock", "--num-trials", "100", "--display", "none"]
     record = tmp_path / "outputs" / "K" / "run" / "record.jsonl"
     kills = 0
     for _ in range(10):
@@ -45,13 +45,13 @@ def test_killed_ten_times_every_simulation_is_there_exactly_once(tmp_path: Path,
     last = spawn_run("--resume", "K", "--json")
     out, err = last.communicate()
     assert last.returncode == 0, err
-    assert json.loads(out)["finished"] == 40 * MOCK_TASKS
+    assert json.loads(out)["finished"] == 100 * MOCK_TASKS
     lines = [json.loads(line) for line in record.read_text().splitlines()]
     assert Counter((line["task"], line["trial"]) for line in lines) == Counter(
         {(line["task"], line["trial"]): 1 for line in lines}
     )
     results = Results.load(tmp_path / "outputs" / "K" / "mock.json")
-    assert len({(s.task_id, s.trial) for s in results.simulations}) == len(results.simulations) == 40 * MOCK_TASKS
+    assert len({(s.task_id, s.trial) for s in results.simulations}) == len(results.simulations) == 100 * MOCK_TASKS
     events = (tmp_path / "logs" / "eval_mock.log").read_text().splitlines()
     assert all(line.startswith("[") for line in events)
     told = {event.sim for event in map(parse_line, events) if isinstance(event, TaskCompleteEvent)}
