@@ -14,6 +14,7 @@ from tau2_enhanced.analysis.compare.run_style import RunStyle, run_style
 from tau2_enhanced.analysis.compare.sentences import Amounts
 from tau2_enhanced.analysis.compare.tables import difference_of, interval_text
 from tau2_enhanced.analysis.figures.style import FAINT, INK, TRACK, label, new_figure
+from tau2_enhanced.analysis.number_texts import counted
 
 _ROW_IN = 0.235
 _FARTHEST = 160.0
@@ -79,9 +80,10 @@ def draw(selected: Differences) -> Figure:
         if rows
     ]
     heights = [_ROW_IN * len(rows) + 0.12 for rows, _ in parts]
-    tasks = " to ".join(f"{n:,}" for n in sorted({min(selected.tasks), max(selected.tasks)}))
+    least, most = min(selected.tasks), max(selected.tasks)
+    tasks = counted(most, "task") if least == most else f"{least:,} to {counted(most, 'task')}"
     caption = (
-        f"run less baseline, paired by task, {tasks} tasks · lines: 95 % intervals, each by itself · filled marks: "
+        f"run less baseline, paired by task, {tasks} · lines: 95 % intervals, each by itself · filled marks: "
         f"0 is outside · arrows: the interval goes on · baseline: {label(selected.baseline, 40)}"
     )
     legend = [_handle(run, run_style(place)) for place, run in enumerate(selected.runs, 1)]

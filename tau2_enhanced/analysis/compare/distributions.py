@@ -22,6 +22,7 @@ from tau2_enhanced.analysis.figures.style import (
     short_number,
     spans_decades,
 )
+from tau2_enhanced.analysis.number_texts import counted
 
 _POINTS = 600
 _PANELS = (("duration of a simulation", "ms"), ("duration of an llm_call", "ms"), ("cost of a simulation", "USD"))
@@ -105,7 +106,8 @@ def _curve(place: int, run: str, values: pl.Series) -> Curve:
 
 def draw(selected: Distributions) -> Figure:
     """A panel for each thing measured, a curve for each run."""
-    of = f"of the {selected.common_tasks:,} tasks that all runs have" if selected.common_tasks else "of all tasks"
+    common = selected.common_tasks
+    of = f"of the {counted(common, 'task')} that all runs have" if common else "of all tasks"
     times = " · times between messages" if selected.between_messages else ""
     caption = f"cumulative distributions {of} · failed model calls left out{times} · the first run is the baseline"
     most = max(len(panel.curves) for panel in selected.panels)
