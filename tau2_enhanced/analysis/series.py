@@ -119,11 +119,8 @@ def _per_second(tokens: str, answered: pl.Expr) -> pl.Expr:
 
 def cost_by_role(usage: list[dict[str, Any]]) -> dict[str, float | None]:
     """USD of each role that called a model, and of all together; None where a part is unknown."""
-    called = dict.fromkeys(row["role"] for row in usage)
-    roles = [
-        *(role for role in ROLES.values() if role in called),
-        *(role for role in called if role not in ROLES.values()),
-    ]
+    called = [row["role"] for row in usage]
+    roles = dict.fromkeys(role for role in (*ROLES.values(), *called) if role in called)
     costs = {f"{role}_usd": total(row["cost_usd"] for row in usage if row["role"] == role) for role in roles}
     return costs | {"total_usd": total(costs.values())}
 

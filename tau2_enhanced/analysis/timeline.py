@@ -16,13 +16,9 @@ UNFINISHED = "unfinished"
 OUTCOMES = (*VERDICTS, UNFINISHED)
 OUTCOME = pl.when(pl.col("begun") & ~pl.col("ended")).then(pl.lit(UNFINISHED)).otherwise("verdict").alias("outcome")
 """What simulations came to: a verdict, or UNFINISHED where one never ended: killed, or still running."""
-_WAITED_FOR = {
-    "agent": "llm_call",
-    "expert": "expert_call",
-    "user": "user_sim",
-    "judge": "evaluator",
-    "tool": "tool_call",
-}
+CALLERS = {"llm_call": "agent", "user_sim": "user", "evaluator": "judge", "expert_call": "expert"}
+"""Who calls a model, by event type."""
+_WAITED_FOR = {caller: kind for kind, caller in CALLERS.items()} | {"tool": "tool_call"}
 """Which call was under way, by the first word of what a heartbeat waits for."""
 _CALL_COLUMNS = {
     "kind": pl.String(),

@@ -23,14 +23,13 @@ from matplotlib.textpath import TextPath
 from matplotlib.ticker import Formatter, LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
 from tau2_enhanced.analysis.colours import EVENT_COLOURS, OTHER_COLOUR
+from tau2_enhanced.analysis.timeline import CALLERS
 
 WIDTH_IN = 8.0
 INK = "#222222"
 FAINT = "#666666"
 TRACK = "#E4E4E4"
 WAIT_HATCH = "//////"
-ROLES = {"llm_call": "agent", "user_sim": "user", "evaluator": "judge", "expert_call": "expert"}
-"""Who calls a model, by event type."""
 
 _FONT = "DejaVu Sans"
 _LOOK: dict[Any, Any] = {
@@ -118,7 +117,7 @@ def _characters() -> frozenset[int]:
 
 def role(kind: str) -> str:
     """Who makes calls of this type."""
-    return ROLES.get(kind, kind)
+    return CALLERS.get(kind, kind)
 
 
 def event_colour(kind: str) -> str:
