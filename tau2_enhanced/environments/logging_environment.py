@@ -102,7 +102,7 @@ class LoggingEnvironment:
         )
         for recorder, looks in zip(self._recorders, before, strict=True):
             recorder.called(call, self._result(response), looks)
-        if _logger.isEnabledFor(logging.DEBUG):
+        if hashes:
             self._describe(message, response, hashes)
         return response
 
@@ -221,7 +221,8 @@ class LoggingEnvironment:
             _logger.debug("tool %s raised", message.name, exc_info=self._raised)
         _logger.debug("tool %s returned %s", message.name, response.content)
         after = self._hash_of_state()
-        if after != before:
+        # the level may have been raised meanwhile
+        if after and after != before:
             changes = ", ".join(_changes(before, after))
             _logger.debug("state changed by %s: %s", message.name, changes)
 

@@ -255,6 +255,24 @@ def test_at_debug_a_call_is_shown_with_what_it_changed(
     assert len(events) == 3
 
 
+@pytest.mark.parametrize("levels", [(logging.INFO, logging.DEBUG), (logging.DEBUG, logging.INFO)])
+def test_the_level_may_change_while_a_tool_runs(
+    registry: Any, caplog: pytest.LogCaptureFixture, levels: tuple[int, int]
+) -> None:
+    original = registry.get_env_constructor("mock")()
+    make_tool_call = original.make_tool_call
+
+    def change(*args: Any, **kwargs: Any) -> Any:
+        caplog.set_level(levels[1], logger="tau2_enhanced.environments")
+        return make_tool_call(*args, **kwargs)
+
+    original.make_tool_call = change
+    caplog.set_level(levels[0], logger="tau2_enhanced.environments")
+    response = LoggingEnvironment(original).get_response(call("create_task", user_id="user_1", title="t"))
+    assert not response.error
+    assert "state changed" not in caplog.text
+
+
 def test_when_it_is_over_its_databases_need_no_garbage_collection(registry: Any) -> None:
     environment = LoggingEnvironment(registry.get_env_constructor("mock")())
     with environment.to_its_end():
