@@ -3,28 +3,30 @@
 
 Retail simulations against a stand-in that answers at once. First the CPU time of the threads that log, write and
 show, by their own clocks, as shares of what the process takes from the first simulation's start to the last one's
-end: reading the clocks is part of it, so these are a little more than the truth. Then whole runs with and without.
-Their ways take turns, in another order each round, and a way is compared with the first one of its own round; where
-the machine's speed changes within seconds, only the medians of many rounds tell anything.
+end: reading the clocks is part of it, so these are a little more than the truth. Then how much slower simulations
+are with it: within a run, some are with and some without, by turns of a few tenths of a second; and in a second run
+the other way round, so that the same simulations are done both ways, and the machine's changes of speed meet both.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import sys
 import tempfile
+from itertools import pairwise
 from pathlib import Path
-from statistics import median
-from typing import NamedTuple
+from statistics import mean, median, stdev
+from typing import Any
 
-from processes import CHECKOUT, RUN_LOCAL, Watched, against, show, stand_in
+from processes import CHECKOUT, Watched, against, show, stand_in
 from rich.table import Table
 
-ROUNDS, ACCOUNTED_ROUNDS = 9, 3
+ACCOUNTED_ROUNDS, ALTERNATED_ROUNDS = 3, 8
 TRIALS = 2
+ALTERNATED_TRIALS = 6
 CONCURRENCY = 10
 WAYS = {
-    "nothing logged, nothing shown": ("ERROR", "none"),
     "PROFILE": ("PROFILE", "none"),
     "PROFILE and the display on a terminal": ("PROFILE", "rich"),
     "DEBUG: every prompt and result": ("DEBUG", "none"),
@@ -34,7 +36,7 @@ import json, sys, time
 from collections import Counter
 from rich.live import Live
 import tau2_enhanced.logging as logging
-from tau2_enhanced.logging import bridge, config
+from tau2_enhanced.logging import bridge, emitting
 from tau2_enhanced.logging.writer import LogWriter
 
 used, moments = Counter(), []
@@ -50,7 +52,7 @@ def timed(function, name):
                 moments.append(time.process_time())
     return call
 
-logging.emit = config.emit = timed(config.emit, "emit")
+logging.emit = emitting.emit = timed(emitting.emit, "emit")
 bridge._forward = timed(bridge._forward, "messages of tau2")
 LogWriter._write = timed(LogWriter._write, "log writer")
 Live.refresh = timed(Live.refresh, "display")
@@ -64,36 +66,56 @@ sys.exit(code)
 """
 
 
-class Cost(NamedTuple):
-    """Milliseconds a simulation."""
+ALTERNATED = """
+import json, logging, sys, time
+from rich.live import Live
+import tau2_enhanced.logging
+from tau2_enhanced.logging import emitting
+from tau2_enhanced.runner.main import main
 
-    cpu: float
-    wall: float
+TURN = 38
+emit, refresh = emitting.emit, Live.refresh
+finished, turns = 0, []
+
+def counting(event):
+    global finished
+    emit(event)
+    if event.type == "task_complete":
+        finished += 1
+        if finished % TURN == 0:
+            # with, without, without, with: what gets slower or faster in the course of a run meets both
+            is_on = (finished // TURN % 4 in (0, 3)) == (sys.argv[2] == "with first")
+            logging.disable(logging.NOTSET if is_on else logging.CRITICAL)
+            turns.append((is_on, time.perf_counter(), time.process_time()))
+
+tau2_enhanced.logging.emit = emitting.emit = counting
+Live.refresh = lambda live: refresh(live) if turns and turns[-1][0] else None
+
+code = main(sys.argv[3:])
+with open(sys.argv[1], "w") as file:
+    json.dump(turns, file)
+sys.exit(code)
+"""
 
 
-def flags(level: str, display: str, url: str) -> list[str]:
-    of_plan = ["--domains", "retail", "--num-trials", str(TRIALS), "--max-concurrency", str(CONCURRENCY)]
+def flags(level: str, display: str, url: str, trials: int = TRIALS) -> list[str]:
+    of_plan = ["--domains", "retail", "--num-trials", str(trials), "--max-concurrency", str(CONCURRENCY)]
     of_output = ["--log-level", level, "--display", display, "--run-id", "R", "--console-level", "ERROR"]
     return [*of_plan, *of_output, *against(url)]
 
 
-def measured(level: str, display: str, url: str, folder: Path) -> Cost:
-    run = Watched([*RUN_LOCAL, *flags(level, display, url)], folder, on_terminal=display == "rich")
-    own = folder / "outputs" / "R" / "run"
-    summary = json.loads((own / "summary.json").read_text())
-    end = (own / "record.jsonl").stat().st_mtime
-    begin = end - summary["duration_ms"] / 1000
-    return Cost(*(1000 * seconds / summary["finished"] for seconds in (run.cpu_s(begin, end), end - begin)))
+def run(code: str, arguments: list[str], told: Path, on_terminal: bool) -> Any:
+    """What a run of that code tells."""
+    command = [sys.executable, "-c", code, str(told), *arguments]
+    Watched(command, told.parent, {"PYTHONPATH": str(CHECKOUT)}, on_terminal=on_terminal)
+    return json.loads(told.read_text())
 
 
 def accounted(url: str, folder: Path) -> dict[str, float]:
     """Shares of a run's CPU time, in per cent."""
-    told = folder / "used.json"
-    command = [sys.executable, "-c", ACCOUNTED, str(told), *flags("PROFILE", "rich", url)]
-    Watched(command, folder, {"PYTHONPATH": str(CHECKOUT)}, on_terminal=True)
-    used = json.loads(told.read_text())
-    run = used.pop("run")
-    return {name: 100 * seconds / run for name, seconds in {**used, "all": sum(used.values())}.items()}
+    used = run(ACCOUNTED, flags("PROFILE", "rich", url), folder / "used.json", on_terminal=True)
+    whole = used.pop("run")
+    return {name: 100 * seconds / whole for name, seconds in {**used, "all": sum(used.values())}.items()}
 
 
 def shares_table(url: str) -> Table:
@@ -110,27 +132,33 @@ def shares_table(url: str) -> Table:
     return table
 
 
+def slower(level: str, display: str, url: str) -> tuple[float, float]:
+    """Per cent by which throughput is lower, and CPU time higher, with logging and display than without."""
+    wall, cpu = {True: 0.0, False: 0.0}, {True: 0.0, False: 0.0}
+    for order in ("with first", "without first"):
+        with tempfile.TemporaryDirectory() as folder:
+            given = [order, *flags(level, display, url, ALTERNATED_TRIALS)]
+            turns = run(ALTERNATED, given, Path(folder) / "turns.json", display == "rich")
+        for (is_on, *began), (_, *ended) in pairwise(turns):
+            wall[is_on] += ended[0] - began[0]
+            cpu[is_on] += ended[1] - began[1]
+    return 100 * (1 - wall[False] / wall[True]), 100 * (cpu[True] / cpu[False] - 1)
+
+
 def ways_table(url: str) -> Table:
-    table = Table(title=f"ms a retail simulation, {CONCURRENCY} at once, medians of {ROUNDS} rounds (range)")
-    for heading in ("way", "CPU ms", "wall ms", "CPU, % over the first", "wall, % over the first"):
+    table = Table(
+        title=f"with against without, {CONCURRENCY} at once, means of {ALTERNATED_ROUNDS} rounds (their standard error)"
+    )
+    for heading in ("way", "throughput, % less", "CPU time, % more"):
         table.add_column(heading, justify="left" if heading == "way" else "right")
-    rounds: dict[str, list[Cost]] = {name: [] for name in WAYS}
-    for number in range(ROUNDS):
-        ways = list(WAYS.items())
-        for name, (level, display) in ways if number % 2 else reversed(ways):
-            with tempfile.TemporaryDirectory() as folder:
-                rounds[name].append(measured(level, display, url, Path(folder)))
-    first = next(iter(rounds.values()))
-    for name, costs in rounds.items():
-        of_cpu = [100 * (cost.cpu / base.cpu - 1) for cost, base in zip(costs, first, strict=True)]
-        of_wall = [100 * (cost.wall / base.wall - 1) for cost, base in zip(costs, first, strict=True)]
-        table.add_row(
-            name,
-            f"{median(cost.cpu for cost in costs):.2f}",
-            f"{median(cost.wall for cost in costs):.2f}",
-            *("" if costs is first else _with_range(shares) for shares in (of_cpu, of_wall)),
-        )
+    for name, (level, display) in WAYS.items():
+        rounds = [slower(level, display, url) for _ in range(ALTERNATED_ROUNDS)]
+        table.add_row(name, *(_with_error(list(column)) for column in zip(*rounds, strict=True)))
     return table
+
+
+def _with_error(shares: list[float]) -> str:
+    return f"{mean(shares):.1f} (± {stdev(shares) / math.sqrt(len(shares)):.1f})"
 
 
 def _with_range(shares: list[float]) -> str:

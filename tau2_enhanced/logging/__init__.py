@@ -2,8 +2,9 @@
 
 from typing import TYPE_CHECKING, Any
 
-from tau2_enhanced.logging.config import LogSession, configure_logging, emit
+from tau2_enhanced.logging.config import LogSession, configure_logging
 from tau2_enhanced.logging.context import Clock, TaskContext, current_context, in_context, task_context
+from tau2_enhanced.logging.emitting import emit
 from tau2_enhanced.logging.levels import LEVELS, PROFILE, USER_JUDGE, EventLogger, get_logger
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tau2_enhanced.logging.batches import BatchThread
-from tau2_enhanced.logging.config import EVENT_LOGGER
 from tau2_enhanced.logging.context import current_context
+from tau2_enhanced.logging.emitting import EVENT_LOGGER
 from tau2_enhanced.logging.events import ExecutionEvent, ToolCallEvent
 from tau2_enhanced.logging.execution_logger import ExecutionLogger
 from tau2_enhanced.logging.levels import get_logger

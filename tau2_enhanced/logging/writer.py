@@ -17,6 +17,7 @@ from pathlib import Path
 
 from tau2_enhanced.logging.batches import BatchThread
 from tau2_enhanced.logging.context import current_context
+from tau2_enhanced.logging.emitting import EventRecord
 from tau2_enhanced.logging.events import ExecutionEvent, format_time, to_line
 from tau2_enhanced.logging.files import LogFolder
 from tau2_enhanced.logging.logfmt import quote
@@ -156,7 +157,7 @@ class LogWriter(logging.Handler):
         """Take the record without the handler's lock: the queue is safe from many threads."""
         event = record.msg
         if isinstance(event, ExecutionEvent):
-            if not event.is_stamped:
+            if not isinstance(record, EventRecord) and not event.is_stamped:
                 event.stamp(current_context())
             event.run = event.run or self._run_id
         else:

@@ -14,7 +14,7 @@ from tau2_enhanced.domain_names import plain_domain
 from tau2_enhanced.errors import UserMistake
 from tau2_enhanced.logging import Clock, TaskContext, task_context
 from tau2_enhanced.logging.bridge import quiet_tau2
-from tau2_enhanced.logging.config import listening
+from tau2_enhanced.logging.emitting import listening
 from tau2_enhanced.logging.event_stream import EventStream
 from tau2_enhanced.logging.events import ExecutionEvent, ToolCallEvent
 from tau2_enhanced.logging.execution_logger import ExecutionLogger

@@ -177,66 +177,6 @@ def test_our_own_loggers_are_not_taken_for_tau2s(tmp_path: Path) -> None:
     assert screen.last_words == ["ours"]
 
 
-class Listener(logging.Handler):
-    """A user's own handler."""
-
-    def __init__(self) -> None:
-        super().__init__(level=1)
-        self.heard: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.heard.append(self.format(record))
-
-
-def test_events_are_records_like_all_others_to_a_users_own_handler(tmp_path: Path) -> None:
-    listener = Listener()
-    listener.setFormatter(logging.Formatter("%(levelname)s %(name)s %(module)s.%(funcName)s %(message)s"))
-    with configure_logging(["retail"], run_id="r", log_dir=tmp_path):
-        logging.getLogger().addHandler(listener)
-        try:
-            emit(ToolCallEvent(function="f", duration_ms=0.5))
-        finally:
-            logging.getLogger().removeHandler(listener)
-    [heard] = listener.heard
-    assert heard.startswith("PROFILE tau2_enhanced.events config.emit ")
-    assert "function=f call_type=local_function duration_ms=0.500" in heard
-
-
-def test_a_users_own_kind_of_record_is_used_for_events_too(tmp_path: Path) -> None:
-    class Marked(logging.LogRecord):
-        mark = "theirs"
-
-    listener = Listener()
-    listener.setFormatter(logging.Formatter("%(levelname)s"))
-    marks: list[object] = []
-    listener.addFilter(lambda record: marks.append(getattr(record, "mark", None)) is None)
-    with configure_logging(["retail"], run_id="r", log_dir=tmp_path):
-        logging.setLogRecordFactory(Marked)
-        logging.getLogger().addHandler(listener)
-        try:
-            emit(ToolCallEvent(function="f"))
-        finally:
-            logging.getLogger().removeHandler(listener)
-            logging.setLogRecordFactory(logging.LogRecord)
-    assert marks == ["theirs"]
-
-
-def test_what_a_user_filters_out_of_the_events_is_not_written(tmp_path: Path) -> None:
-    def wanted(record: logging.LogRecord) -> bool:
-        return isinstance(record.msg, ToolCallEvent)
-
-    events = logging.getLogger("tau2_enhanced.events")
-    events.addFilter(wanted)
-    try:
-        with configure_logging(["retail"], run_id="r", log_dir=tmp_path):
-            emit(ToolCallEvent(function="f"))
-            emit(RunStartEvent())
-    finally:
-        events.removeFilter(wanted)
-    lines = (tmp_path / "eval_retail.log").read_text().splitlines()
-    assert [line.partition("type=")[2].split()[0] for line in lines] == ["tool_call"]
-
-
 @pytest.mark.parametrize("name", ["LiteLLM", "LiteLLM Router", "LiteLLM Proxy"])
 def test_litellms_own_handlers_no_longer_write_to_the_screen(tmp_path: Path, name: str) -> None:
     library = logging.getLogger(name)
