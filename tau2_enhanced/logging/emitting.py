@@ -73,6 +73,10 @@ class EventRecord(logging.LogRecord):
             own |= vars(full) | own
         return own
 
+    def __getstate__(self) -> dict[str, Any]:
+        # another process could not add what is this one's
+        return self.__dict__
+
 
 def _full_record(event: ExecutionEvent, level: int) -> logging.LogRecord:
     # `Logger.log` would look for the caller, which is always the same function
