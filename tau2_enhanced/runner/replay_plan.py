@@ -39,6 +39,8 @@ def following(options: RunOptions, recordings: Sequence[Recording], given: Colle
         if name in given and getattr(options, name) != value:
             said = first.domain if name == "domains" else value
             raise UserMistake(f"{flag_of(name)} would not be used: {first.path} decides on it, with {said}")
+    if "seed" in given and all(simulation.seed is not None for simulation in first.simulations.values()):
+        raise UserMistake(f"{flag_of('seed')} would not be used: {first.path} holds the seed of each simulation")
     return replace(options, **recorded)
 
 

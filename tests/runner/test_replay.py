@@ -65,6 +65,14 @@ def test_a_flag_that_the_recording_overrides_is_refused(
     assert replay(run_local, recorded, flag, recorded_value).code == 0
 
 
+def test_a_seed_is_refused_where_the_recording_holds_those_of_all_simulations(
+    run_local: RunLocal, recorded: Path
+) -> None:
+    run = replay(run_local, recorded, "--seed", "7")
+    assert run.code == 2
+    assert run.err == f"run_local.py: --seed would not be used: {recorded} holds the seed of each simulation\n"
+
+
 def test_a_recording_that_breaks_off_ends_the_simulation(run_local: RunLocal, recorded: Path) -> None:
     def cut(data: dict[str, Any]) -> None:
         data["simulations"] = data["simulations"][:1]
