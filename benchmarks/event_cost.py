@@ -66,6 +66,16 @@ def ours(folder: Path, threads: int, level: str) -> Cost:
         return measure(lambda: emit(event()), session.flush, threads)
 
 
+def ours_and_another(folder: Path, threads: int) -> Cost:
+    other = logging.NullHandler()
+    with configure_logging(["retail"], run_id="r", log_dir=folder) as session:
+        logging.getLogger().addHandler(other)
+        try:
+            return measure(lambda: emit(event()), session.flush, threads)
+        finally:
+            logging.getLogger().removeHandler(other)
+
+
 def ours_switched_off(folder: Path, threads: int) -> Cost:
     logger = get_logger("benchmark")
     with configure_logging(["retail"], run_id="r", log_dir=folder, level="INFO") as session:
@@ -145,6 +155,7 @@ def _with_handler(handler: logging.Handler, threads: int, finish: Callable[[], N
 
 WAYS: dict[str, Callable[[Path, int], Cost]] = {
     "ours, PROFILE": lambda folder, threads: ours(folder, threads, "PROFILE"),
+    "ours, PROFILE, heard by another handler too": ours_and_another,
     "ours, DEBUG": lambda folder, threads: ours(folder, threads, "DEBUG"),
     "ours, off: logger.profile(text)": ours_switched_off,
     "ours, off: emit(event)": ours_made_before,

@@ -50,4 +50,5 @@ def get_logger(name: str) -> EventLogger:
 
 install_levels()
 # without a configured run, our messages are nobody's: Python would otherwise print them to stderr
-logging.getLogger("tau2_enhanced").addHandler(logging.NullHandler(logging.CRITICAL + 1))
+NOBODY = logging.NullHandler()
+logging.getLogger("tau2_enhanced").addHandler(NOBODY)

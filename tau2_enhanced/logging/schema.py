@@ -114,7 +114,7 @@ class ExecutionEvent:
             self.timestamp = datetime.fromtimestamp(time.time_ns() // 1_000_000 / 1000)
         if self.thread is None:
             is_worker = context.thread_id == threading.get_ident()
-            self.thread = context.thread if is_worker else threading.current_thread().name
+            self.thread = (context.thread if is_worker else None) or threading.current_thread().name
         # each by its name: a loop over names takes three times as long, in every thread that records
         if self.run is None:
             self.run = context.run

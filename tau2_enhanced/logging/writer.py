@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tau2_enhanced.logging.batches import BatchThread
 from tau2_enhanced.logging.context import current_context
-from tau2_enhanced.logging.emitting import EventRecord
+from tau2_enhanced.logging.emitting import EventHandler
 from tau2_enhanced.logging.events import ExecutionEvent, format_time, to_line
 from tau2_enhanced.logging.files import LogFolder
 from tau2_enhanced.logging.logfmt import quote
@@ -127,7 +127,7 @@ class _LogFile:
             self._is_torn = self._file.read(1) != b"\n"
 
 
-class LogWriter(logging.Handler):
+class LogWriter(EventHandler):
     """The handler that enqueues and the thread that writes.
 
     A folder that can no longer be written is said once on stderr; the run goes on.
@@ -151,13 +151,22 @@ class LogWriter(logging.Handler):
         self._redact = redact
         self._complained = False
         self._looked_at = time.monotonic()
-        self._batches: BatchThread[logging.LogRecord] = BatchThread("log-writer", self._write)
+        self._batches: BatchThread[logging.LogRecord | ExecutionEvent] = BatchThread("log-writer", self._write)
+
+    def take(self, event: ExecutionEvent) -> bool:
+        """Take the event, unless it may be for the screen too, which shows records."""
+        if self.console is not None and event.level >= self._console_level:
+            return False
+        if self.level <= event.level >= self._file_level:
+            event.run = event.run or self._run_id
+            self._batches.put(event)
+        return True
 
     def handle(self, record: logging.LogRecord) -> bool:
         """Take the record without the handler's lock: the queue is safe from many threads."""
         event = record.msg
         if isinstance(event, ExecutionEvent):
-            if not isinstance(record, EventRecord) and not event.is_stamped:
+            if not event.is_stamped:
                 event.stamp(current_context())
             event.run = event.run or self._run_id
         else:
@@ -178,9 +187,9 @@ class LogWriter(logging.Handler):
             self._files.close()
         super().close()
 
-    def _write(self, batch: Sequence[logging.LogRecord]) -> None:
-        for record in batch:
-            self._write_one(record)
+    def _write(self, batch: Sequence[logging.LogRecord | ExecutionEvent]) -> None:
+        for item in batch:
+            self._write_one(item)
         self._bring_to_disk()
 
     def _bring_to_disk(self) -> None:
@@ -194,24 +203,30 @@ class LogWriter(logging.Handler):
                 self._complain_of(error)
         self._files.flush(self._complain_of)
 
-    def _write_one(self, record: logging.LogRecord) -> None:
+    def _write_one(self, item: logging.LogRecord | ExecutionEvent) -> None:
         try:
-            event = record.msg if isinstance(record.msg, ExecutionEvent) else None
-            line = self._line(record)
-            domain = event.domain if event is not None else record.tau2_task[0]  # type: ignore[attr-defined]  # set in handle
-            if record.levelno >= self._file_level:
-                self._files.write(domain, line + "\n", event is not None)
-            if self.console is not None and record.levelno >= self._console_level and _is_for_screen(record):
-                self.console(record, line)
+            if isinstance(item, ExecutionEvent):
+                self._files.write(item.domain, self._event_line(item) + "\n", is_event=True)
+            else:
+                self._write_record(item)
         except OSError as error:
             self._complain_of(error)
         except Exception as error:  # a record that can't be written must not end the log of all others
             self._complain(f"a log record could not be written: {error!r}")
 
-    def _line(self, record: logging.LogRecord) -> str:
+    def _write_record(self, record: logging.LogRecord) -> None:
         event = record.msg
-        if not isinstance(event, ExecutionEvent):
-            return _message_line(record, _redacted_text if self._redact else scrub)
+        if isinstance(event, ExecutionEvent):
+            domain, line = event.domain, self._event_line(event)
+        else:
+            domain = record.tau2_task[0]  # type: ignore[attr-defined]  # set in handle
+            line = _message_line(record, _redacted_text if self._redact else scrub)
+        if record.levelno >= self._file_level:
+            self._files.write(domain, line + "\n", is_event=isinstance(event, ExecutionEvent))
+        if self.console is not None and record.levelno >= self._console_level and _is_for_screen(record):
+            self.console(record, line)
+
+    def _event_line(self, event: ExecutionEvent) -> str:
         if self._redact:
             from tau2_enhanced.logging.redact_events import redacted_event, scrubbed_event  # slow to import
 

@@ -91,6 +91,10 @@ class DeadlinePassed(CallFailed):
     def __init__(self, text: str = "no answer within the call's time limit") -> None:
         super().__init__(text)
 
+    def limit_was(self, seconds: float) -> None:
+        """Let the text end with the limit."""
+        self.args = (f"{self} of {seconds:g} s (--llm-timeout)",)
+
 
 class TaskTimeout(CallFailed):
     error_type = "task_timeout"

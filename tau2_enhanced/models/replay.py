@@ -60,6 +60,8 @@ class Recording:
     domain: str
     max_steps: int
     max_errors: int
+    seed: int | None
+    """The run's, from which tau2 made those of its trials; None where the file does not say."""
     simulations: Mapping[tuple[str, int], Recorded] = field(repr=False)
     """By task and trial, in the file's order."""
 
@@ -75,6 +77,7 @@ def read_recording(path: Path) -> Recording:
             info["environment_info"]["domain_name"],
             info["max_steps"],
             info["max_errors"],
+            info.get("seed"),
             {(recorded.task, recorded.trial): recorded for recorded in simulations},
         )
     except OSError as error:

@@ -161,9 +161,9 @@ def complete_with_retries(
                 _waited(now_ms() - attempts.start_ms - paused_s * 1000, time_of_task, attempts, now_ms)
                 continue
             if isinstance(failure, DeadlinePassed):
-                is_of_task = left_s < request.timeout_s
-                text = f"no answer within the {request.timeout_s:g} s that a call may take (--llm-timeout)"
-                raise time_of_task.passed() if is_of_task else DeadlinePassed(text) from None
+                if left_s < request.timeout_s:
+                    raise time_of_task.passed() from None
+                failure.limit_was(request.timeout_s)
             failures = failures or _Failures(retries, request.timeout_s)
             wait_s = failures.wait_s(failure, attempts, now_ms)
             if wait_s is None:

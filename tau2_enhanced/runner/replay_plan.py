@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def following(options: RunOptions, recordings: Sequence[Recording], given: Collection[str] = ()) -> RunOptions:
-    """The options with the domain and the limits of what is replayed.
+    """The options with the domain, the seed and the limits of what is replayed.
 
     Raises UserMistake for several domains, and for an option among `given` that says otherwise than the recording.
     """
@@ -35,12 +35,12 @@ def following(options: RunOptions, recordings: Sequence[Recording], given: Colle
         "max_steps": first.max_steps,
         "max_errors": first.max_errors,
     }
+    if first.seed is not None:
+        recorded["seed"] = first.seed
     for name, value in recorded.items():
         if name in given and getattr(options, name) != value:
             said = first.domain if name == "domains" else value
             raise UserMistake(f"{flag_of(name)} would not be used: {first.path} decides on it, with {said}")
-    if "seed" in given and all(simulation.seed is not None for simulation in first.simulations.values()):
-        raise UserMistake(f"{flag_of('seed')} would not be used: {first.path} holds the seed of each simulation")
     return replace(options, **recorded)
 
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import copy
 import logging
-import pickle
-import threading
-import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
-from tau2_enhanced.logging import PROFILE, configure_logging, emit
-from tau2_enhanced.logging.events import ExecutionEvent, RunStartEvent, ToolCallEvent
+from tau2_enhanced.logging import configure_logging, emit, task_context
+from tau2_enhanced.logging.events import RunStartEvent, ToolCallEvent, UserSimEvent
 
 
 class Listener(logging.Handler):
@@ -41,81 +39,80 @@ def test_events_are_records_like_all_others_to_a_users_own_handler(tmp_path: Pat
     assert "function=f call_type=local_function duration_ms=0.500" in heard
 
 
-class Keeper(logging.Handler):
-    """Keeps the records and looks at nothing of them."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.records: list[logging.LogRecord] = []
-
-    def handle(self, record: logging.LogRecord) -> bool:
-        self.records.append(record)
-        return True
-
-
-def record_of(event: ExecutionEvent) -> logging.LogRecord:
-    """What a user's own handler gets of an event, and nobody else: pytest's own handlers would look at it."""
-    keeper, events = Keeper(), logging.getLogger("tau2_enhanced.events")
-    events.addHandler(keeper)
-    events.setLevel(logging.DEBUG)
-    events.propagate = False
+@contextmanager
+def nobody_else() -> Iterator[None]:
+    """Inside the block the root logger has no handlers, not even pytest's."""
+    root = logging.getLogger()
+    handlers, root.handlers = root.handlers, []
     try:
-        emit(event)
+        yield
     finally:
-        events.propagate = True
-        events.setLevel(logging.NOTSET)
-        events.removeHandler(keeper)
-    [record] = keeper.records
-    return record
+        root.handlers = handlers
 
 
-def test_an_events_record_has_all_that_other_records_have() -> None:
-    before = time.time()
-    record = record_of(ToolCallEvent(function="f"))
-    usual = logging.LogRecord("tau2_enhanced.events", PROFILE, "", 0, "", (), None)
-    assert set(vars(record)) == set(vars(usual))
-    assert (record.name, record.levelname, record.args, record.exc_info) == (usual.name, "PROFILE", (), None)
-    assert (record.thread, record.threadName) == (threading.get_ident(), threading.current_thread().name)
-    assert (record.process, record.processName) == (usual.process, usual.processName)
-    assert before <= record.created <= time.time()
-    assert record.msecs == int(record.created % 1 * 1000)
-    assert usual.relativeCreated - record.relativeCreated == pytest.approx(
-        (usual.created - record.created) * 1000, abs=0.01
-    )
-    with pytest.raises(AttributeError, match="'EventRecord' object has no attribute 'mark'"):
-        record.mark  # type: ignore[attr-defined]  # noqa: B018  # what is tried
+def lines_of(folder: Path) -> list[str]:
+    return (folder / "eval_retail.log").read_text().splitlines()
 
 
-def sent(record: logging.LogRecord) -> logging.LogRecord:
-    received: logging.LogRecord = pickle.loads(pickle.dumps(record))
-    return received
+@pytest.mark.parametrize("redact", [False, True])
+@pytest.mark.parametrize("level", ["DEBUG", "PROFILE", "USER_JUDGE", "ERROR"])
+def test_events_are_written_alike_whether_others_hear_them_or_not(tmp_path: Path, level: str, redact: bool) -> None:
+    moment = datetime(2026, 1, 2, 3, 4, 5)
+    folders = [tmp_path / "alone", tmp_path / "heard"]
+    for folder in folders:
+        with nobody_else(), configure_logging(["retail"], run_id="r", level=level, log_dir=folder, redact=redact):
+            if folder == folders[1]:
+                logging.getLogger().addHandler(logging.NullHandler())
+            emit(RunStartEvent(timestamp=moment, start_ms=0.0))
+            logging.getLogger("other").error("between")
+            with task_context(domain="retail", task="1", trial=0, sim="s"):
+                emit(ToolCallEvent(timestamp=moment, function="f", duration_ms=0.5, start_ms=1.0))
+                emit(UserSimEvent(timestamp=moment, model="sk-0123456789abcdef", start_ms=2.0))
+    alone, heard = map(lines_of, folders)
+    assert alone == heard
+    assert len(alone) == {"DEBUG": 3, "PROFILE": 3, "USER_JUDGE": 2, "ERROR": 0}[level]
+    assert not any("sk-0123" in line for line in alone)
 
 
-@pytest.mark.parametrize("other", [copy.copy, sent])
-@pytest.mark.parametrize("first_asked", [False, True])
-def test_an_events_record_can_be_copied_and_sent(
-    other: Callable[[logging.LogRecord], logging.LogRecord], first_asked: bool
-) -> None:
-    record = record_of(ToolCallEvent(function="f"))
-    if first_asked:
-        assert record.levelname == "PROFILE"
-    assert vars(other(record)) == vars(record)
+@pytest.mark.parametrize("place", ["", "tau2_enhanced", "tau2_enhanced.events"])
+def test_another_handler_hears_events_wherever_it_is(tmp_path: Path, place: str) -> None:
+    listener, logger = Listener(), logging.getLogger(place)
+    with nobody_else(), configure_logging(["retail"], run_id="r", log_dir=tmp_path):
+        emit(ToolCallEvent(function="before"))
+        logger.addHandler(listener)
+        emit(ToolCallEvent(function="heard"))
+        logger.removeHandler(listener)
+        emit(ToolCallEvent(function="after"))
+    assert ["function=heard" in text for text in listener.heard] == [True]
+    assert len(lines_of(tmp_path)) == 3
 
 
-def test_what_a_filter_sets_on_an_events_record_stays() -> None:
-    def mark(record: logging.LogRecord) -> bool:
-        record.mark, record.msg, record.levelname = "mine", "masked", "EVENT"
-        return True
+@pytest.mark.parametrize("name", ["tau2_enhanced", "tau2_enhanced.events"])
+def test_a_logger_that_does_not_propagate_keeps_events_from_the_files(tmp_path: Path, name: str) -> None:
+    logger = logging.getLogger(name)
+    with nobody_else(), configure_logging(["retail"], run_id="r", log_dir=tmp_path):
+        logger.propagate = False
+        try:
+            emit(ToolCallEvent(function="f"))
+        finally:
+            logger.propagate = True
+    assert lines_of(tmp_path) == []
 
-    events = logging.getLogger("tau2_enhanced.events")
-    events.addFilter(mark)
-    try:
-        record = record_of(ToolCallEvent(function="f"))
-    finally:
-        events.removeFilter(mark)
-    assert logging.Formatter("%(mark)s %(levelname)s %(module)s %(message)s").format(record) == (
-        "mine EVENT emitting masked"
-    )
+
+def test_where_the_screen_wants_events_it_gets_records(tmp_path: Path) -> None:
+    shown: list[tuple[str, str]] = []
+
+    def show(record: logging.LogRecord, line: str) -> None:
+        shown.append((record.levelname, line))
+
+    with (
+        nobody_else(),
+        configure_logging(["retail"], run_id="r", log_dir=tmp_path, console=show, console_level="INFO"),
+    ):
+        emit(RunStartEvent())
+        emit(ToolCallEvent(function="f"))
+    assert [(level, "type=run_start" in line) for level, line in shown] == [("INFO", True)]
+    assert len(lines_of(tmp_path)) == 2
 
 
 def test_a_users_own_kind_of_record_is_used_for_events_too(tmp_path: Path) -> None:
@@ -137,14 +134,15 @@ def test_a_users_own_kind_of_record_is_used_for_events_too(tmp_path: Path) -> No
     assert marks == ["theirs"]
 
 
-def test_what_a_user_filters_out_of_the_events_is_not_written(tmp_path: Path) -> None:
+@pytest.mark.parametrize("alone", [False, True])
+def test_what_a_user_filters_out_of_the_events_is_not_written(tmp_path: Path, alone: bool) -> None:
     def wanted(record: logging.LogRecord) -> bool:
         return isinstance(record.msg, ToolCallEvent)
 
     events = logging.getLogger("tau2_enhanced.events")
     events.addFilter(wanted)
     try:
-        with configure_logging(["retail"], run_id="r", log_dir=tmp_path):
+        with nobody_else() if alone else nullcontext(), configure_logging(["retail"], run_id="r", log_dir=tmp_path):
             emit(ToolCallEvent(function="f"))
             emit(RunStartEvent())
     finally:

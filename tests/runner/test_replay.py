@@ -54,7 +54,7 @@ def test_some_of_a_recording(run_local: RunLocal, recorded: Path) -> None:
 
 @pytest.mark.parametrize(
     ("flag", "value", "recorded_value"),
-    [("--domains", "retail", "mock"), ("--num-trials", "4", "2"), ("--max-steps", "7", "200")],
+    [("--domains", "retail", "mock"), ("--num-trials", "4", "2"), ("--max-steps", "7", "200"), ("--seed", "7", "300")],
 )
 def test_a_flag_that_the_recording_overrides_is_refused(
     run_local: RunLocal, recorded: Path, flag: str, value: str, recorded_value: str
@@ -63,14 +63,6 @@ def test_a_flag_that_the_recording_overrides_is_refused(
     assert run.code == 2
     assert run.err == f"run_local.py: {flag} would not be used: {recorded} decides on it, with {recorded_value}\n"
     assert replay(run_local, recorded, flag, recorded_value).code == 0
-
-
-def test_a_seed_is_refused_where_the_recording_holds_those_of_all_simulations(
-    run_local: RunLocal, recorded: Path
-) -> None:
-    run = replay(run_local, recorded, "--seed", "7")
-    assert run.code == 2
-    assert run.err == f"run_local.py: --seed would not be used: {recorded} holds the seed of each simulation\n"
 
 
 def test_a_recording_that_breaks_off_ends_the_simulation(run_local: RunLocal, recorded: Path) -> None:
