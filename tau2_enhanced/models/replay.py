@@ -60,10 +60,10 @@ class Recording:
     domain: str
     max_steps: int
     max_errors: int
-    seed: int | None
-    """The run's, from which tau2 made those of its trials; None where the file does not say."""
     simulations: Mapping[tuple[str, int], Recorded] = field(repr=False)
     """By task and trial, in the file's order."""
+    seed: int | None = None
+    """The run's, from which tau2 made those of its trials; None where the file does not say."""
 
 
 def read_recording(path: Path) -> Recording:
@@ -77,8 +77,8 @@ def read_recording(path: Path) -> Recording:
             info["environment_info"]["domain_name"],
             info["max_steps"],
             info["max_errors"],
-            info.get("seed"),
             {(recorded.task, recorded.trial): recorded for recorded in simulations},
+            info.get("seed"),
         )
     except OSError as error:
         raise UserMistake(f"{path} can't be read: {error.strerror}") from None
