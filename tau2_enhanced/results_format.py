@@ -27,6 +27,15 @@ def with_simulations(data: Any, path: Path) -> Any:
     return {**data, "simulations": [json.loads(file.read_bytes()) for file in files.values()]}
 
 
+def checked_info(info: Any) -> Mapping[str, Any]:
+    """What a results file says of its run. Raises KeyError for what is missing, ValueError for nonsense."""
+    _need(isinstance(info["environment_info"]["domain_name"], str), "a domain's name is a text")
+    for name in ("max_steps", "max_errors"):
+        _need(isinstance(info[name], int), f"{name} is a whole number")
+    _need(isinstance(info.get("seed"), int | None), "a seed is a whole number")
+    return info  # type: ignore[no-any-return]  # checked above
+
+
 def checked_simulation(entry: Any) -> Mapping[str, Any]:
     """A simulation of a results file. Raises ValueError for what is none, or holds nonsense.
 

@@ -17,6 +17,7 @@ from typing import Any
 from tau2_enhanced.logging.context import current_context
 from tau2_enhanced.logging.levels import NOBODY, get_logger
 from tau2_enhanced.logging.schema import ExecutionEvent
+from tau2_enhanced.logging.writer import LogWriter
 
 EVENT_LOGGER = "tau2_enhanced.events"
 """The logger through which all events go."""
@@ -45,20 +46,12 @@ def emit(event: ExecutionEvent) -> None:
         _events.handle(_record_of(event))
 
 
-class EventHandler(logging.Handler):
-    """A handler that does not need records of events."""
-
-    def take(self, event: ExecutionEvent) -> bool:
-        """Handle a stamped event; False, and nothing is done, where a record of this one is needed."""
-        raise NotImplementedError
-
-
-def _who_hears_alone() -> EventHandler | None:
-    """The one handler of events; None where another handler or a filter would see a record of them."""
-    if len(_root.handlers) != 1 or not isinstance(handler := _root.handlers[0], EventHandler):
+def _who_hears_alone() -> LogWriter | None:
+    """The writer of the files; None where another handler or a filter would see a record of events."""
+    if len(_root.handlers) != 1 or not isinstance(writer := _root.handlers[0], LogWriter):
         return None
     is_plain = _events.propagate and _package.propagate and not _events.handlers and not _events.filters
-    return handler if is_plain and _package.handlers == [NOBODY] else None
+    return writer if is_plain and _package.handlers == [NOBODY] else None
 
 
 def _record_of(event: ExecutionEvent) -> logging.LogRecord:

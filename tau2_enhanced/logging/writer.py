@@ -17,7 +17,6 @@ from pathlib import Path
 
 from tau2_enhanced.logging.batches import BatchThread
 from tau2_enhanced.logging.context import current_context
-from tau2_enhanced.logging.emitting import EventHandler
 from tau2_enhanced.logging.events import ExecutionEvent, format_time, to_line
 from tau2_enhanced.logging.files import LogFolder
 from tau2_enhanced.logging.logfmt import quote
@@ -127,7 +126,7 @@ class _LogFile:
             self._is_torn = self._file.read(1) != b"\n"
 
 
-class LogWriter(EventHandler):
+class LogWriter(logging.Handler):
     """The handler that enqueues and the thread that writes.
 
     A folder that can no longer be written is said once on stderr; the run goes on.
@@ -154,10 +153,10 @@ class LogWriter(EventHandler):
         self._batches: BatchThread[logging.LogRecord | ExecutionEvent] = BatchThread("log-writer", self._write)
 
     def take(self, event: ExecutionEvent) -> bool:
-        """Take the event, unless it may be for the screen too, which shows records."""
+        """Take a stamped event without a record of it; False where one is needed, because the screen shows records."""
         if self.console is not None and event.level >= self._console_level:
             return False
-        if self.level <= event.level >= self._file_level:
+        if event.level >= max(self.level, self._file_level):
             event.run = event.run or self._run_id
             self._batches.put(event)
         return True

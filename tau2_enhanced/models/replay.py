@@ -18,7 +18,7 @@ from tau2_enhanced.logging import get_logger
 from tau2_enhanced.models.client import ChatMessage, Reply, Request, RequestedCall, Usage
 from tau2_enhanced.models.failures import ModelFailure
 from tau2_enhanced.models.stand_in.gold import HEADER
-from tau2_enhanced.results_format import checked_simulation, with_simulations
+from tau2_enhanced.results_format import checked_info, checked_simulation, with_simulations
 
 ROLES = {"agent": "assistant", "solo": "assistant", "user": "user"}
 """Under which of tau2's roles a participant's messages stand, and the calls that it requested."""
@@ -70,8 +70,8 @@ def read_recording(path: Path) -> Recording:
     """The recording in a results file of any tau2. Raises UserMistake for a file that can't be read or is none."""
     try:
         data = with_simulations(json.loads(path.read_bytes()), path)
-        info = data["info"]
         simulations = [_recorded(checked_simulation(entry)) for entry in data["simulations"]]
+        info = checked_info(data["info"])
         return Recording(
             path,
             info["environment_info"]["domain_name"],

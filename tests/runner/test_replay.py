@@ -112,6 +112,8 @@ def test_a_replay_is_resumed(run_local: RunLocal, recorded: Path) -> None:
     [
         (lambda data: data.pop("info"), "is no results file of tau2: 'info' is missing"),
         (lambda data: data["info"]["environment_info"].update(domain_name="bank"), "which tau2 does not have"),
+        (lambda data: data["info"].update(seed="abc"), "is no results file of tau2: a seed is a whole number"),
+        (lambda data: data["info"].update(max_steps="x"), "is no results file of tau2: max_steps is a whole number"),
         (lambda data: data["simulations"][0].update(task_id="unheard of"), "tau2 has no mock task 'unheard of'"),
         (lambda data: data["simulations"].clear(), "no recorded simulations are chosen"),
     ],
